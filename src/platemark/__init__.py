@@ -1,0 +1,1 @@
+"""Find and read licence plates and stamps in images."""

@@ -1,0 +1,211 @@
+"""Every error platemark raises on purpose.
+
+::
+
+    PlatemarkError                    platemark_error
+    ├─ InputError                     input_error
+    │  ├─ UnreadableImage             unreadable_image
+    │  ├─ UnsupportedInput            unsupported_input
+    │  └─ InputTooLarge               input_too_large
+    ├─ ModelError                     model_error
+    │  ├─ ModelNotFound               model_not_found        (lists the names there are)
+    │  ├─ ModelCorrupt                model_corrupt          (file, expected, actual)
+    │  ├─ ModelMismatch               model_mismatch
+    │  └─ InferenceFailed             inference_failed
+    ├─ RegistryError                  registry_error
+    │  ├─ DesignNotFound              design_not_found
+    │  ├─ VectorMismatch              vector_mismatch        (other model or size)
+    │  └─ RegistryUnavailable         registry_unavailable
+    ├─ DatasetError                   dataset_error          (file and line)
+    ├─ FormatError                    format_error           (plate-format file and key)
+    ├─ SettingsError                  settings_error         (key)
+    └─ MissingExtra                   missing_extra          (names the extra to install)
+
+The ``code`` of a class is the same in JSON Lines, problem+json and exit messages, and does not change.
+``ValueError`` and ``TypeError`` stay for a programmer's wrong argument.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+
+class PlatemarkError(Exception):
+    """Root of all errors that platemark raises on purpose.
+
+    Args:
+        message: What was wrong, with which input, and what to do about it.
+        source: The input the error belongs to (a path as the user gave it), where there is one.
+    """
+
+    code: ClassVar[str] = "platemark_error"
+
+    def __init__(self, message: str, *, source: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.source = source
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the ``error`` object of the JSON output."""
+        return {"code": self.code, "message": self.message}
+
+
+class InputError(PlatemarkError):
+    """An input could not be used."""
+
+    code = "input_error"
+
+
+class UnreadableImage(InputError):
+    """The input is missing, damaged, or no picture at all."""
+
+    code = "unreadable_image"
+
+
+class UnsupportedInput(InputError):
+    """The input is of a kind that platemark does not read, or not yet."""
+
+    code = "unsupported_input"
+
+
+class InputTooLarge(InputError):
+    """The input is over a limit (pixels, bytes, pages)."""
+
+    code = "input_too_large"
+
+
+class ModelError(PlatemarkError):
+    """A model could not be loaded or run."""
+
+    code = "model_error"
+
+
+class ModelNotFound(ModelError):
+    """No model has this name and no model file is at this path."""
+
+    code = "model_not_found"
+
+    def __init__(
+        self, message: str, *, names: Iterable[str] = (), source: str | None = None
+    ) -> None:
+        self.names = tuple(names)
+        known = ", ".join(self.names) if self.names else "none"
+        super().__init__(f"{message} (bundled models: {known})", source=source)
+
+
+class ModelCorrupt(ModelError):
+    """A file of a model differs from what its card says."""
+
+    code = "model_corrupt"
+
+    def __init__(
+        self, message: str, *, file: str | Path, expected: str, actual: str, source: str | None = None
+    ) -> None:
+        self.file = str(file)
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"{message}: {file}: expected {expected}, found {actual}", source=source)
+
+
+class ModelMismatch(ModelError):
+    """A model is sound but not for this task, kind or version."""
+
+    code = "model_mismatch"
+
+
+class InferenceFailed(ModelError):
+    """The network did not run on this input."""
+
+    code = "inference_failed"
+
+
+class RegistryError(PlatemarkError):
+    """The registry of known stamps could not do what was asked."""
+
+    code = "registry_error"
+
+
+class DesignNotFound(RegistryError):
+    """The registry has no such design."""
+
+    code = "design_not_found"
+
+
+class VectorMismatch(RegistryError):
+    """An embedding is of another model or size than those of the registry."""
+
+    code = "vector_mismatch"
+
+
+class RegistryUnavailable(RegistryError):
+    """The registry does not answer."""
+
+    code = "registry_unavailable"
+
+
+class DatasetError(PlatemarkError):
+    """A data set is not as the manifest format says.
+
+    Args:
+        message: What is wrong.
+        file: The file it is wrong in.
+        line: Its line, counted from 1.
+    """
+
+    code = "dataset_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        line: int | None = None,
+        source: str | None = None,
+    ) -> None:
+        self.file = None if file is None else str(file)
+        self.line = line
+        place = [str(part) for part in (self.file, line) if part is not None]
+        super().__init__(": ".join([":".join(place), message]) if place else message, source=source)
+
+
+class FormatError(PlatemarkError):
+    """A plate-format file is not as its schema says."""
+
+    code = "format_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        key: str | None = None,
+        source: str | None = None,
+    ) -> None:
+        self.file = None if file is None else str(file)
+        self.key = key
+        place = [part for part in (self.file, key) if part is not None]
+        super().__init__(": ".join([*place, message]), source=source)
+
+
+class SettingsError(PlatemarkError):
+    """A setting has a value that cannot be used."""
+
+    code = "settings_error"
+
+    def __init__(self, message: str, *, key: str | None = None, source: str | None = None) -> None:
+        self.key = key
+        super().__init__(message if key is None else f"{key}: {message}", source=source)
+
+
+class MissingExtra(PlatemarkError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+    code = "missing_extra"
+
+    def __init__(self, feature: str, extra: str, *, source: str | None = None) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{feature} needs an optional part that is not installed; "
+            f"install it with: pip install 'platemark[{extra}]'",
+            source=source,
+        )

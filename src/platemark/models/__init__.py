@@ -1,0 +1,1 @@
+"""Models: their cards, where they are found, and the runtime that runs them."""
