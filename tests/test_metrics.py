@@ -1,0 +1,196 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from platemark import metrics
+
+probabilities = st.floats(0, 1, allow_nan=False, width=32)
+judged = st.lists(st.tuples(probabilities, st.booleans()), min_size=1, max_size=60)
+short_text = st.text(alphabet="AB01", max_size=7)
+
+
+def slow_edit_distance(a: str, b: str) -> int:
+    if not a or not b:
+        return len(a) + len(b)
+    if a[0] == b[0]:
+        return slow_edit_distance(a[1:], b[1:])
+    return 1 + min(
+        slow_edit_distance(a[1:], b),
+        slow_edit_distance(a, b[1:]),
+        slow_edit_distance(a[1:], b[1:]),
+    )
+
+
+def slow_average_precision(pairs: list[tuple[float, bool]], total: int) -> float:
+    """Precision at every distinct score, best of all later ones, times the recall gained."""
+    area, found = 0.0, 0
+    levels = sorted({score for score, _ in pairs}, reverse=True)
+
+    def precision(level: float) -> float:
+        kept = [right for score, right in pairs if score >= level]
+        return sum(kept) / len(kept)
+
+    for level in levels:
+        now = sum(right for score, right in pairs if score >= level)
+        best = max(precision(lower) for lower in levels if lower <= level)
+        area += (now - found) / total * best
+        found = now
+    return area
+
+
+@given(short_text, short_text)
+def test_edit_distance_equals_the_recursive_definition(a: str, b: str) -> None:
+    assert metrics.edit_distance(a, b) == slow_edit_distance(a, b)
+
+
+@given(judged, st.integers(0, 5))
+def test_average_precision_equals_the_slow_definition(
+    pairs: list[tuple[float, bool]], missed: int
+) -> None:
+    scores, correct = zip(*pairs, strict=True)
+    total = sum(correct) + missed
+    actual = metrics.average_precision(scores, correct, total)
+    if total == 0:
+        assert math.isnan(actual)
+    else:
+        assert actual == pytest.approx(slow_average_precision(pairs, total))
+
+
+@given(judged, st.randoms())
+def test_average_precision_does_not_depend_on_order(
+    pairs: list[tuple[float, bool]], random: object
+) -> None:
+    total = max(1, sum(right for _, right in pairs))
+    shuffled = list(pairs)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    first = metrics.average_precision(*zip(*pairs, strict=True), total)
+    second = metrics.average_precision(*zip(*shuffled, strict=True), total)
+    assert first == pytest.approx(second)
+
+
+def test_average_precision_by_hand() -> None:
+    # right, wrong, right of three truths: precision 1 up to 1/3, then 2/3 up to 2/3
+    assert metrics.average_precision([0.9, 0.8, 0.7], [1, 0, 1], 3) == pytest.approx(5 / 9)
+    assert metrics.average_precision([], [], 4) == 0.0
+    with_ignored = metrics.average_precision([0.9, 0.8], [0, 1], 1, ignore=[True, False])
+    assert with_ignored == 1.0
+
+
+def test_average_precision_refuses_more_hits_than_truths() -> None:
+    with pytest.raises(ValueError, match="1 to find"):
+        metrics.average_precision([0.9, 0.8], [True, True], 1)
+
+
+def test_a_truth_is_found_once_and_by_the_better_score() -> None:
+    matches = metrics.match_detections([[0.8], [0.9]], [0.7, 0.6])
+    assert matches.tolist() == [0, metrics.FALSE]
+
+
+def test_a_detection_takes_the_truth_it_overlaps_most() -> None:
+    matches = metrics.match_detections([[0.6, 0.7], [0.65, 0.55]], [0.9, 0.8])
+    assert matches.tolist() == [1, 0]
+
+
+def test_ignored_truth_is_neither_found_nor_missed() -> None:
+    iou = [[0.0, 0.9], [0.0, 0.2], [0.7, 0.9]]
+    matches = metrics.match_detections(iou, [0.9, 0.8, 0.7], ignore=[False, True])
+    assert matches.tolist() == [metrics.IGNORED, metrics.FALSE, 0]
+
+
+def test_matching_without_truth_or_detections() -> None:
+    assert metrics.match_detections(np.zeros((2, 0)), [0.5, 0.4]).tolist() == [-1, -1]
+    assert metrics.match_detections(np.zeros((0, 3)), []).tolist() == []
+    with pytest.raises(ValueError, match="need"):
+        metrics.match_detections(np.zeros((2, 1)), [0.5])
+
+
+@given(st.integers(0, 6), st.integers(0, 6), st.randoms(use_true_random=False))
+def test_matching_is_one_to_one_above_the_threshold(p: int, t: int, random: object) -> None:
+    iou = np.array([[random.random() for _ in range(t)] for _ in range(p)]).reshape(p, t)  # type: ignore[attr-defined]
+    scores = [random.random() for _ in range(p)]  # type: ignore[attr-defined]
+    matches = metrics.match_detections(iou, scores, threshold=0.5)
+    taken = matches[matches >= 0]
+    assert len(set(taken.tolist())) == len(taken)
+    assert all(iou[i, m] >= 0.5 for i, m in enumerate(matches) if m >= 0)
+    left = [j for j in range(t) if j not in taken]
+    assert all(iou[i, j] < 0.5 for i in range(p) if matches[i] < 0 for j in left)
+
+
+def test_precision_and_recall() -> None:
+    precision, recall = metrics.precision_recall([1, 0, 1, 0], 4, ignore=[0, 0, 0, 1])
+    assert (precision.hits, precision.n, recall.n) == (2, 3, 4)
+    assert recall.value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "truth", "strict", "folded"),
+    [
+        ("AB-12 CD", "ab12cd", True, True),
+        ("OI12", "0112", False, True),
+        ("A1", "B1", False, False),
+        (None, "A1", False, False),
+        ("京A123", "京A123", True, True),
+    ],
+)
+def test_exact_match(text: str | None, truth: str, strict: bool, folded: bool) -> None:
+    assert metrics.exact_match(text, truth) is strict
+    assert metrics.exact_match(text, truth, fold=True) is folded
+
+
+def test_character_error_rate_is_over_all_characters() -> None:
+    pairs = [("ABCD", "ABCD"), ("A", "AB"), (None, "XY")]
+    assert metrics.character_error_rate(pairs) == pytest.approx(3 / 8)
+    assert math.isnan(metrics.character_error_rate([("A", "")]))
+
+
+@given(judged, st.integers(1, 12))
+def test_reliability_counts_every_score_once(pairs: list[tuple[float, bool]], bins: int) -> None:
+    scores, correct = zip(*pairs, strict=True)
+    table = metrics.reliability(scores, correct, bins)
+    assert sum(row.n for row in table) == len(pairs)
+    assert sum(row.n * row.accuracy for row in table if row.n) == pytest.approx(sum(correct))
+    for row in table:
+        if row.n:
+            assert row.low - 1e-9 <= row.score <= row.high + 1e-9
+    assert 0 <= metrics.expected_calibration_error(scores, correct, bins) <= 1
+
+
+def test_calibration_error_by_hand() -> None:
+    # one bin promises 0.8 and keeps 0.5, the other promises 0.2 and keeps 0
+    scores, correct = [0.8, 0.8, 0.2, 0.2], [True, False, False, False]
+    assert metrics.expected_calibration_error(scores, correct, bins=2) == pytest.approx(0.25)
+    assert math.isnan(metrics.expected_calibration_error([], []))
+    with pytest.raises(ValueError, match=r"0\.\.1"):
+        metrics.reliability([1.2], [True])
+
+
+def test_wilson_interval_known_values() -> None:
+    # R: binom::binom.wilson(9, 10) and (0, 20)
+    assert metrics.wilson_interval(9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
+    assert metrics.wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert metrics.wilson_interval(0, 0) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="no share"):
+        metrics.wilson_interval(3, 2)
+
+
+@given(st.integers(0, 400), st.integers(1, 400))
+def test_wilson_interval_holds_the_share_and_mirrors(hits: int, n: int) -> None:
+    hits = min(hits, n)
+    low, high = metrics.wilson_interval(hits, n)
+    assert 0 <= low <= hits / n <= high <= 1
+    mirrored = metrics.wilson_interval(n - hits, n)
+    assert (low, high) == pytest.approx((1 - mirrored[1], 1 - mirrored[0]))
+
+
+def test_rate_without_counts_has_no_value() -> None:
+    nothing = {"value": None, "interval": [0.0, 1.0], "hits": 0, "n": 0}
+    assert metrics.Rate(0, 0).to_dict() == nothing
+        "value": None,
+        "interval": [0.0, 1.0],
+        "hits": 0,
+        "n": 0,
+    }
+    assert metrics.Rate(1, 2).to_dict()["value"] == 0.5
