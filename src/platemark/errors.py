@@ -99,7 +99,13 @@ class ModelCorrupt(ModelError):
     code = "model_corrupt"
 
     def __init__(
-        self, message: str, *, file: str | Path, expected: str, actual: str, source: str | None = None
+        self,
+        message: str,
+        *,
+        file: str | Path,
+        expected: str,
+        actual: str,
+        source: str | None = None,
     ) -> None:
         self.file = str(file)
         self.expected = expected

@@ -1,0 +1,451 @@
+"""The values that move between the stages, and their JSON.
+
+Convention: a point is ``(x, y)`` in continuous pixels of the original image after EXIF rotation; pixel column ``j``
+covers ``[j, j + 1)``, so the ``x1, y1`` of a box are exclusive. A quad is four points, clockwise from the mark's own
+top-left. A score is a calibrated probability. In JSON, coordinates have two decimals and scores four.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+Quad = tuple[Point, Point, Point, Point]
+
+
+def as_box(value: ArrayLike) -> Box:
+    """Return four numbers as a `Box`.
+
+    Raises:
+        ValueError: They are not four finite numbers with ``x0 <= x1`` and ``y0 <= y1``.
+    """
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != (4,) or not np.isfinite(array).all():
+        raise ValueError(f"a box is four finite numbers (x0, y0, x1, y1), got {value!r}")
+    x0, y0, x1, y1 = array.tolist()
+    if x1 < x0 or y1 < y0:
+        raise ValueError(f"a box has x0 <= x1 and y0 <= y1, got {value!r}")
+    return (x0, y0, x1, y1)
+
+
+def as_quad(value: ArrayLike) -> Quad:
+    """Return four points as a `Quad`, in the order given.
+
+    Raises:
+        ValueError: They are not four finite points.
+    """
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != (4, 2) or not np.isfinite(array).all():
+        raise ValueError(f"a quad is four finite points (x, y), got {value!r}")
+    first, second, third, fourth = ((x, y) for x, y in array.tolist())
+    return (first, second, third, fourth)
+
+
+def _check_score(score: float) -> None:
+    if not (math.isfinite(score) and 0.0 <= score <= 1.0):
+        raise ValueError(f"a score is a probability in 0..1, got {score!r}")
+
+
+def _json_score(score: float) -> float:
+    return round(float(score), 4)
+
+
+def _json_coordinates(values: Sequence[float]) -> list[float]:
+    return [round(float(value), 2) for value in values]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Where one mark is.
+
+    Attributes:
+        kind: What was found, such as ``"plate"``.
+        score: Probability that this is a mark of its kind.
+        box: Bounding box in pixels of the original image.
+        quad: Corners in pixels of the original image.
+    """
+
+    kind: str
+    score: float
+    box: Box
+    quad: Quad
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+        object.__setattr__(self, "box", as_box(self.box))
+        object.__setattr__(self, "quad", as_quad(self.quad))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "kind": self.kind,
+            "score": _json_score(self.score),
+            "box": _json_coordinates(self.box),
+            "quad": [_json_coordinates(point) for point in self.quad],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["kind"], data["score"], data["box"], data["quad"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crop:
+    """A mark cut out and turned upright.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB.
+        to_image: (3, 3) float64 homography from points of the crop to points of the original image.
+    """
+
+    pixels: NDArray[np.uint8]
+    to_image: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
+            raise ValueError(
+                f"crop pixels are (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}"
+            )
+        if self.to_image.shape != (3, 3):
+            raise ValueError(f"to_image is a 3x3 matrix, got shape {self.to_image.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """One character that was read.
+
+    Attributes:
+        char: The character.
+        score: Probability that it is this one.
+    """
+
+    char: str
+    score: float
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"char": self.char, "score": _json_score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["char"], data["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another text the mark may show.
+
+    Attributes:
+        text: The text.
+        score: Probability that the whole text is right.
+    """
+
+    text: str
+    score: float
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"text": self.text, "score": _json_score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["text"], data["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a mark says.
+
+    Attributes:
+        text: The text, ``None`` when nothing is legible.
+        score: Probability that the whole text is right.
+        characters: The characters of ``text`` with a score each.
+        alternatives: Other texts, most probable first.
+    """
+
+    text: str | None
+    score: float
+    characters: tuple[Character, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+        if self.text == "":
+            raise ValueError("a reading without text has text None, not an empty string")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the text fields of a mark's JSON object."""
+        return {
+            "text": self.text,
+            "text_score": _json_score(self.score),
+            "characters": [character.to_dict() for character in self.characters],
+            "alternatives": [alternative.to_dict() for alternative in self.alternatives],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from the text fields of a mark's JSON object."""
+        return cls(
+            data["text"],
+            data["text_score"],
+            tuple(Character.from_dict(item) for item in data["characters"]),
+            tuple(Alternative.from_dict(item) for item in data["alternatives"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Country and type of a plate.
+
+    Attributes:
+        code: Name of a plate format, such as ``"eu-ua-2015"``.
+        score: Probability that it is this one.
+    """
+
+    code: str
+    score: float
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"code": self.code, "score": _json_score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["code"], data["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class Obscured:
+    """Whether something hides part of a plate's text.
+
+    Attributes:
+        value: True when a part is hidden.
+        score: Probability that a part is hidden.
+    """
+
+    value: bool
+    score: float
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"value": self.value, "score": _json_score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["value"], data["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class PlateMark:
+    """One licence plate in an image.
+
+    Attributes:
+        score: Probability that this is a plate.
+        box: Bounding box in pixels of the original image.
+        quad: Corners in pixels of the original image, clockwise from the plate's own top-left.
+        text: What the plate shows, upper case without separators; ``None`` when nothing is legible.
+        text_score: Probability that the whole text is right.
+        characters: The characters of ``text`` with a score each.
+        alternatives: Other texts, most probable first.
+        region: Country and type, ``None`` where it was not determined.
+        lines: Number of text lines, ``None`` where it was not determined.
+        obscured: Whether a part is hidden, ``None`` where it was not determined.
+        kind: Always ``"plate"``.
+    """
+
+    score: float
+    box: Box
+    quad: Quad
+    text: str | None = None
+    text_score: float = 0.0
+    characters: tuple[Character, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    region: Region | None = None
+    lines: int | None = None
+    obscured: Obscured | None = None
+    kind: str = "plate"
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+        _check_score(self.text_score)
+        object.__setattr__(self, "box", as_box(self.box))
+        object.__setattr__(self, "quad", as_quad(self.quad))
+        if self.text == "":
+            raise ValueError("a plate without legible text has text None, not an empty string")
+
+    @property
+    def detection(self) -> Detection:
+        """Where the plate is."""
+        return Detection(self.kind, self.score, self.box, self.quad)
+
+    @property
+    def reading(self) -> Reading:
+        """What the plate says."""
+        return Reading(self.text, self.text_score, self.characters, self.alternatives)
+
+    @classmethod
+    def of(cls, detection: Detection, reading: Reading) -> Self:
+        """Join where a plate is and what it says."""
+        return cls(
+            score=detection.score,
+            box=detection.box,
+            quad=detection.quad,
+            text=reading.text,
+            text_score=reading.score,
+            characters=reading.characters,
+            alternatives=reading.alternatives,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            **self.detection.to_dict(),
+            **self.reading.to_dict(),
+            "region": None if self.region is None else self.region.to_dict(),
+            "lines": self.lines,
+            "obscured": None if self.obscured is None else self.obscured.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        reading = Reading.from_dict(data)
+        region, obscured = data.get("region"), data.get("obscured")
+        return cls(
+            score=data["score"],
+            box=data["box"],
+            quad=data["quad"],
+            text=reading.text,
+            text_score=reading.score,
+            characters=reading.characters,
+            alternatives=reading.alternatives,
+            region=None if region is None else Region.from_dict(region),
+            lines=data.get("lines"),
+            obscured=None if obscured is None else Obscured.from_dict(obscured),
+        )
+
+
+Mark = PlateMark
+_MARKS: dict[str, type[Mark]] = {"plate": PlateMark}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an input gave no marks: the ``error`` object of the JSON output.
+
+    Attributes:
+        code: Stable name of the error, see `platemark.errors`.
+        message: What was wrong, with which input, and what to do about it.
+    """
+
+    code: str
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the JSON object."""
+        return {"code": self.code, "message": self.message}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["code"], data["message"])
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The marks of one image or page, or why there are none to give.
+
+    Attributes:
+        source: The input as it was given or found.
+        page: Page of a document or TIFF, counted from 0.
+        width: Width of the image in pixels; 0 when it could not be read.
+        height: Height of the image in pixels; 0 when it could not be read.
+        marks: The marks, best score first. Empty when nothing was found.
+        elapsed_ms: Time from pixels to marks, in milliseconds.
+        error: Why the input could not be looked at; ``None`` when it was.
+    """
+
+    source: str
+    page: int = 0
+    width: int = 0
+    height: int = 0
+    marks: tuple[Mark, ...] = ()
+    elapsed_ms: float = 0.0
+    error: Failure | None = None
+    draw: Callable[[Sequence[Mark]], PilImage] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    def plot(self) -> PilImage:
+        """Return the image with its marks drawn, an RGB picture.
+
+        An input that is a file is read again, so that a list of results does not hold the pixels of all images.
+
+        Raises:
+            ValueError: The result was not made by a pipeline, so there is no image to draw on.
+            UnreadableImage: The file is no longer there.
+        """
+        if self.draw is None:
+            raise ValueError(
+                f"the result for {self.source} has no image; "
+                "use platemark.imaging.draw.draw_marks(pixels, result.marks)"
+            )
+        return self.draw(self.marks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object: the marks, or only the source and the error (and its page after the first)."""
+        if self.error is not None:
+            place: dict[str, Any] = {"source": self.source}
+            if self.page:
+                place["page"] = self.page
+            return {**place, "error": self.error.to_dict()}
+        return {
+            "source": self.source,
+            "page": self.page,
+            "width": self.width,
+            "height": self.height,
+            "marks": [mark.to_dict() for mark in self.marks],
+            "elapsed_ms": round(self.elapsed_ms, 1),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        error = data.get("error")
+        if error is not None:
+            return cls(data["source"], data.get("page", 0), error=Failure.from_dict(error))
+        return cls(
+            data["source"],
+            data["page"],
+            data["width"],
+            data["height"],
+            tuple(_MARKS[mark["kind"]].from_dict(mark) for mark in data["marks"]),
+            data["elapsed_ms"],
+        )
