@@ -21,8 +21,8 @@
     ├─ SettingsError                  settings_error         (key)
     └─ MissingExtra                   missing_extra          (names the extra to install)
 
-The ``code`` of a class is the same in JSON Lines, problem+json and exit messages, and does not change.
-``ValueError`` and ``TypeError`` stay for a programmer's wrong argument.
+The ``code`` of a class is the same in JSON Lines, problem+json and exit messages, and does not
+change. ``ValueError`` and ``TypeError`` stay for a programmer's wrong argument.
 """
 
 from collections.abc import Iterable

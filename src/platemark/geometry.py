@@ -1,7 +1,8 @@
 """Geometry of boxes, quads and planes, in pure numpy.
 
-Convention: points are ``(x, y)`` float64 in continuous pixels, y downwards; pixel column ``j`` covers ``[j, j + 1)``.
-A box is ``(x0, y0, x1, y1)``, x1 and y1 exclusive. A quad is (4, 2), clockwise as seen on the screen.
+Convention: points are ``(x, y)`` float64 in continuous pixels, y downwards; pixel column ``j`` covers
+``[j, j + 1)``. A box is ``(x0, y0, x1, y1)``, x1 and y1 exclusive. A quad is (4, 2), clockwise as
+seen on the screen.
 """
 
 import math
@@ -26,8 +27,9 @@ def _quad(value: ArrayLike) -> FloatArray:
 def order_corners(points: ArrayLike) -> FloatArray:
     """Order four corners clockwise from the top-left, as (4, 2).
 
-    The start is the corner for which the reading direction, the sum of the upper and the lower edge, points farthest
-    to the right. A mark wider than tall is so read along its long side, whichever way it is turned.
+    The start is the corner for which the reading direction, the sum of the upper and the lower
+    edge, points farthest to the right. A mark wider than tall is so read along its long side,
+    whichever way it is turned.
 
     Args:
         points: (4, 2) corners of a convex quad in any order.
@@ -56,7 +58,7 @@ def is_convex(quad: ArrayLike) -> bool:
 
 
 def quad_area(quad: ArrayLike) -> float:
-    """Area of a quad in square pixels by the shoelace formula; negative when it runs anticlockwise."""
+    """Area of a quad in square pixels (shoelace formula); negative when it runs anticlockwise."""
     x, y = _quad(quad).T
     return float(0.5 * np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
 
@@ -84,8 +86,8 @@ def clip_boxes(boxes: ArrayLike, width: int, height: int) -> FloatArray:
 def homography(source: ArrayLike, target: ArrayLike) -> FloatArray:
     """Homography (3, 3) that takes the source points to the target points.
 
-    The normalised direct linear transform (Hartley and Zisserman, Multiple View Geometry, algorithm 4.2): exact for
-    four points, least squares for more.
+    The normalised direct linear transform (Hartley and Zisserman, Multiple View Geometry, algorithm
+    4.2): exact for four points, least squares for more.
 
     Args:
         source: (N, 2) points, N >= 4, no three of the four on a line.
@@ -154,7 +156,7 @@ def enlarge_quad(quad: ArrayLike, margin: float) -> FloatArray:
 
 
 def rectified_size(quad: ArrayLike) -> tuple[int, int]:
-    """Width and height in pixels at which a quad keeps its resolution: the mean of opposite sides, at least 1."""
+    """Width and height in pixels, at least 1: the means of the opposite sides of a quad."""
     corners = _quad(quad)
     top, right, bottom, left = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     return max(1, round(float(top + bottom) / 2)), max(1, round(float(left + right) / 2))
@@ -162,7 +164,7 @@ def rectified_size(quad: ArrayLike) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """How an image is fitted into a network's input: scaled, then padded on the right and at the bottom.
+    """How an image is fitted into a network's input: scaled, then padded right and bottom.
 
     Attributes:
         width: Width of the image in pixels.
@@ -190,7 +192,7 @@ class Letterbox:
         multiple: int = 32,
         max_upscale: float = 1.0,
     ) -> Self:
-        """Scale the long side to ``long_side``, by no more than ``max_upscale``, and pad to a multiple.
+        """Scale the long side to ``long_side``, at most by ``max_upscale``; pad to a multiple.
 
         Raises:
             ValueError: A size is not positive.
@@ -217,7 +219,7 @@ class Letterbox:
 
 
 def iou_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:
-    """Intersection over union of every box of ``a`` (N, 4) with every box of ``b`` (M, 4), as (N, M).
+    """Intersection over union of all boxes of ``a`` (N, 4) with all of ``b`` (M, 4), as (N, M).
 
     Boxes without area have 0 with all.
     """
@@ -229,7 +231,8 @@ def iou_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:
     areas_a = (first[:, 2:] - first[:, :2]).prod(axis=1)
     areas_b = (second[:, 2:] - second[:, :2]).prod(axis=1)
     union = areas_a[:, None] + areas_b[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    overlaps: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlaps
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> NDArray[np.intp]:

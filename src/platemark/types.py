@@ -1,8 +1,9 @@
 """The values that move between the stages, and their JSON.
 
-Convention: a point is ``(x, y)`` in continuous pixels of the original image after EXIF rotation; pixel column ``j``
-covers ``[j, j + 1)``, so the ``x1, y1`` of a box are exclusive. A quad is four points, clockwise from the mark's own
-top-left. A score is a calibrated probability. In JSON, coordinates have two decimals and scores four.
+Convention: a point is ``(x, y)`` in continuous pixels of the original image after EXIF rotation;
+pixel column ``j`` covers ``[j, j + 1)``, so the ``x1, y1`` of a box are exclusive. A quad is four
+points, clockwise from the mark's own top-left. A score is a calibrated probability. In JSON,
+coordinates have two decimals and scores four.
 """
 
 from __future__ import annotations
@@ -406,7 +407,8 @@ class Result:
     def plot(self) -> PilImage:
         """Return the image with its marks drawn, an RGB picture.
 
-        An input that is a file is read again, so that a list of results does not hold the pixels of all images.
+        An input that is a file is read again, so that a list of results does not hold the pixels of
+        all images.
 
         Raises:
             ValueError: The result was not made by a pipeline, so there is no image to draw on.
@@ -420,7 +422,7 @@ class Result:
         return self.draw(self.marks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object: the marks, or only the source and the error (and its page after the first)."""
+        """Return the JSON object: the marks, or the error with its source (and page, after the first)."""
         if self.error is not None:
             place: dict[str, Any] = {"source": self.source}
             if self.page:
