@@ -188,9 +188,4 @@ def test_wilson_interval_holds_the_share_and_mirrors(hits: int, n: int) -> None:
 def test_rate_without_counts_has_no_value() -> None:
     nothing = {"value": None, "interval": [0.0, 1.0], "hits": 0, "n": 0}
     assert metrics.Rate(0, 0).to_dict() == nothing
-        "value": None,
-        "interval": [0.0, 1.0],
-        "hits": 0,
-        "n": 0,
-    }
     assert metrics.Rate(1, 2).to_dict()["value"] == 0.5

@@ -1,0 +1,187 @@
+"""The manifest: one JSON object per line, one line per image, image paths relative to its folder.
+
+::
+
+    {"image": "images/a/1.jpg", "width": 1280, "height": 960, "kind": "scene", "split": "train",
+     "plates": [{"box": [x0, y0, x1, y1], "quad": [[x, y], ...] | null, "text": "AB12" | null,
+                 "region": "eu-de" | null, "lines": 1 | null}]}
+
+Convention: points are (x, y) in pixels of the image, x to the right, y down, x1 and y1 exclusive;
+quads run clockwise from the plate's own top-left. ``text`` is what the plate shows in its own
+order, without spaces or separators.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    FiniteFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from platemark.errors import DatasetError
+
+Kind = Literal["scene", "crop"]
+Split = Literal["train", "test"]
+
+
+def _has_area(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = box
+    if not (x0 < x1 and y0 < y1):
+        raise ValueError(f"box {list(box)} has no area: need x0 < x1 and y0 < y1")
+    return box
+
+
+Point = tuple[FiniteFloat, FiniteFloat]
+Box = Annotated[
+    tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat], AfterValidator(_has_area)
+]
+
+
+class PlateAnnotation(BaseModel):
+    """One plate of an image, as a person (or the synthesis) marked it.
+
+    Attributes:
+        box: (x0, y0, x1, y1).
+        quad: Four corners, or None where only the box is known.
+        text: What the plate shows, or None where it was not read.
+        region: Country and type code, or None.
+        lines: Number of text lines, or None.
+        obscured: Whether a part is hidden or unreadable, or None where nobody looked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    box: Box
+    quad: tuple[Point, Point, Point, Point] | None = None
+    text: str | None = None
+    region: str | None = None
+    lines: PositiveInt | None = None
+    obscured: bool | None = None
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(4, 2) corners of the quad, or of the box where there is no quad."""
+        if self.quad is not None:
+            return np.array(self.quad, dtype=np.float64)
+        x0, y0, x1, y1 = self.box
+        return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], dtype=np.float64)
+
+
+class ManifestEntry(BaseModel):
+    """One image and everything marked in it. Keys beyond these are kept as they are.
+
+    Attributes:
+        image: Path relative to the manifest's folder, with ``/``.
+        width: Pixels of the stored file.
+        height: Pixels of the stored file.
+        plates: The plates marked; empty for an image without plates.
+        kind: ``scene`` (find the plate first) or ``crop`` (the image is the plate).
+        split: ``train`` or ``test``; nothing is trained, tuned or chosen on ``test``.
+        source: Where the image is from.
+        license: Licence of the image.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    image: str
+    width: PositiveInt
+    height: PositiveInt
+    plates: tuple[PlateAnnotation, ...]
+    kind: Kind = "scene"
+    split: Split
+    source: str | None = None
+    license: str | None = None
+
+    @property
+    def group(self) -> str:
+        """The first folder under ``images/``, else the source, else an empty string."""
+        parts = Path(self.image).parts
+        if len(parts) > 2 and parts[0] == "images":
+            return parts[1]
+        return self.source or ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The entries of a manifest file and the folder their image paths start from.
+
+    Attributes:
+        root: Folder of the manifest.
+        entries: One entry per image, in the order of the file.
+    """
+
+    root: Path
+    entries: tuple[ManifestEntry, ...]
+
+    @classmethod
+    def read(
+        cls, path: str | Path, *, split: Split | None = None, kind: Kind | None = None
+    ) -> Self:
+        """Read and check a manifest; images are not opened.
+
+        Args:
+            path: The JSON Lines file.
+            split: Keep only this split; None keeps all.
+            kind: Keep only this kind of image; None keeps all.
+
+        Raises:
+            DatasetError: No such file, or a line that is not as the format says.
+        """
+        file = Path(path)
+        kept = (
+            entry
+            for entry in _entries(file)
+            if split in (None, entry.split) and kind in (None, entry.kind)
+        )
+        return cls(root=file.parent, entries=tuple(kept))
+
+    def path(self, entry: ManifestEntry) -> Path:
+        """Return where the image of an entry lies."""
+        return self.root / entry.image
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[ManifestEntry]:
+        return iter(self.entries)
+
+
+def write_manifest(path: str | Path, entries: Iterable[ManifestEntry]) -> None:
+    """Write entries as a manifest, one line each; the folder is made where it is missing."""
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as stream:
+        for entry in entries:
+            stream.write(entry.model_dump_json(exclude_unset=True) + "\n")
+
+
+def _entries(file: Path) -> Iterator[ManifestEntry]:
+    try:
+        with file.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield _entry(line, file, number)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(
+            f"the manifest cannot be read ({reason}); give a UTF-8 JSON Lines file", file=file
+        ) from error
+
+
+def _entry(line: str, file: Path, number: int) -> ManifestEntry:
+    try:
+        return ManifestEntry.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = f"{key}: {first['msg']}" if key else first["msg"]
+        raise DatasetError(message, file=file, line=number) from error
