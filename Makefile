@@ -1,0 +1,71 @@
+# Every target sets up what it needs: Python 3.11 or later and make are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+DEMO ?= demo-out
+# Long runs: where the annotated photos are, where results go, how long to train.
+DATA ?= data/plates/annotations.jsonl
+RUNS ?= runs
+COUNT ?= 20000
+SEED ?= 1
+MINUTES ?= 240
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench synth train-detector train-reader train evaluate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# A stamp file says that the environment is as pyproject.toml and constraints.txt want it.
+$(VENV)/.pip:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.pip pyproject.toml constraints.txt
+	$(PIP) --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.developer: $(VENV)/.installed
+	$(PIP) --constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+demo: $(VENV)/.installed ## find and read the plates of examples/, leave pictures in demo-out/
+	$(BIN)/platemark plates examples --annotated $(DEMO) --format table
+	@echo "Annotated pictures are in $(DEMO)/"
+
+test: $(VENV)/.developer ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.developer ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.developer ## put the source into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed ## time every stage on this machine
+	$(BIN)/platemark bench
+
+synth: $(VENV)/.installed ## long: draw training images into runs/synth
+	$(BIN)/platemark synth plates --output $(RUNS)/synth --count $(COUNT) --seed $(SEED)
+
+train-detector: $(VENV)/.developer ## long: train the plate detector
+	$(BIN)/platemark train detector --kind plate --data $(RUNS)/synth/annotations.jsonl \
+		--data $(DATA) --output $(RUNS)/plate-detector --minutes $(MINUTES)
+
+train-reader: $(VENV)/.developer ## long: train the plate reader
+	$(BIN)/platemark train reader --kind plate --data $(RUNS)/synth/annotations.jsonl \
+		--data $(DATA) --output $(RUNS)/plate-reader --minutes $(MINUTES)
+
+train: train-detector train-reader ## long: train both networks
+
+evaluate: $(VENV)/.installed ## long: score the bundled models on annotated photos
+	$(BIN)/platemark evaluate plates $(DATA) --split test --errors $(RUNS)/errors
+
+clean: ## remove what the targets made, except runs/
+	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

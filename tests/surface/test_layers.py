@@ -1,0 +1,147 @@
+"""Imports run one way, and heavy libraries stay where they belong."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import platemark
+
+ROOT = Path(platemark.__file__).parent
+LAYERS = [
+    {"errors", "types"},
+    {"registry", "datasets", "imaging", "geometry"},
+    {"models", "pipeline", "metrics"},
+    {"tasks"},
+    {"plates", "stamps"},
+    {"synth", "evaluate"},
+    {"train"},
+    {"apps"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+HEAVY = ("torch", "onnx", "onnxruntime", "cv2", "pypdfium2", "matplotlib", "typer", "pydantic")
+
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def part_of(file: Path) -> str:
+    """The first name under the package that a file belongs to."""
+    return file.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from runtime_nodes(node)
+
+
+def imported(file: Path) -> set[str]:
+    """Dotted names of all modules a file imports, also inside functions."""
+    names: set[str] = set()
+    package = ".".join(("platemark", *file.relative_to(ROOT).parent.parts))
+    for node in runtime_nodes(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            module = importlib.util.resolve_name(relative, package) if node.level else node.module
+            assert module is not None
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def own_parts(file: Path) -> set[str]:
+    """Parts of platemark that a file imports."""
+    dotted = (name.split(".") for name in imported(file))
+    return {name[1] for name in dotted if name[0] == "platemark" and len(name) > 1} & set(LEVEL)
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_part_imports_only_its_own_and_lower_layers(file: Path) -> None:
+    part = part_of(file)
+    if part in ("__init__", "__main__"):
+        return
+    above = {other for other in own_parts(file) if LEVEL[other] > LEVEL[part]}
+    assert not above, f"{file.name} is of layer {part} and imports {sorted(above)}"
+
+
+def test_parts_do_not_import_each_other_in_circles() -> None:
+    graph: dict[str, set[str]] = {name: set() for name in LEVEL}
+    for file in MODULES:
+        if (part := part_of(file)) in graph:
+            graph[part] |= own_parts(file) - {part}
+    TopologicalSorter(graph).prepare()
+    assert "stamps" not in graph["plates"]
+    assert "plates" not in graph["stamps"]
+
+
+def test_pipeline_knows_no_model_and_no_kind() -> None:
+    assert own_parts(ROOT / "pipeline.py") <= {"errors", "types", "imaging", "geometry"}
+
+
+def files_that_import(library: str) -> set[str]:
+    return {
+        str(file.relative_to(ROOT).as_posix())
+        for file in MODULES
+        if any(name.split(".")[0] == library for name in imported(file))
+    }
+
+
+def test_onnxruntime_is_imported_in_one_file() -> None:
+    assert files_that_import("onnxruntime") == {"models/onnx.py"}
+
+
+@pytest.mark.parametrize("library", ["torch", "onnx", "onnxscript", "matplotlib"])
+def test_training_libraries_are_imported_in_train_only(library: str) -> None:
+    assert all(file.startswith("train/") for file in files_that_import(library))
+
+
+def test_the_command_line_library_is_imported_in_apps_only() -> None:
+    files = files_that_import("typer") | files_that_import("rich")
+    assert all(file.startswith("apps/") for file in files)
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = f"import sys, platemark; print([m for m in {HEAVY!r} if m in sys.modules])"
+    assert run_python(code) == "[]"
+
+
+def test_import_takes_less_than_half_a_second() -> None:
+    run_python("import platemark")  # byte-compiles, so that the second start is a usual one
+    code = "import time; t = time.perf_counter(); import platemark; print(time.perf_counter() - t)"
+    fastest = min(float(run_python(code)) for _ in range(3))
+    assert fastest < 0.5
+
+
+def test_help_starts_without_models_or_networks() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from platemark.apps.cli import app;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "print([m for m in ('torch', 'onnxruntime', 'cv2') if m in sys.modules])"
+    )
+    started = time.perf_counter()
+    assert run_python(code) == "[]"
+    assert time.perf_counter() - started < 10
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert list(platemark.__all__) == sorted(platemark.__all__)
+    for name in platemark.__all__:
+        assert getattr(platemark, name) is not None
