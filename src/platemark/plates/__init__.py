@@ -1,0 +1,1 @@
+"""Licence plates: their formats and the pipeline that finds and reads them."""

@@ -1,0 +1,485 @@
+"""Plate formats from data: what a country's plate may say and what it looks like.
+
+A format is one TOML file in ``plates/formats``; its stem is the region code. Patterns use this
+notation, written without spaces and dashes:
+
+===========  ==========================================================
+``@``        one letter of the format's alphabet
+``#``        one digit
+``[ABC]``    one character of the set; ranges as in ``[A-Z0-9]``
+``(x)``      ``x`` is optional
+``{m,n}``    the character before it m to n times (``{m}``: m times)
+anything     itself
+===========  ==========================================================
+
+The rows of a drawing add ``%`` (one of the format's prefixes) and layout marks, which are drawn but
+are no part of the text: space (group gap), ``-`` (dash), ``.`` (dot), ``*`` (seal or emblem between
+groups) and ``|`` (what follows stands in a separate field at the right).
+"""
+
+import itertools
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field as dataclass_field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pydantic
+from pydantic.dataclasses import dataclass
+
+from platemark.errors import FormatError
+
+__all__ = [
+    "ALPHABETS",
+    "Band",
+    "Caption",
+    "Drawing",
+    "Field",
+    "PlateFormat",
+    "RowToken",
+    "Sample",
+    "candidates",
+    "load_formats",
+    "normalise",
+]
+
+_LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DIGITS = "0123456789"
+
+ALPHABETS: Mapping[str, str] = {
+    "LATIN": _LATIN,
+    # Glyphs common to Latin and Ukrainian/Belarusian Cyrillic, and the Russian set.
+    "CYR12": "ABCEHIKMOPTX",
+    "RU12": "ABCEHKMOPTXY",
+    # The Soviet letters as `normalise` writes them: Latin where the shape is the same.
+    "SU": "ABГДEЖЗИKЛMHOПPCTYФXЦЧШЩЭЮЯ",
+    "ESCONS": "BCDFGHJKLMNPRSTVWXYZ",
+}
+"""Named letter sets; ``LATIN-noIO`` (any letters after ``no``) and ``LATIN+ÄÖ`` work as well."""
+
+_LOOK_ALIKES = str.maketrans("АВСЕНІКМОРТХУ", "ABCEHIKMOPTXY")
+
+_PACKAGED = Path(__file__).with_name("formats")
+
+TokenKind = Literal["char", "gap", "dash", "dot", "emblem", "field"]
+_MARKS: Mapping[str, TokenKind] = {
+    " ": "gap",
+    "-": "dash",
+    ".": "dot",
+    "*": "emblem",
+    "|": "field",
+}
+
+Colour = Annotated[str, pydantic.Field(pattern=r"^#[0-9a-f]{6}$")]
+Ground = Annotated[str, pydantic.Field(pattern=r"^#[0-9a-f]{6}(>#[0-9a-f]{6})?$")]
+Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
+Positive = Annotated[float, pydantic.Field(gt=0)]
+FontStyle = Literal[
+    "fe",
+    "fe-narrow",
+    "din",
+    "din-narrow",
+    "highway",
+    "highway-narrow",
+    "ua",
+    "charles-wright",
+    "mandatory",
+    "condensed",
+    "sans-bold",
+]
+
+_CONFIG = pydantic.ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Band:
+    """A coloured strip along one side; `size` is its share of the width (top: of the height)."""
+
+    side: Literal["left", "right", "top"]
+    colour: Colour
+    text: str = ""
+    emblem: str = "none"
+    size: Fraction = 0.08
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Field:
+    """The look of the separate field at the right (the region of Russian and Kazakh plates).
+
+    `size` is its share of the plate's width, `char_height` of the plate's height.
+    """
+
+    size: Fraction = 0.24
+    char_height: Fraction = 0.5
+    caption: str = ""
+    emblem: str = "none"
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Caption:
+    """Small print that is not plate text; one of `texts` is drawn, `height` of the plate's height."""
+
+    place: Literal["top", "bottom"]
+    texts: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    height: Fraction = 0.15
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Drawing:
+    """One look of a format: sizes in millimetres, colours ``#rrggbb``, shares in 0..1.
+
+    Of `grounds` (a colour or the gradient ``#rrggbb>#rrggbb``), `inks` and `fonts` one each is
+    picked. `char_height` is the height of capitals as a share of the plate's height, or, on a plate
+    of several rows, of the row's share of it. `stickers` and `bolts` are probabilities.
+    """
+
+    size: tuple[Positive, Positive]
+    rows: Annotated[tuple[str, ...], pydantic.Field(min_length=1, max_length=3)]
+    grounds: Annotated[tuple[Ground, ...], pydantic.Field(min_length=1)]
+    inks: Annotated[tuple[Colour, ...], pydantic.Field(min_length=1)]
+    fonts: Annotated[tuple[FontStyle, ...], pydantic.Field(min_length=1)]
+    weight: Positive = 1.0
+    char_height: Fraction = 0.68
+    stretch: Positive = 1.0
+    border: bool = False
+    border_colour: Colour | None = None
+    bands: tuple[Band, ...] = ()
+    field: Field | None = None
+    captions: tuple[Caption, ...] = ()
+    stickers: Fraction = 0.0
+    bolts: Fraction = 0.5
+
+
+@dataclass(frozen=True)
+class RowToken:
+    """One thing in a row, from left to right; `char` is filled for the kind ``char`` alone.
+
+    After the kind ``field`` the rest of the row stands in the separate field at the right.
+    """
+
+    kind: TokenKind
+    char: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A made-up plate: the format's `code`, the drawing chosen, its rows from top to bottom."""
+
+    code: str
+    drawing: Drawing
+    rows: tuple[tuple[RowToken, ...], ...]
+
+    @property
+    def text(self) -> str:
+        """Letters and digits only, rows from top to bottom."""
+        return "".join(token.char for row in self.rows for token in row)
+
+
+class _NotationError(ValueError):
+    """A pattern or row that cannot be understood."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A parsed piece of notation: one of `options`, `low` to `high` times.
+
+    An option is a tuple of tokens. A set of characters has one option per character; an optional
+    group or a list of prefixes has longer ones.
+    """
+
+    kind: Literal["set", "mark", "prefix", "group"]
+    chars: str = ""
+    low: int = 1
+    high: int = 1
+    words: tuple[str, ...] = ()
+    parts: tuple["_Piece", ...] = ()
+
+    def regex(self) -> str:
+        if self.kind == "group":
+            return f"(?:{''.join(part.regex() for part in self.parts)})?"
+        return f"[{re.escape(self.chars)}]{{{self.low},{self.high}}}"
+
+    def shapes(self) -> list[tuple[frozenset[str], ...]]:
+        """Every length this piece may take, as the set of characters at each place."""
+        if self.kind == "mark":
+            return [()]
+        if self.kind == "group":
+            return [(), *_shapes(self.parts)]
+        if self.kind == "prefix":
+            lengths = sorted({len(word) for word in self.words})
+            return [_places([w for w in self.words if len(w) == length]) for length in lengths]
+        return [(frozenset(self.chars),) * count for count in range(self.low, self.high + 1)]
+
+    def sample(self, rng: np.random.Generator) -> Iterator[RowToken]:
+        if self.kind == "mark":
+            yield RowToken(_MARKS[self.chars])
+        elif self.kind == "prefix":
+            yield from (RowToken("char", char) for char in _pick(rng, self.words))
+        elif self.kind == "group":
+            if rng.random() < 0.5:
+                for part in self.parts:
+                    yield from part.sample(rng)
+        else:
+            for _ in range(int(rng.integers(self.low, self.high + 1))):
+                yield RowToken("char", _pick(rng, self.chars))
+
+
+def _places(words: Sequence[str]) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(place) for place in zip(*words, strict=True))
+
+
+def _shapes(pieces: Sequence[_Piece]) -> list[tuple[frozenset[str], ...]]:
+    choices = itertools.product(*(piece.shapes() for piece in pieces))
+    return [tuple(itertools.chain.from_iterable(choice)) for choice in choices]
+
+
+def _pick(rng: np.random.Generator, items: Sequence[str]) -> str:
+    return items[int(rng.integers(len(items)))]
+
+
+_NOTATION = re.compile(
+    r"(?:\[(?P<set>[^\[\]]+)\]|\((?P<group>[^()]+)\)|(?P<one>[^\[\](){}]))"
+    r"(?:\{(?P<low>\d+)(?:,(?P<high>\d+))?\})?"
+)
+
+
+def _parse(notation: str, letters: str, prefixes: tuple[str, ...] | None) -> tuple[_Piece, ...]:
+    """Parse a pattern, or a row where `prefixes` is given (rows alone have layout marks)."""
+    pieces: list[_Piece] = []
+    position = 0
+    while position < len(notation):
+        match = _NOTATION.match(notation, position)
+        if match is None:
+            raise _NotationError(f"{notation!r} is not understood from {notation[position:]!r} on")
+        pieces.append(_piece(match, letters, prefixes))
+        position = match.end()
+    if not pieces:
+        raise _NotationError("an empty pattern or row")
+    return tuple(pieces)
+
+
+def _piece(match: re.Match[str], letters: str, prefixes: tuple[str, ...] | None) -> _Piece:
+    one, group, chars = match["one"], match["group"], match["set"]
+    low = int(match["low"] or 1)
+    high = int(match["high"] or low)
+    if high < max(low, 1):
+        raise _NotationError(f"{match[0]!r} repeats {low} to {high} times")
+    if group is not None or (prefixes is not None and one in {*_MARKS, "%"}):
+        if match["low"]:
+            raise _NotationError(f"{match[0]!r} cannot be repeated")
+        if group is not None:
+            return _Piece("group", parts=_parse(group, letters, prefixes))
+        if one != "%":
+            return _Piece("mark", chars=one)
+        if not prefixes:
+            raise _NotationError("`%` needs the format's `prefixes`")
+        return _Piece("prefix", words=prefixes)
+    return _Piece("set", chars=_characters(chars, one, letters), low=low, high=high)
+
+
+def _characters(chars: str | None, one: str, letters: str) -> str:
+    if chars is not None:
+        return _expand_set(chars)
+    if one == "@":
+        return letters
+    if one == "#":
+        return _DIGITS
+    if not one.isalnum():
+        raise _NotationError(f"{one!r} is neither a letter, a digit nor a token")
+    return one
+
+
+def _expand_set(chars: str) -> str:
+    expanded = re.sub(
+        r"(.)-(.)",
+        lambda m: "".join(chr(code) for code in range(ord(m[1]), ord(m[2]) + 1)),
+        chars,
+    )
+    if not expanded.isalnum():
+        raise _NotationError(f"[{chars}] holds something other than letters, digits and ranges")
+    return "".join(dict.fromkeys(expanded))
+
+
+def _alphabet(name: str) -> str:
+    match = re.fullmatch(r"LATIN(?:-no([A-Z]+))?(?:\+(\w+))?", name)
+    if match:
+        dropped, added = match[1] or "", match[2] or ""
+        return "".join(c for c in _LATIN if c not in dropped) + added
+    letters = ALPHABETS.get(name, name)
+    if not letters.isalnum():
+        raise _NotationError(f"{name!r} names no alphabet and is not a list of characters")
+    return letters
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class PlateFormat:
+    """The grammar and the looks of one kind of plate; `code` is its region code.
+
+    `patterns` describe the text in reading order (a two-line plate: top line first), most usual
+    first. `weight` says how often synthesis draws the format.
+    """
+
+    code: str
+    name: str
+    country: str
+    alphabet: str
+    patterns: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    examples: Annotated[tuple[str, ...], pydantic.Field(min_length=3)]
+    counterexamples: Annotated[tuple[str, ...], pydantic.Field(min_length=3)]
+    drawings: Annotated[tuple[Drawing, ...], pydantic.Field(min_length=1)]
+    weight: Positive = 1.0
+    prefixes: tuple[str, ...] = dataclass_field(default=())
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        parsed = (self._parse_pattern(pattern) for pattern in self.patterns)
+        return re.compile("|".join("".join(piece.regex() for piece in p) for p in parsed))
+
+    @cached_property
+    def _rows(self) -> dict[str, tuple[_Piece, ...]]:
+        rows = {row for drawing in self.drawings for row in drawing.rows}
+        return {row: _parse(row, _alphabet(self.alphabet), self.prefixes) for row in sorted(rows)}
+
+    def _parse_pattern(self, pattern: str) -> tuple[_Piece, ...]:
+        return _parse(pattern, _alphabet(self.alphabet), None)
+
+    def matches(self, text: str) -> bool:
+        """Whether `text`, normalised, is a whole plate of this format."""
+        return self._regex.fullmatch(normalise(text)) is not None
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """Draw a plate: a drawing by weight, then every character evenly from what may stand there.
+
+        The same state of `rng` gives the same plate.
+        """
+        weights = np.cumsum([drawing.weight for drawing in self.drawings])
+        index = int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))
+        drawing = self.drawings[index]
+        rows = tuple(
+            tuple(token for piece in self._rows[row] for token in piece.sample(rng))
+            for row in drawing.rows
+        )
+        return Sample(self.code, drawing, rows)
+
+    def problem(self) -> tuple[str, str] | None:
+        """The first (key, message) at fault in the grammar, examples and rows; None when sound."""
+        return next(self._problems(), None)
+
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        try:
+            _alphabet(self.alphabet)
+        except _NotationError as error:
+            yield "alphabet", str(error)
+            return
+        fits: list[tuple[frozenset[str], ...]] = []
+        for index, pattern in enumerate(self.patterns):
+            try:
+                fits += _shapes(self._parse_pattern(pattern))
+            except _NotationError as error:
+                yield f"patterns[{index}]", str(error)
+                return
+        for index, text in enumerate(self.examples):
+            if not self.matches(text):
+                yield f"examples[{index}]", f"{text!r} matches no pattern"
+        for index, text in enumerate(self.counterexamples):
+            if self.matches(text):
+                yield f"counterexamples[{index}]", f"{text!r} matches a pattern"
+        for index, drawing in enumerate(self.drawings):
+            message = self._row_problem(drawing, fits)
+            if message:
+                yield f"drawings[{index}].rows", message
+
+    def _row_problem(
+        self, drawing: Drawing, fits: Sequence[tuple[frozenset[str], ...]]
+    ) -> str | None:
+        try:
+            pieces = [
+                piece
+                for row in drawing.rows
+                for piece in _parse(row, _alphabet(self.alphabet), self.prefixes)
+            ]
+        except _NotationError as error:
+            return str(error)
+        for shape in _shapes(pieces):
+            if not any(_covers(fit, shape) for fit in fits):
+                return f"{list(drawing.rows)} can give {_spell(shape)!r}, which matches no pattern"
+        return None
+
+
+def _covers(fit: Sequence[frozenset[str]], shape: Sequence[frozenset[str]]) -> bool:
+    return len(fit) == len(shape) and all(a <= b for a, b in zip(shape, fit, strict=True))
+
+
+def _spell(shape: Sequence[frozenset[str]]) -> str:
+    return "".join(min(place) for place in shape)
+
+
+def normalise(text: str) -> str:
+    """Upper case, letters and digits only, Cyrillic look-alikes as Latin letters."""
+    kept = "".join(c for c in unicodedata.normalize("NFC", text.upper()) if c.isalnum())
+    return unicodedata.normalize("NFC", kept).translate(_LOOK_ALIKES)
+
+
+_ADAPTER = pydantic.TypeAdapter(PlateFormat)
+
+
+def load_formats(folder: Path | None = None) -> dict[str, PlateFormat]:
+    """Read the packaged formats, and those of `folder` besides, by code in alphabetical order.
+
+    A file of `folder` with the code of a packaged format replaces it.
+
+    Raises:
+        FormatError: a file is not TOML, has an unknown or missing key, a bad pattern, an example
+            that does not match or a row that no pattern allows; the message names file and key.
+    """
+    formats = dict(_packaged_formats())
+    if folder is not None:
+        if not folder.is_dir():
+            raise FormatError(f"{folder} is not a folder of plate formats", source=str(folder))
+        formats |= _read_folder(folder)
+    return dict(sorted(formats.items()))
+
+
+@cache
+def _packaged_formats() -> Mapping[str, PlateFormat]:
+    return _read_folder(_PACKAGED)
+
+
+def _read_folder(folder: Path) -> dict[str, PlateFormat]:
+    return {path.stem: _read_format(path) for path in sorted(folder.glob("*.toml"))}
+
+
+def _read_format(path: Path) -> PlateFormat:
+    try:
+        plate_format = _ADAPTER.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path} is not TOML: {error}", source=str(path)) from error
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise _fault(path, _key(first["loc"]), first["msg"]) from error
+    problem = plate_format.problem()
+    if plate_format.code != path.stem:
+        problem = "code", f"{plate_format.code!r} is not the file's stem {path.stem!r}"
+    if problem:
+        raise _fault(path, *problem)
+    return plate_format
+
+
+def _fault(path: Path, key: str, message: str) -> FormatError:
+    return FormatError(f"{path}: {key}: {message}", source=str(path))
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """The TOML path of a place, as in ``drawings[2].bands[0].side``."""
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return key.removeprefix(".")
+
+
+def candidates(text: str, formats: Mapping[str, PlateFormat] | None = None) -> list[str]:
+    """Codes of the formats (default: the packaged ones) whose grammar `text` matches."""
+    known = load_formats() if formats is None else formats
+    return [code for code, plate_format in known.items() if plate_format.matches(text)]
