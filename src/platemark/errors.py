@@ -25,6 +25,8 @@ The ``code`` of a class is the same in JSON Lines, problem+json and exit message
 change. ``ValueError`` and ``TypeError`` stay for a programmer's wrong argument.
 """
 
+# ruff: noqa: N818 - an error is named after what happened, like the codes that users see.
+
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar

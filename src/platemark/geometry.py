@@ -1,8 +1,8 @@
 """Geometry of boxes, quads and planes, in pure numpy.
 
-Convention: points are ``(x, y)`` float64 in continuous pixels, y downwards; pixel column ``j`` covers
-``[j, j + 1)``. A box is ``(x0, y0, x1, y1)``, x1 and y1 exclusive. A quad is (4, 2), clockwise as
-seen on the screen.
+Convention: points are ``(x, y)`` float64 in continuous pixels, y downwards; pixel column ``j``
+covers ``[j, j + 1)``. A box is ``(x0, y0, x1, y1)``, x1 and y1 exclusive. A quad is (4, 2),
+clockwise as seen on the screen.
 """
 
 import math

@@ -422,7 +422,7 @@ class Result:
         return self.draw(self.marks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object: the marks, or the error with its source (and page, after the first)."""
+        """Return the JSON object: the marks, or the error (with a page after the first)."""
         if self.error is not None:
             place: dict[str, Any] = {"source": self.source}
             if self.page:
