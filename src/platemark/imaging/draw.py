@@ -1,0 +1,167 @@
+"""Marks drawn on pictures, and marks cut out of them."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import PIL.Image
+import PIL.ImageColor
+import PIL.ImageDraw
+import PIL.ImageFont
+from numpy.typing import ArrayLike, NDArray
+
+from platemark.errors import UnreadableImage
+from platemark.geometry import (
+    FloatArray,
+    box_to_quad,
+    enlarge_quad,
+    homography,
+    is_convex,
+    quad_to_box,
+    rectified_size,
+)
+from platemark.imaging.image import ImageInput, Pixels
+from platemark.imaging.sources import open_pages
+from platemark.types import Crop, Mark
+
+_COLOURS = {"plate": "#00c853", "stamp": "#ff6d00"}
+_SYSTEM_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "Arial.ttf",
+)
+
+
+def rectify(
+    pixels: Pixels, quad: ArrayLike, size: tuple[int, int] | None = None, margin: float = 0.0
+) -> Crop:
+    """Cut out a quad and turn it upright.
+
+    What lies outside the picture repeats its edge. Where the crop is much smaller than the quad, the
+    quad is first warped at a multiple of the size and then averaged, so that fine strokes stay.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        quad: (4, 2) convex corners in pixels of the picture, clockwise from the mark's top-left.
+        size: Width and height of the crop in pixels; by default those of the quad.
+        margin: What to take around the quad on each side, as a fraction of its width and height.
+
+    Raises:
+        ValueError: The quad is not convex and clockwise.
+    """
+    if not is_convex(quad):
+        raise ValueError(f"only a convex, clockwise quad can be rectified, got {quad!r}")
+    corners = enlarge_quad(quad, margin)
+    own_width, own_height = rectified_size(corners)
+    width, height = size or (own_width, own_height)
+    fine_width = width * max(1, round(own_width / width))
+    fine_height = height * max(1, round(own_height / height))
+    x0, y0, region = _surroundings(pixels, corners)
+    to_fine = homography(corners - (x0, y0), _rectangle(fine_width, fine_height))
+    # OpenCV counts from the centres of pixels, the rest of the package from their corners.
+    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
+    fine = cv2.warpPerspective(
+        region,
+        np.linalg.inv(half) @ to_fine @ half,
+        (fine_width, fine_height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    crop = fine if (fine_width, fine_height) == (width, height) else _average(fine, width, height)
+    return Crop(np.asarray(crop, dtype=np.uint8), homography(_rectangle(width, height), corners))
+
+
+def _rectangle(width: float, height: float) -> FloatArray:
+    return box_to_quad((0.0, 0.0, width, height))
+
+
+def _average(pixels: NDArray[np.generic], width: int, height: int) -> NDArray[np.generic]:
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _surroundings(pixels: Pixels, corners: FloatArray) -> tuple[int, int, Pixels]:
+    """Return the part of a picture around a quad and where it starts.
+
+    OpenCV does not warp pictures with a side of 32768 pixels or more.
+    """
+    height, width = pixels.shape[:2]
+    x0, y0, x1, y1 = quad_to_box(corners)
+    left, top = (int(np.clip(v - 2, 0, side - 1)) for v, side in ((x0, width), (y0, height)))
+    right, bottom = max(left + 1, int(min(x1 + 3, width))), max(top + 1, int(min(y1 + 3, height)))
+    return left, top, pixels[top:bottom, left:right]
+
+
+def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
+    """Draw the corners, text and score of marks.
+
+    Lines and letters grow with the picture.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB; not changed.
+        marks: Marks in pixels of this picture.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    picture = PIL.Image.fromarray(pixels)
+    pen = PIL.ImageDraw.Draw(picture)
+    long_side = max(picture.size)
+    line = max(2, round(long_side / 400))
+    font = _font(max(12, round(long_side / 45)))
+    for mark in marks:
+        colour = _COLOURS.get(mark.kind, "#2979ff")
+        outline = [*mark.quad, mark.quad[0], mark.quad[1]]
+        pen.line(outline, fill=colour, width=line, joint="curve")
+    # Labels come last, so that no outline crosses a text.
+    for mark in marks:
+        _draw_label(pen, mark, font, picture.size, line)
+    return np.array(picture)
+
+
+def draw_page(value: ImageInput, page: int, marks: Sequence[Mark]) -> PIL.Image.Image:
+    """Read a page of an input again and draw marks on it.
+
+    Raises:
+        UnreadableImage: It is no longer there, or has fewer pages.
+    """
+    pages = open_pages(value)
+    if page >= len(pages):
+        raise UnreadableImage(f"{value} no longer has a page {page}; it was changed since")
+    return PIL.Image.fromarray(draw_marks(pages.read(page).pixels, marks))
+
+
+def _label(mark: Mark) -> str:
+    return f"{mark.text or mark.kind} {mark.text_score if mark.text else mark.score:.0%}"
+
+
+def _draw_label(
+    pen: PIL.ImageDraw.ImageDraw,
+    mark: Mark,
+    font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont,
+    size: tuple[int, int],
+    line: int,
+) -> None:
+    """Write above the mark, or below it where there is no room, within the picture."""
+    text, colour = _label(mark), _COLOURS.get(mark.kind, "#2979ff")
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    width, height = right - left + 2 * line, bottom - top + 2 * line
+    x0, y0, _, y1 = quad_to_box(mark.quad)
+    y = y0 - height - line if y0 >= height + line else y1 + line
+    x, y = (max(0.0, min(v, s - w)) for v, s, w in ((x0, size[0], width), (y, size[1], height)))
+    pen.rectangle((x, y, x + width, y + height), fill=colour)
+    red, green, blue = PIL.ImageColor.getrgb(colour)[:3]
+    ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 110 else "white"
+    pen.text((x + line - left, y + line - top), text, fill=ink, font=font)
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
+    """A font of the system, which knows most scripts, or else the Latin one that Pillow brings."""
+    for name in _SYSTEM_FONTS:
+        try:
+            return PIL.ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return PIL.ImageFont.load_default(size)

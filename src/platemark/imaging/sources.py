@@ -1,0 +1,286 @@
+"""What users give as INPUT becomes a lazy stream of images: files, folders, globs, lists, pages."""
+
+import glob
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pypdfium2
+
+from platemark.errors import InputError, PlatemarkError, UnreadableImage, UnsupportedInput
+from platemark.imaging.image import (
+    MAX_PIXELS,
+    Image,
+    ImageInput,
+    check_size,
+    decoding,
+    is_tiff,
+    open_image,
+    pil_pixels,
+    read_file,
+)
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
+)
+"""Suffixes, in lower case, of the images that are taken from a folder."""
+
+PDF_DPI = 200
+"""Resolution at which PDF pages are drawn unless told otherwise."""
+
+STDIN = "-"
+
+_FOLDER_SUFFIXES = IMAGE_SUFFIXES | {".pdf"}
+_PDF_START = b"%PDF"
+# PDFium is not thread-safe: one call at a time in the whole process. The lock is reentrant because
+# a document may be collected, and so closed, by a thread that holds it.
+_PDFIUM = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An input, or a page of one, that could not be read.
+
+    Attributes:
+        source: The input as given or found.
+        error: Why not.
+        page: Page, counted from 0.
+    """
+
+    source: str
+    error: PlatemarkError
+    page: int = 0
+
+
+class Pages(Protocol):
+    """The pages of one input, read one at a time."""
+
+    def __len__(self) -> int:
+        """Return the number of pages."""
+        ...
+
+    def read(self, page: int) -> Image:
+        """Return one page, counted from 0.
+
+        Raises:
+            UnreadableImage: The page is damaged.
+            InputTooLarge: The page has too many pixels.
+        """
+        ...
+
+
+def open_pages(
+    value: ImageInput,
+    source: str | None = None,
+    *,
+    dpi: float = PDF_DPI,
+    max_pixels: int = MAX_PIXELS,
+) -> Pages:
+    """Open one input and count its pages; an ordinary image has one.
+
+    Args:
+        value: As for `Image.read`, or a path or the bytes of a PDF.
+        source: What to call it in results and errors.
+        dpi: Resolution at which PDF pages are drawn.
+        max_pixels: Larger pages are refused before they are decoded.
+
+    Raises:
+        UnreadableImage: The file is missing, empty, damaged or no image.
+        UnsupportedInput: It is a folder, a video or a PDF with a password.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        source = source or os.fspath(value)
+        # A PDF is not read into memory: PDFium takes what it needs from the file.
+        if Path(value).suffix.lower() == ".pdf" and Path(value).is_file():
+            return _PdfPages(Path(value), source, dpi, max_pixels)
+        value = read_file(value, source)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data, source = bytes(value), source or "<bytes>"
+        if data.startswith(_PDF_START):
+            return _PdfPages(data, source, dpi, max_pixels)
+        if is_tiff(data):
+            return _TiffPages(data, source, max_pixels)
+        value = data
+    return _OnePage(value, source, max_pixels)
+
+
+@dataclass(frozen=True)
+class _OnePage:
+    value: ImageInput
+    source: str | None
+    max_pixels: int
+
+    def __len__(self) -> int:
+        return 1
+
+    def read(self, page: int) -> Image:
+        return Image.read(self.value, self.source, max_pixels=self.max_pixels)
+
+
+class _TiffPages:
+    def __init__(self, data: bytes, source: str, max_pixels: int) -> None:
+        self._source, self._max_pixels = source, max_pixels
+        with decoding(source):
+            self._file = open_image(data, source)
+            self._count = int(getattr(self._file, "n_frames", 1))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, page: int) -> Image:
+        with decoding(self._source):
+            self._file.seek(page)
+            check_size(self._file.size, self._max_pixels, self._source)
+            return Image(pil_pixels(self._file), self._source, page)
+
+
+class _PdfPages:
+    def __init__(self, file: Path | bytes, source: str, dpi: float, max_pixels: int) -> None:
+        self._source, self._scale, self._max_pixels = source, dpi / 72.0, max_pixels
+        try:
+            with _PDFIUM:
+                self._document = pypdfium2.PdfDocument(file)
+                weakref.finalize(self, _close, self._document).atexit = False
+                self._document.init_forms()
+                self._count = len(self._document)
+        except pypdfium2.PdfiumError as error:
+            if "password" in str(error).lower():
+                raise UnsupportedInput(
+                    f"{source} is protected by a password; save a copy without one first",
+                    source=source,
+                ) from error
+            raise UnreadableImage(
+                f"{source} is damaged or not a PDF: {error}", source=source
+            ) from error
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, page: int) -> Image:
+        with decoding(self._source), _PDFIUM:
+            sheet = self._document[page]
+            try:
+                width, height = (round(side * self._scale) for side in sheet.get_size())
+                check_size((width, height), self._max_pixels, f"{self._source} page {page}")
+                bitmap = sheet.render(scale=self._scale, rev_byteorder=True)
+                # A copy, since the bitmap's memory goes with the page.
+                pixels = np.array(bitmap.to_numpy()[:, :, :3])
+            finally:
+                sheet.close()
+            return Image(pixels, self._source, page)
+
+
+def _close(document: pypdfium2.PdfDocument) -> None:
+    with _PDFIUM:
+        document.close()
+
+
+def expand_inputs(inputs: Iterable[ImageInput]) -> Iterator[ImageInput | Unread]:
+    """Turn folders, globs and ``@lists`` into the files they stand for, lazily and in order.
+
+    A folder gives its images and PDFs and those of its subfolders, sorted by name; files and
+    folders whose names start with a dot are left out. A glob knows ``**``. A list has one path,
+    folder or glob a line. Whatever is not a string or path is passed on as it is.
+    """
+    for value in inputs:
+        if not isinstance(value, (str, os.PathLike)):
+            yield value
+        elif (name := os.fspath(value)).startswith("@"):
+            yield from _expand_list(name)
+        else:
+            yield from _expand_path(name)
+
+
+def _expand_path(name: str) -> Iterator[str | Unread]:
+    # os.path answers False where pathlib raises, as for a name that is too long.
+    if os.path.isdir(name):  # noqa: PTH112
+        yield from _expand_folder(name)
+    elif name == STDIN or not glob.has_magic(name) or os.path.exists(name):  # noqa: PTH110
+        yield name
+    else:
+        yield from _expand_glob(name)
+
+
+def _expand_glob(pattern: str) -> Iterator[str | Unread]:
+    found = sorted(glob.iglob(pattern, recursive=True))
+    if not found:
+        error = InputError(f"{pattern} matches no file; check the pattern", source=pattern)
+        yield Unread(pattern, error)
+    for name in found:
+        # A pattern that ends in ** gives a folder and also everything in it.
+        if not Path(name).is_dir():
+            yield name
+        elif not pattern.endswith("**"):
+            yield from _expand_folder(name)
+
+
+def _expand_folder(folder: str) -> Iterator[str | Unread]:
+    empty = True
+    refused: list[OSError] = []
+    for parent, subfolders, files in os.walk(folder, onerror=refused.append):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(files):
+            if Path(name).suffix.lower() in _FOLDER_SUFFIXES and not name.startswith("."):
+                empty = False
+                yield os.path.join(parent, name)  # noqa: PTH118 - keeps the path as given, "./" too
+    for problem in refused:
+        place = str(problem.filename)
+        message = f"{place} cannot be listed: {problem.strerror}"
+        yield Unread(place, InputError(message, source=place))
+    if empty and not refused:
+        message = f"{folder} is a folder with no images or PDFs in it"
+        yield Unread(folder, InputError(message, source=folder))
+
+
+def _expand_list(name: str) -> Iterator[str | Unread]:
+    try:
+        lines = Path(name[1:]).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or "it is not text in UTF-8"
+        error = InputError(f"{name} is not a readable list of files: {reason}", source=name)
+        yield Unread(name, error)
+        return
+    for line in lines:
+        if line.strip():
+            yield from _expand_path(line.strip())
+
+
+def read_inputs(
+    inputs: Iterable[ImageInput], *, dpi: float = PDF_DPI, max_pixels: int = MAX_PIXELS
+) -> Iterator[Image | Unread]:
+    """Read all inputs page by page; only one page is in memory at a time.
+
+    An input that cannot be read gives an `Unread` in its place, and the others go on.
+
+    Args:
+        inputs: Paths, folders, globs, ``@list.txt``, ``-`` for standard input, or anything that
+            `Image.read` takes.
+        dpi: Resolution at which PDF pages are drawn.
+        max_pixels: Larger pages are refused before they are decoded.
+    """
+    for value in expand_inputs(inputs):
+        if isinstance(value, Unread):
+            yield value
+            continue
+        source = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+        try:
+            content = sys.stdin.buffer.read() if source == STDIN else value
+            pages = open_pages(content, source, dpi=dpi, max_pixels=max_pixels)
+        except PlatemarkError as error:
+            yield Unread(source or error.source or "<input>", error)
+            continue
+        yield from _read_pages(pages, source)
+
+
+def _read_pages(pages: Pages, source: str | None) -> Iterator[Image | Unread]:
+    for page in range(len(pages)):
+        try:
+            yield pages.read(page)
+        except PlatemarkError as error:
+            yield Unread(source or error.source or "<input>", error, page)
