@@ -15,6 +15,8 @@ anything     itself
 The rows of a drawing add ``%`` (one of the format's prefixes) and layout marks, which are drawn but
 are no part of the text: space (group gap), ``-`` (dash), ``.`` (dot), ``*`` (seal or emblem between
 groups) and ``|`` (what follows stands in a separate field at the right).
+
+A table ``[defaults]`` holds keys that every ``[[drawings]]`` without them takes over.
 """
 
 import itertools
@@ -25,7 +27,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field as dataclass_field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pydantic
@@ -455,7 +457,8 @@ def _read_folder(folder: Path) -> dict[str, PlateFormat]:
 
 def _read_format(path: Path) -> PlateFormat:
     try:
-        plate_format = _ADAPTER.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        plate_format = _ADAPTER.validate_python(_with_defaults(table))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"{path} is not TOML: {error}", source=str(path)) from error
     except pydantic.ValidationError as error:
@@ -467,6 +470,15 @@ def _read_format(path: Path) -> PlateFormat:
     if problem:
         raise _fault(path, *problem)
     return plate_format
+
+
+def _with_defaults(table: dict[str, Any]) -> dict[str, Any]:
+    """The table with its ``[defaults]`` laid under every drawing."""
+    defaults, drawings = table.pop("defaults", {}), table.get("drawings")
+    if not isinstance(drawings, list) or not isinstance(defaults, dict):
+        return table
+    merged = [defaults | d if isinstance(d, dict) else d for d in drawings]
+    return table | {"drawings": merged}
 
 
 def _fault(path: Path, key: str, message: str) -> FormatError:
