@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageColor
 import PIL.ImageDraw
 import PIL.ImageFont
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from platemark.errors import UnreadableImage
 from platemark.geometry import (
@@ -21,7 +21,7 @@ from platemark.geometry import (
     quad_to_box,
     rectified_size,
 )
-from platemark.imaging.image import ImageInput, Pixels
+from platemark.imaging.image import Image, Pixels
 from platemark.imaging.sources import open_pages
 from platemark.types import Crop, Mark
 
@@ -39,8 +39,8 @@ def rectify(
 ) -> Crop:
     """Cut out a quad and turn it upright.
 
-    What lies outside the picture repeats its edge. Where the crop is much smaller than the quad, the
-    quad is first warped at a multiple of the size and then averaged, so that fine strokes stay.
+    What lies outside the picture repeats its edge. Where the crop is much smaller than the quad,
+    the quad is first warped at a multiple of the size and then averaged, so that fine strokes stay.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
@@ -69,16 +69,13 @@ def rectify(
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    crop = fine if (fine_width, fine_height) == (width, height) else _average(fine, width, height)
+    # This is a copy where there is nothing to average.
+    crop = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
     return Crop(np.asarray(crop, dtype=np.uint8), homography(_rectangle(width, height), corners))
 
 
 def _rectangle(width: float, height: float) -> FloatArray:
     return box_to_quad((0.0, 0.0, width, height))
-
-
-def _average(pixels: NDArray[np.generic], width: int, height: int) -> NDArray[np.generic]:
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _surroundings(pixels: Pixels, corners: FloatArray) -> tuple[int, int, Pixels]:
@@ -120,16 +117,21 @@ def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
     return np.array(picture)
 
 
-def draw_page(value: ImageInput, page: int, marks: Sequence[Mark]) -> PIL.Image.Image:
-    """Read a page of an input again and draw marks on it.
+def draw_page(file: str, page: int, marks: Sequence[Mark]) -> PIL.Image.Image:
+    """Read a page of a file again and draw marks on it.
 
     Raises:
         UnreadableImage: It is no longer there, or has fewer pages.
     """
-    pages = open_pages(value)
+    pages = open_pages(file)
     if page >= len(pages):
-        raise UnreadableImage(f"{value} no longer has a page {page}; it was changed since")
-    return PIL.Image.fromarray(draw_marks(pages.read(page).pixels, marks))
+        raise UnreadableImage(f"{file} was changed: it has no page {page} now", source=file)
+    return draw_image(pages.read(page), marks)
+
+
+def draw_image(image: Image, marks: Sequence[Mark]) -> PIL.Image.Image:
+    """Draw marks on an image, as a PIL picture; see `draw_marks`."""
+    return PIL.Image.fromarray(draw_marks(image.pixels, marks))
 
 
 def _label(mark: Mark) -> str:

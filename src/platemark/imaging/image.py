@@ -4,7 +4,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -43,11 +43,13 @@ class Image:
         pixels: (H, W, 3) uint8 RGB, turned upright by its EXIF orientation; not writeable.
         source: Where it came from: the path as given, or a word in angle brackets.
         page: Page of a document or TIFF, counted from 0.
+        file: The file it can be read from again, ``None`` when there is only the memory.
     """
 
     pixels: Pixels
     source: str = "<array>"
     page: int = 0
+    file: str | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -94,7 +96,7 @@ class Image:
         """
         match value:
             case Image():
-                return value if source is None else cls(value.pixels, source, value.page)
+                return value if source is None else replace(value, source=source)
             case str() | os.PathLike():
                 return cls.from_path(value, source, max_pixels=max_pixels)
             case bytes() | bytearray() | memoryview():
@@ -115,7 +117,8 @@ class Image:
     ) -> Self:
         """Read an image file; see `read`."""
         name = source or os.fspath(path)
-        return cls.from_bytes(read_file(path, name), name, max_pixels=max_pixels)
+        image = cls.from_bytes(read_file(path, name), name, max_pixels=max_pixels)
+        return replace(image, file=os.fspath(path))
 
     @classmethod
     def from_bytes(

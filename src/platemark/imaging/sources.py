@@ -6,7 +6,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -95,37 +95,43 @@ def open_pages(
         UnsupportedInput: It is a folder, a video or a PDF with a password.
     """
     if isinstance(value, (str, os.PathLike)):
-        source = source or os.fspath(value)
+        file = os.fspath(value)
+        source = source or file
         # A PDF is not read into memory: PDFium takes what it needs from the file.
-        if Path(value).suffix.lower() == ".pdf" and Path(value).is_file():
-            return _PdfPages(Path(value), source, dpi, max_pixels)
-        value = read_file(value, source)
+        if Path(file).suffix.lower() == ".pdf" and Path(file).is_file():
+            return _PdfPages(Path(file), source, file, dpi, max_pixels)
+        return _pages_of(read_file(file, source), source, file, dpi, max_pixels)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        data, source = bytes(value), source or "<bytes>"
-        if data.startswith(_PDF_START):
-            return _PdfPages(data, source, dpi, max_pixels)
-        if is_tiff(data):
-            return _TiffPages(data, source, max_pixels)
-        value = data
-    return _OnePage(value, source, max_pixels)
+        return _pages_of(bytes(value), source or "<bytes>", None, dpi, max_pixels)
+    return _OnePage(value, source, None, max_pixels)
+
+
+def _pages_of(data: bytes, source: str, file: str | None, dpi: float, max_pixels: int) -> Pages:
+    if data.startswith(_PDF_START):
+        return _PdfPages(data, source, file, dpi, max_pixels)
+    if is_tiff(data):
+        return _TiffPages(data, source, file, max_pixels)
+    return _OnePage(data, source, file, max_pixels)
 
 
 @dataclass(frozen=True)
 class _OnePage:
     value: ImageInput
     source: str | None
+    file: str | None
     max_pixels: int
 
     def __len__(self) -> int:
         return 1
 
     def read(self, page: int) -> Image:
-        return Image.read(self.value, self.source, max_pixels=self.max_pixels)
+        image = Image.read(self.value, self.source, max_pixels=self.max_pixels)
+        return image if self.file is None else replace(image, file=self.file)
 
 
 class _TiffPages:
-    def __init__(self, data: bytes, source: str, max_pixels: int) -> None:
-        self._source, self._max_pixels = source, max_pixels
+    def __init__(self, data: bytes, source: str, file: str | None, max_pixels: int) -> None:
+        self._source, self._path, self._max_pixels = source, file, max_pixels
         with decoding(source):
             self._file = open_image(data, source)
             self._count = int(getattr(self._file, "n_frames", 1))
@@ -137,15 +143,18 @@ class _TiffPages:
         with decoding(self._source):
             self._file.seek(page)
             check_size(self._file.size, self._max_pixels, self._source)
-            return Image(pil_pixels(self._file), self._source, page)
+            return Image(pil_pixels(self._file), self._source, page, self._path)
 
 
 class _PdfPages:
-    def __init__(self, file: Path | bytes, source: str, dpi: float, max_pixels: int) -> None:
-        self._source, self._scale, self._max_pixels = source, dpi / 72.0, max_pixels
+    def __init__(
+        self, content: Path | bytes, source: str, file: str | None, dpi: float, max_pixels: int
+    ) -> None:
+        self._source, self._path = source, file
+        self._scale, self._max_pixels = dpi / 72.0, max_pixels
         try:
             with _PDFIUM:
-                self._document = pypdfium2.PdfDocument(file)
+                self._document = pypdfium2.PdfDocument(content)
                 weakref.finalize(self, _close, self._document).atexit = False
                 self._document.init_forms()
                 self._count = len(self._document)
@@ -173,7 +182,7 @@ class _PdfPages:
                 pixels = np.array(bitmap.to_numpy()[:, :, :3])
             finally:
                 sheet.close()
-            return Image(pixels, self._source, page)
+            return Image(pixels, self._source, page, self._path)
 
 
 def _close(document: pypdfium2.PdfDocument) -> None:
@@ -208,7 +217,7 @@ def _expand_path(name: str) -> Iterator[str | Unread]:
 
 
 def _expand_glob(pattern: str) -> Iterator[str | Unread]:
-    found = sorted(glob.iglob(pattern, recursive=True))
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - keeps the path as given
     if not found:
         error = InputError(f"{pattern} matches no file; check the pattern", source=pattern)
         yield Unread(pattern, error)
