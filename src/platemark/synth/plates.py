@@ -1,0 +1,139 @@
+"""``platemark synth plates``: annotated scenes and crops written to a folder with their manifest."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from platemark.synth.scene import Pixels
+from platemark.synth.studio import PlateLabel, PlateStudio
+
+PictureKind = Literal["scenes", "crops"]
+_PER_FOLDER = 1000
+_CHUNK = 50
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a worker process needs to make any picture of the set on its own."""
+
+    output: Path
+    seed: int
+    kind: PictureKind
+    fonts: Path | None
+    backgrounds: Path | None
+    over: Path | None
+
+
+def generate(
+    output: Path,
+    count: int,
+    seed: int,
+    *,
+    kind: PictureKind = "scenes",
+    fonts: Path | None = None,
+    backgrounds: Path | None = None,
+    over: Path | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Makes ``count`` annotated pictures under ``output``; the same seed gives the same pictures with any number of workers.
+
+    Args:
+        output: folder for the pictures (``images/``) and ``annotations.jsonl``; made if missing.
+        count: number of pictures.
+        seed: picks every random choice; picture i depends on (seed, i) alone.
+        kind: ``scenes`` (any number of plates, for the detector) or ``crops`` (one plate close up, for the reader).
+        fonts: folder of fonts searched before the bundled ones.
+        backgrounds: folder of photos without plates.
+        over: manifest of real photos; part of the scenes paint new plates over the annotated ones (its train split alone).
+        workers: processes; None for one per core.
+        progress: called with (done, count).
+
+    Returns:
+        The manifest, in the package's annotation format.
+    """
+    (output / "images").mkdir(parents=True, exist_ok=True)
+    order = _Order(output, seed, kind, fonts, backgrounds, over)
+    chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+    manifest = output / "annotations.jsonl"
+    done = 0
+    with manifest.open("w", encoding="utf-8") as lines:
+        for rows in _in_order(order, chunks, workers):
+            lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            done += len(rows)
+            if progress:
+                progress(done, count)
+    return manifest
+
+
+def _in_order(
+    order: _Order, chunks: list[range], workers: int | None
+) -> Iterator[list[dict[str, Any]]]:
+    if workers == 1 or len(chunks) == 1:
+        _start(order)
+        yield from map(_make_chunk, chunks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, initializer=_start, initargs=(order,)) as pool:
+        yield from pool.imap(_make_chunk, chunks)
+
+
+_worker: tuple[_Order, PlateStudio]
+
+
+def _start(order: _Order) -> None:
+    global _worker  # one studio per process: typefaces and photos are loaded once
+    cv2.setNumThreads(1)
+    _worker = order, PlateStudio(order.fonts, order.backgrounds, over=order.over)
+
+
+def _make_chunk(indices: range) -> list[dict[str, Any]]:
+    return [_make(index) for index in indices]
+
+
+def _make(index: int) -> dict[str, Any]:
+    order, studio = _worker
+    rng = np.random.default_rng((order.seed, index))
+    labels: list[PlateLabel]
+    if order.kind == "crops":
+        picture, label = studio.crop(rng)
+        labels = [label]
+    else:
+        picture, labels = studio.scene(rng)
+    name = f"images/{index // _PER_FOLDER:04d}/{index:07d}.jpg"
+    _save(order.output / name, picture)
+    return {
+        "image": name,
+        "source": "platemark synth",
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+        "plates": [_plate_row(label) for label in labels],
+        "kind": "crop" if order.kind == "crops" else "scene",
+        "split": "train",
+    }
+
+
+def _plate_row(label: PlateLabel) -> dict[str, Any]:
+    quad = np.round(label.quad, 2)
+    box = [*quad.min(axis=0).tolist(), *quad.max(axis=0).tolist()]
+    return {
+        "box": box,
+        "quad": quad.tolist(),
+        "text": label.text,
+        "region": label.region,
+        "lines": label.rows,
+    }
+
+
+def _save(path: Path, picture: Pixels) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])

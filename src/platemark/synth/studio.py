@@ -1,0 +1,193 @@
+"""Plates in pictures: close crops for the reader and whole scenes for the detector, with exact corners and text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.plates.formats import PlateFormat, load_formats
+from platemark.synth.scene import (
+    Camera,
+    Pixels,
+    Pose,
+    Quad,
+    paste,
+    smooth_noise,
+    tilted_quad,
+    weather,
+)
+from platemark.synth.texture import Texture, draw_plate, write_text
+from platemark.synth.typefaces import FontLibrary
+
+_PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+@dataclass(frozen=True)
+class PlateLabel:
+    """The truth about one drawn plate: corners in pixels of the picture, text, format code and number of rows."""
+
+    quad: Quad
+    text: str
+    region: str
+    rows: int
+
+
+class PlateStudio:
+    """Everything needed to draw plates; one per process, as typefaces and photos are cached in it.
+
+    Args:
+        fonts: folder of fonts, or None for the bundled ones.
+        backgrounds: folder of photos without plates, or None for plain surfaces only.
+        formats: plate formats to draw; None for all packaged ones.
+    """
+
+    def __init__(
+        self,
+        fonts: Path | None = None,
+        backgrounds: Path | None = None,
+        formats: Sequence[PlateFormat] | None = None,
+        over: Path | None = None,
+    ) -> None:
+        self.fonts = FontLibrary(fonts)
+        self.formats = tuple(formats or load_formats().values())
+        weights = np.array([plate_format.weight for plate_format in self.formats])
+        self._shares = weights / weights.sum()
+        self._photo_files = _photo_files(backgrounds) if backgrounds else []
+        self._photos: dict[Path, Pixels] = {}
+
+    def texture(self, rng: np.random.Generator) -> Texture:
+        """A flat plate of a random format, worn by weather."""
+        plate_format = self.formats[int(rng.choice(len(self.formats), p=self._shares))]
+        texture = draw_plate(plate_format.sample(rng), self.fonts, rng)
+        return Texture(
+            weather(texture.pixels, rng),
+            texture.alpha,
+            texture.text,
+            texture.rows,
+            texture.format_code,
+        )
+
+    def backdrop(self, height: int, width: int, rng: np.random.Generator) -> Pixels:
+        """Part of a photo, or a plain painted surface, (H, W, 3) uint8."""
+        if self._photo_files and rng.random() < 0.5:
+            photo = self._photo(self._photo_files[int(rng.integers(len(self._photo_files)))])
+            return _cut(photo, height, width, rng)
+        return surface(height, width, rng)
+
+    def crop(self, rng: np.random.Generator) -> tuple[Pixels, PlateLabel]:
+        """A plate close up, as small in pixels as cameras give it, with some of its surroundings."""
+        texture = self.texture(rng)
+        rows = 1.0 if texture.rows == 1 else 1.6
+        plate_height = float(np.exp(rng.uniform(np.log(9.5), np.log(52)))) * rows
+        aspect = texture.pixels.shape[1] / texture.pixels.shape[0]
+        quad = tilted_quad(plate_height * aspect, aspect, rng, Pose())
+        room = 0.22 * plate_height + 3
+        quad = quad - quad.min(axis=0) + room + rng.random(2)
+        width, height = np.ceil(quad.max(axis=0) + room).astype(int)
+        canvas = self.backdrop(int(height), int(width), rng)
+        mount(canvas, texture, quad, rng, self.fonts)
+        picture = Camera.draw(rng, plate_height / rows).shoot(canvas, rng)
+        return picture, PlateLabel(quad, texture.text, texture.format_code, texture.rows)
+
+    def _photo(self, path: Path) -> Pixels:
+        if path not in self._photos:
+            loaded = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            self._photos[path] = np.ascontiguousarray(loaded[..., ::-1], dtype=np.uint8)
+        return self._photos[path]
+
+
+def _photo_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
+
+
+def _cut(photo: Pixels, height: int, width: int, rng: np.random.Generator) -> Pixels:
+    """A random window of the photo at a random scale, mirrored half of the time."""
+    largest = min(photo.shape[0] / height, photo.shape[1] / width)
+    scale = largest * float(rng.uniform(0.35, 1.0))
+    window_h, window_w = max(1, int(height * scale)), max(1, int(width * scale))
+    y = int(rng.integers(photo.shape[0] - window_h + 1))
+    x = int(rng.integers(photo.shape[1] - window_w + 1))
+    window = photo[y : y + window_h, x : x + window_w]
+    method = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+    resized = np.asarray(cv2.resize(window, (width, height), interpolation=method), np.uint8)
+    return np.ascontiguousarray(resized[:, ::-1]) if rng.random() < 0.5 else resized
+
+
+def surface(height: int, width: int, rng: np.random.Generator) -> Pixels:
+    """Painted metal or plastic: one colour with a slow change of light and a few edges."""
+    colour = rng.uniform(0, 255, 3) if rng.random() < 0.4 else np.full(3, rng.uniform(5, 240))
+    light = 0.6 + 0.8 * smooth_noise(height, width, int(rng.integers(2, 5)), rng)
+    canvas = np.clip(colour * light[..., None], 0, 255).astype(np.uint8)
+    for _ in range(int(rng.integers(0, 5))):
+        ends = (rng.random((2, 2)) * [width, height]).round().astype(int)
+        if rng.random() < 0.7:
+            ends[1, 1] = ends[0, 1] + rng.integers(-2, 3)
+        shade = rng.integers(0, 255, 1).repeat(3)
+        thickness = int(rng.integers(1, max(2, height // 8)))
+        cv2.line(canvas, ends[0].tolist(), ends[1].tolist(), shade.tolist(), thickness, cv2.LINE_AA)
+    return canvas
+
+
+def mount(
+    canvas: Pixels, texture: Texture, quad: Quad, rng: np.random.Generator, fonts: FontLibrary
+) -> None:
+    """Puts the plate on the canvas: sometimes in a frame with a dealer's name, with a cast shadow at its edge."""
+    if rng.random() < 0.45:
+        frame, frame_quad = dealer_frame(texture, quad, rng, fonts)
+        paste(canvas, frame, np.full(frame.shape[:2], 255, np.uint8), frame_quad)
+    elif rng.random() < 0.4:
+        drop = rng.uniform(0.0, 0.05, 2) * np.linalg.norm(quad[3] - quad[0])
+        shadow = np.zeros((8, 8, 3), np.uint8)
+        paste(canvas, shadow, np.full((8, 8), int(rng.integers(60, 200)), np.uint8), quad + drop)
+    paste(canvas, texture.pixels, texture.alpha, quad)
+    if rng.random() < 0.06:
+        _cover_corner(canvas, quad, rng)
+
+
+def dealer_frame(
+    texture: Texture, quad: Quad, rng: np.random.Generator, fonts: FontLibrary
+) -> tuple[Pixels, Quad]:
+    """A plate holder: flat picture and its corners. Its lower bar may carry a dealer's name, which is not plate text."""
+    height, width = 100, max(60, round(100 * texture.pixels.shape[1] / texture.pixels.shape[0]))
+    side, top = float(rng.uniform(0.01, 0.08)), float(rng.uniform(0.01, 0.1))
+    bottom = float(rng.uniform(0.02, 0.28))
+    pad_x, pad_top, pad_bottom = round(side * height), round(top * height), round(bottom * height)
+    shade = float(rng.choice([rng.uniform(5, 60), rng.uniform(120, 235)]))
+    frame = np.full((height + pad_top + pad_bottom, width + 2 * pad_x, 3), shade, np.uint8)
+    if bottom > 0.12:
+        letters = list("ABCDEFGHIKLMNOPRSTUVWXYZ.-0123456789")
+        name = "".join(rng.choice(letters, int(rng.integers(5, 18))))
+        ink = (20, 20, 20) if shade > 110 else (225, 225, 225)
+        line = height + pad_top + pad_bottom * 0.5
+        write_text(
+            frame, name, fonts, rng, frame.shape[1] / 2, line, 0.55 * pad_bottom, ink, 0.8 * width
+        )
+    inner = np.array(
+        [
+            [pad_x, pad_top],
+            [pad_x + width, pad_top],
+            [pad_x + width, pad_top + height],
+            [pad_x, pad_top + height],
+        ],
+        np.float32,
+    )
+    to_scene = cv2.getPerspectiveTransform(inner, quad.astype(np.float32))
+    corners = np.array(
+        [[0, 0], [frame.shape[1], 0], [frame.shape[1], frame.shape[0]], [0, frame.shape[0]]],
+        np.float32,
+    )
+    return frame, np.asarray(cv2.perspectiveTransform(corners[None], to_scene)[0], np.float64)
+
+
+def _cover_corner(canvas: Pixels, quad: Quad, rng: np.random.Generator) -> None:
+    """Something in front of the plate's edge: a tow ball, a bumper lip, a branch."""
+    start = quad[int(rng.integers(4))]
+    reach = 0.12 * float(np.linalg.norm(quad[3] - quad[0]))
+    shade = rng.integers(0, 200, 1).repeat(3).tolist()
+    centre = (start + rng.normal(0, reach / 2, 2)).round().astype(int).tolist()
+    cv2.circle(canvas, centre, max(1, round(reach)), shade, -1, cv2.LINE_AA)

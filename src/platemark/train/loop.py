@@ -1,0 +1,235 @@
+"""The training loop, read from top to bottom: one schedule, one optimiser, an average of the weights, checkpoints, a log.
+
+The same loop trains every network. It runs for a number of minutes (the cosine schedule follows the clock, summed over
+resumed runs) or for a number of epochs (the schedule follows the steps and the run is reproducible from its seed).
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Batch = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    Attributes:
+        batch: pictures per step.
+        rate: peak learning rate of AdamW.
+        weight_decay: AdamW's decoupled decay, on matrices and kernels only.
+        warmup: steps of linear warm-up.
+        minutes: length of the run by the clock, or None.
+        epochs: length of the run in passes over the data, when ``minutes`` is None.
+        average: decay of the exponential moving average of the weights.
+        checkpoint_minutes: how often the state is written.
+        seed: of the weights and of the order and augmentation of the data.
+    """
+
+    batch: int
+    rate: float
+    weight_decay: float = 0.02
+    warmup: int = 300
+    minutes: float | None = 60.0
+    epochs: float = 1.0
+    average: float = 0.999
+    checkpoint_minutes: float = 3.0
+    seed: int = 0
+
+
+class Task(Protocol):
+    """What differs between the networks: the data and the loss."""
+
+    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+        """Endless batches, the first being number ``start`` of the run."""
+        ...
+
+    def steps_per_epoch(self, schedule: Schedule) -> int:
+        """Batches in one pass over the data."""
+        ...
+
+    def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Named terms; their sum is minimised."""
+        ...
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Figures on held-out training data; nothing of the test split."""
+        ...
+
+
+def fit(
+    net: nn.Module,
+    task: Task,
+    schedule: Schedule,
+    output: Path,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    report: Callable[[str], None] = print,
+) -> nn.Module:
+    """Trains ``net`` and returns the averaged weights in a copy of it, in evaluation mode.
+
+    Writes ``checkpoint.pt`` (weights, average, optimiser, clock), ``log.csv`` and ``schedule.json`` into ``output``.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(schedule.seed)
+    net.to(device=device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(_decay_groups(net, schedule.weight_decay), lr=schedule.rate)
+    averaged = copy.deepcopy(net).requires_grad_(False)
+    step, seconds = 0, 0.0
+    checkpoint = output / "checkpoint.pt"
+    if resume and checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        net.load_state_dict(state["net"])
+        averaged.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, seconds = int(state["step"]), float(state["seconds"])
+        report(f"resumed at step {step}, {seconds / 60:.1f} minutes in")
+    (output / "schedule.json").write_text(json.dumps(asdict(schedule), indent=2))
+    total_steps = max(1, round(schedule.epochs * task.steps_per_epoch(schedule)))
+    scaler = torch.amp.GradScaler(enabled=device == "cuda")
+    precision = _Precision(device)
+    log = _Log(output / "log.csv", resume)
+    started, last_saved = time.monotonic() - seconds, time.monotonic()
+    for batch in task.batches(schedule, step):
+        seconds = time.monotonic() - started
+        progress = seconds / 60 / schedule.minutes if schedule.minutes else step / total_steps
+        if progress >= 1:
+            break
+        _set_rate(optimiser, _rate(schedule, step, progress))
+        net.train()
+        batch = tuple(part.to(device) for part in batch)
+        with precision.autocast(step):
+            losses = task.losses(net, batch)
+        loss = torch.stack(list(losses.values())).sum()
+        optimiser.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimiser)
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        scaler.step(optimiser)
+        scaler.update()
+        _update_average(averaged, net, min(schedule.average, (step + 1) / (step + 10)))
+        precision.learn(step, time.monotonic() - started - seconds)
+        step += 1
+        log.add({name: float(value.detach()) for name, value in losses.items()})
+        if step % 100 == 0:
+            report(log.flush(step, seconds, optimiser.param_groups[0]["lr"]))
+        if time.monotonic() - last_saved > schedule.checkpoint_minutes * 60:
+            last_saved = time.monotonic()
+            _save(checkpoint, net, averaged, optimiser, step, last_saved - started)
+            report(f"  held out: {task.validate(averaged.eval())}")
+    _save(checkpoint, net, averaged, optimiser, step, seconds)
+    averaged.eval()
+    report(f"finished: {step} steps, {seconds / 60:.1f} minutes, held out: {task.validate(averaged)}")
+    return averaged
+
+
+def _decay_groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
+    matrices = [p for p in net.parameters() if p.ndim >= 2]
+    vectors = [p for p in net.parameters() if p.ndim < 2]
+    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _rate(schedule: Schedule, step: int, progress: float) -> float:
+    warm = min(1.0, (step + 1) / schedule.warmup)
+    return schedule.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+@torch.no_grad()
+def _update_average(averaged: nn.Module, net: nn.Module, decay: float) -> None:
+    for mean, value in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
+        if mean.dtype.is_floating_point:
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def _save(
+    path: Path, net: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, step: int, seconds: float
+) -> None:
+    state = {
+        "net": net.state_dict(),
+        "average": averaged.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "step": step,
+        "seconds": seconds,
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+class _Precision:
+    """Mixed precision where it pays: always on a GPU; on a CPU only if a trial of bfloat16 steps beats float32 ones.
+
+    Processors without native bfloat16 emulate it several times slower than float32.
+    """
+
+    _TRIAL = 2
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.use_low = device == "cuda"
+        self._times: dict[bool, list[float]] = {True: [], False: []}
+        self._steps = 0
+
+    def autocast(self, step: int) -> torch.autocast:
+        """The context for one step."""
+        if self.device == "cpu" and self._steps < 2 * self._TRIAL:
+            self.use_low = self._steps >= self._TRIAL
+        dtype = torch.float16 if self.device == "cuda" else torch.bfloat16
+        return torch.autocast(self.device, dtype, enabled=self.use_low)
+
+    def learn(self, step: int, seconds: float) -> None:
+        """Notes how long a step took; after the trial, the faster precision stays."""
+        if self.device == "cuda" or self._steps >= 2 * self._TRIAL:
+            return
+        self._times[self.use_low].append(seconds)
+        self._steps += 1
+        if self._steps == 2 * self._TRIAL:
+            self.use_low = min(self._times[True]) < min(self._times[False])
+
+
+class _Log:
+    """Means of the loss terms, one CSV row per flush."""
+
+    def __init__(self, path: Path, resume: bool) -> None:
+        self.path = path
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        if not resume:
+            path.unlink(missing_ok=True)
+
+    def add(self, losses: dict[str, float]) -> None:
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+
+    def flush(self, step: int, seconds: float, rate: float) -> str:
+        row: dict[str, Any] = {"step": step, "minutes": round(seconds / 60, 2), "rate": f"{rate:.2e}"}
+        row |= {name: round(total / self._count, 5) for name, total in self._sums.items()}
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+        self._sums, self._count = {}, 0
+        return " ".join(f"{key}={value}" for key, value in row.items())

@@ -1,0 +1,179 @@
+"""Teaches the reader: crops from manifests, rectified and disturbed as the detector's corners will be, CTC loss."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from platemark.datasets.manifest import Manifest
+from platemark.synth.scene import flatten
+from platemark.train.loop import Batch, Schedule
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
+HEIGHT, WIDTH = 48, 160
+MARGIN = 0.04
+_CONTEXT = 0.35
+_MAX_STORED_HEIGHT = 110
+_HELD_OUT = 0.12
+_SYNTHETIC = "platemark synth"
+
+
+@dataclass(frozen=True)
+class TextCrop:
+    """One plate kept in memory: a grey cut-out with some surroundings, its corners in it, its text as classes."""
+
+    pixels: NDArray[np.uint8]
+    quad: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    loose: bool
+
+
+def encode(text: str) -> NDArray[np.int64] | None:
+    """Classes of a text (blank is 0), or None if it has a character that the alphabet lacks."""
+    if not text or any(char not in ALPHABET for char in text):
+        return None
+    return np.array([ALPHABET.index(char) + 1 for char in text], np.int64)
+
+
+def held_out(text: str) -> bool:
+    """Whether real plates with this text are kept for validation; by text, so that one car is on one side."""
+    return zlib.crc32(text.encode()) % 1000 < 1000 * _HELD_OUT
+
+
+class ReaderTask:
+    """Data and loss of the reader; see :class:`platemark.train.loop.Task`.
+
+    Args:
+        manifests: annotated pictures; only the train split is used. Real plates are drawn more often than synthetic ones.
+        real_share: part of every batch that is real, where there are real plates.
+    """
+
+    def __init__(self, manifests: Sequence[Path], real_share: float = 0.12) -> None:
+        self.synthetic: list[TextCrop] = []
+        self.real: list[TextCrop] = []
+        self.validation: list[TextCrop] = []
+        for manifest in manifests:
+            self._load(manifest)
+        self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
+
+    def _load(self, manifest: Path) -> None:
+        for record in Manifest.read(manifest, split="train").entries:
+            texts = [plate for plate in record.plates if plate.text and encode(plate.text) is not None]
+            if not texts:
+                continue
+            grey = cv2.imread(str(manifest.parent / record.image), cv2.IMREAD_GRAYSCALE)
+            for plate in texts:
+                text = plate.text or ""
+                corners = plate.corners.astype(np.float32)
+                crop = _cut(np.asarray(grey, np.uint8), corners, text, plate.quad is None)
+                if record.source == _SYNTHETIC:
+                    self.synthetic.append(crop)
+                else:
+                    (self.validation if held_out(text) else self.real).append(crop)
+
+    def steps_per_epoch(self, schedule: Schedule) -> int:
+        """Batches that show about every crop once."""
+        return max(1, (len(self.synthetic) or len(self.real)) // schedule.batch)
+
+    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+        """(N, 1, H, W) float32 pictures, (sum of lengths,) classes, (N,) lengths."""
+        step = start
+        while True:
+            rng = np.random.default_rng((schedule.seed, step))
+            real = round(self.real_share * schedule.batch)
+            chosen = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
+            pool = self.synthetic or self.real
+            chosen += [pool[i] for i in rng.integers(0, len(pool), schedule.batch - real)]
+            pictures = np.stack([disturb(crop, rng) for crop in chosen])
+            classes = np.concatenate([crop.classes for crop in chosen])
+            lengths = np.array([len(crop.classes) for crop in chosen])
+            yield scale(pictures), torch.from_numpy(classes), torch.from_numpy(lengths)
+            step += 1
+
+    def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The CTC loss per plate (Graves et al. 2006)."""
+        pictures, classes, lengths = batch
+        log_probs = net(pictures)
+        steps = torch.full((len(pictures),), log_probs.shape[1], dtype=torch.long)
+        loss = functional.ctc_loss(log_probs.transpose(0, 1), classes, steps, lengths, zero_infinity=True)
+        return {"ctc": loss}
+
+    @torch.no_grad()
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Exact matches on held-out real plates, greedy decoding, undisturbed corners."""
+        if not self.validation:
+            return {}
+        device = next(net.parameters()).device
+        correct = 0
+        for start in range(0, len(self.validation), 64):
+            chunk = self.validation[start : start + 64]
+            pictures = scale(np.stack([flatten(c.pixels, c.quad, (WIDTH, HEIGHT), MARGIN) for c in chunk]))
+            best = net(pictures.to(device)).argmax(-1).cpu().numpy()
+            correct += sum(collapse(row) == crop.classes.tolist() for row, crop in zip(best, chunk, strict=True))
+        return {"exact": round(correct / len(self.validation), 4), "plates": len(self.validation)}
+
+
+def scale(pictures: NDArray[np.uint8]) -> Tensor:
+    """(N, H, W) grey levels to the network's (N, 1, H, W) in -1..1; the exported graph does the same."""
+    return torch.from_numpy(pictures).float().div_(127.5).sub_(1.0).unsqueeze(1)
+
+
+def collapse(classes: NDArray[np.int64]) -> list[int]:
+    """Greedy CTC decoding: repeats merged, blanks dropped."""
+    kept = classes[np.insert(classes[1:] != classes[:-1], 0, True)]
+    return [int(value) for value in kept if value]
+
+
+def disturb(crop: TextCrop, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The crop as (H, W) grey with corners, light and sharpness a little off, differently each time."""
+    side_x = (crop.quad[1] - crop.quad[0] + crop.quad[2] - crop.quad[3]) / 2
+    side_y = (crop.quad[3] - crop.quad[0] + crop.quad[2] - crop.quad[1]) / 2
+    spread = 0.03 if crop.loose else 0.022
+    wobble = rng.normal(0, spread, (4, 2)) + rng.normal(0, spread, (1, 2))
+    wobble[:, 0] *= 0.7
+    if rng.random() < 0.3:
+        wobble += np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * rng.uniform(-0.02, 0.08, 2)
+    quad = crop.quad + wobble[:, :1] * side_x + wobble[:, 1:] * side_y
+    if crop.loose and rng.random() < 0.3:
+        quad = _rotate(quad, float(rng.normal(0, 0.05)))
+    flat = flatten(crop.pixels, quad, (WIDTH, HEIGHT), MARGIN).astype(np.float32)
+    flat = (flat - 128) * float(rng.uniform(0.6, 1.3)) + 128 + float(rng.normal(0, 18))
+    if rng.random() < 0.2:
+        flat = cv2.GaussianBlur(flat, (0, 0), float(rng.uniform(0.4, 1.5)))
+    if rng.random() < 0.3:
+        flat += rng.normal(0, rng.uniform(1, 12), flat.shape).astype(np.float32)
+    if rng.random() < 0.04:
+        flat = 255 - flat
+    return np.clip(flat, 0, 255).astype(np.uint8)
+
+
+def _rotate(quad: NDArray[np.float32], angle: float) -> NDArray[np.float32]:
+    centre = quad.mean(axis=0)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.asarray((quad - centre) @ turn.T + centre, np.float32)
+
+
+def _cut(grey: NDArray[np.uint8], quad: NDArray[np.float32], text: str, loose: bool) -> TextCrop:
+    """Keeps the plate and its surroundings, shrunk if far larger than the network sees it."""
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    pad = _CONTEXT * (high - low)[1]
+    x0, y0 = np.maximum(np.floor(low - pad), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(high + pad), grey.shape[::-1]).astype(int)
+    pixels, quad = grey[y0:y1, x0:x1], quad - np.array([x0, y0], np.float32)
+    shrink = _MAX_STORED_HEIGHT / pixels.shape[0]
+    if shrink < 1:
+        size = (max(1, round(pixels.shape[1] * shrink)), _MAX_STORED_HEIGHT)
+        quad = quad * np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0]], np.float32)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    classes = encode(text)
+    assert classes is not None, "texts are filtered before they are cut"
+    return TextCrop(np.ascontiguousarray(pixels), quad.astype(np.float32), classes, loose)
