@@ -123,7 +123,7 @@ class Field:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Caption:
-    """Small print that is not plate text; one of `texts` is drawn, `height` of the plate's height."""
+    """Small print that is no plate text: one of `texts`, `height` is its share of the plate's."""
 
     place: Literal["top", "bottom"]
     texts: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
