@@ -1,0 +1,196 @@
+"""The card of a model: one JSON file with all that is known about it, read, checked and written."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from platemark.errors import ModelCorrupt
+
+CARD_NAME = "card.json"
+MODEL_NAME = "model.onnx"
+
+
+class _Section(BaseModel):
+    """A part of a card: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileEntry(_Section):
+    """Size and digest of a file of the model."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class SecondLook(_Section):
+    """When and how large photos are looked at again, for marks too small for the first look.
+
+    Attributes:
+        long_side: Length to which the long side is scaled then, in pixels; never enlarged.
+        below_score: The second look is taken when the first found nothing with this score.
+        from_ratio: ... and when the image is this much larger than the first look shows it.
+    """
+
+    long_side: int = Field(default=1920, ge=32)
+    below_score: float = Field(default=0.5, ge=0, le=1)
+    from_ratio: float = Field(default=1.6, ge=1)
+
+
+class Refine(_Section):
+    """When and how marks that came out small are looked at again, for sharper corners.
+
+    Attributes:
+        below_width: Marks narrower than this in the network's input are refined, in pixels.
+        width: Width to which they are brought, in pixels; never enlarged.
+        side: Side of the square network input around one mark, in pixels.
+        limit: At most so many marks per image, best first.
+    """
+
+    below_width: float = Field(default=48.0, gt=0)
+    width: float = Field(default=96.0, gt=0)
+    side: int = Field(default=256, ge=32, multiple_of=32)
+    limit: int = Field(default=8, ge=1)
+
+
+class DetectorPreprocess(_Section):
+    """How an image becomes the input of a detector.
+
+    Attributes:
+        long_side: Length to which the long side is scaled, in pixels.
+        max_upscale: Small images are not enlarged by more than this.
+        multiple: Both sides are padded to a multiple of this, right and bottom.
+        pad: Grey value of the padding.
+        second_look: Whether and when large photos get a second look.
+        refine: Whether and when small marks are looked at again.
+    """
+
+    long_side: int = Field(ge=32)
+    max_upscale: float = Field(default=1.0, gt=0)
+    multiple: int = Field(default=32, ge=1)
+    pad: int = Field(default=114, ge=0, le=255)
+    second_look: SecondLook | None = None
+    refine: Refine | None = None
+
+
+class ReaderPreprocess(_Section):
+    """How a mark becomes the input of a reader.
+
+    Attributes:
+        height: Height of the rectified grey crop in pixels.
+        width: Its width; the aspect ratio is not kept.
+        margin: What is taken around the mark, as a fraction of its width and height.
+    """
+
+    height: int = Field(ge=8)
+    width: int = Field(ge=8)
+    margin: float = Field(default=0.0, ge=0, lt=1)
+
+
+class DetectorDecode(_Section):
+    """How the output of a detector becomes detections: the IoU of non-maximum suppression."""
+
+    iou: float = Field(default=0.5, gt=0, le=1)
+
+
+class ReaderDecode(_Section):
+    """How the output of a reader becomes text.
+
+    Attributes:
+        alphabet: Character of each class; class 0 is the blank, class 1 the first character.
+        beam_width: Texts that the search keeps at each step.
+        alternatives: Other texts that are given at most.
+    """
+
+    alphabet: str = Field(min_length=1)
+    beam_width: int = Field(default=8, ge=1)
+    alternatives: int = Field(default=4, ge=0)
+
+
+class Calibration(_Section):
+    """How raw scores become probabilities that hold.
+
+    Attributes:
+        temperature: Divides the log-probabilities of a reader's frames.
+        scale: Slope of the logistic calibration ``sigmoid(scale * logit(score) + bias)``
+            (Platt 1999), for detections and for whole texts.
+        bias: Its offset.
+    """
+
+    temperature: float = Field(default=1.0, gt=0)
+    scale: float = Field(default=1.0, gt=0)
+    bias: float = 0.0
+
+
+class Metric(_Section):
+    """A figure that was measured on a data set, and how."""
+
+    name: str
+    dataset: str
+    split: str
+    n: int = Field(ge=0)
+    value: float
+    interval: tuple[float, float] | None = None
+    command: str
+
+
+class ModelCard(_Section):
+    """All that is known about a model; see the fields of the parts.
+
+    Attributes:
+        name: Name of the model, for `from_pretrained`.
+        version: Its version.
+        task: The stage it serves, such as ``"detector"`` or ``"reader"``.
+        kind: The marks it serves, such as ``"plate"``.
+        files: Size and digest of every file of the model by name.
+        inputs: Type and shape of every input by name, for readers of the card.
+        outputs: The same of every output.
+        thresholds: Scores by name, such as ``min_score``.
+        classes: What a detection can be.
+        metrics: Measured figures.
+        training: How it was made: command, data, seed and what else there is to say.
+        licence: Licence of the weights.
+        limits: Known limits, in words.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    version: str
+    task: str
+    kind: str
+    files: dict[str, FileEntry]
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    preprocess: DetectorPreprocess | ReaderPreprocess
+    decode: ReaderDecode | DetectorDecode = DetectorDecode()
+    thresholds: dict[str, float] = {}
+    calibration: Calibration = Calibration()
+    classes: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    training: dict[str, Any] = {}
+    licence: str = "Apache-2.0"
+    limits: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read a card.
+
+        Raises:
+            ModelCorrupt: It cannot be read, or its content is not that of a card.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except OSError as error:
+            reason = error.strerror or str(error)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            reason = f"{first['msg']} at {place}" if place else first["msg"]
+        raise ModelCorrupt(
+            "the model card cannot be used", file=path, expected="a model card", actual=reason
+        )
+
+    def write(self, path: str | Path) -> None:
+        """Write the card as JSON, indented, in the order of the fields."""
+        text = self.model_dump_json(indent=2, exclude_none=True)
+        Path(path).write_text(text + "\n", encoding="utf-8")

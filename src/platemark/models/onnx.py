@@ -1,0 +1,71 @@
+"""The runtime: the only place that imports onnxruntime."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from platemark.errors import InferenceFailed, ModelMismatch
+from platemark.models.card import ModelCard
+from platemark.models.store import LocalModel
+
+_ERRORS_ONLY = 3
+
+
+class OnnxModel:
+    """A network in memory with its card; may be shared by threads.
+
+    Args:
+        model: A verified model, see `find_model`.
+        threads: Threads for one run; by default one for each core.
+
+    Raises:
+        ModelMismatch: The file is no network that can be run here, or its inputs and outputs are
+            not those of the card.
+        ValueError: ``threads`` is below 1.
+    """
+
+    def __init__(self, model: LocalModel, *, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is at least 1, got {threads}")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        self._card = model.card
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model.onnx, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's own exceptions have no common class
+            raise ModelMismatch(f"model {self._card.name} cannot be loaded: {error}") from error
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._check("inputs", [put.name for put in self._session.get_inputs()], self._card.inputs)
+        self._check("outputs", self._outputs, self._card.outputs)
+
+    def _check(self, what: str, names: list[str], stated: Mapping[str, Any]) -> None:
+        if stated and set(stated) != set(names):
+            raise ModelMismatch(
+                f"model {self._card.name} has the {what} {', '.join(names)}, "
+                f"its card states {', '.join(stated)}"
+            )
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known about the model."""
+        return self._card
+
+    def run(self, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Run the network on named inputs and return its named outputs.
+
+        Raises:
+            InferenceFailed: The network did not take them.
+        """
+        try:
+            values = self._session.run(self._outputs, inputs)
+        except Exception as error:
+            shapes = {name: np.shape(value) for name, value in inputs.items()}
+            raise InferenceFailed(f"model {self._card.name} failed on {shapes}: {error}") from error
+        return dict(zip(self._outputs, values, strict=True))
