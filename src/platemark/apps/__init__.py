@@ -1,0 +1,1 @@
+"""The faces of the library: they translate, the work is done by one library call."""

@@ -1,0 +1,129 @@
+"""What the commands share: options, messages, checks of the folders they write to."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, SettingsError
+
+FAILED = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130
+
+_WRONG_USAGE_ERRORS = (MissingExtra, ModelNotFound, SettingsError)
+
+
+class TextFormat(StrEnum):
+    """How a command that reports once prints its report."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|PATH",
+        help="A bundled model, a model folder, or an .onnx beside its card.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads to use; default: all cores.")
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no messages, errors excepted.")
+]
+
+
+def messages() -> Console:
+    """The console for progress and messages: standard error, never the results."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def report_console(stream: TextIO | None = None) -> Console:
+    """The console for results, by default standard output; in a file wide enough not to cut."""
+    console = Console(file=stream, highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    return console
+
+
+def report_error(error: PlatemarkError) -> int:
+    """Name an error on standard error and return the exit status it gives."""
+    messages().print(f"error: {error.message}", style="red", markup=False)
+    return WRONG_USAGE if isinstance(error, _WRONG_USAGE_ERRORS) else FAILED
+
+
+def check_exists(path: Path | None, option: str) -> None:
+    """See that what an option names is there.
+
+    Raises:
+        typer.BadParameter: It is not.
+    """
+    if path is not None and not path.exists():
+        raise typer.BadParameter(f"{path} does not exist", param_hint=option)
+
+
+def writable_folder(folder: Path, option: str) -> Path:
+    """Make a folder and see that a file can be written there, before the work begins.
+
+    Raises:
+        typer.BadParameter: The folder cannot be made or not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise typer.BadParameter(
+            f"cannot write to {folder} ({error.strerror}); choose another folder",
+            param_hint=option,
+        ) from error
+
+
+@contextmanager
+def progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a progress bar on standard error, on a terminal only.
+
+    Yields:
+        A function to call with how many are done, and of how many (None where that is not known).
+    """
+    console = messages()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    hidden = quiet or not console.is_terminal
+    with Progress(
+        *columns, console=console, transient=True, disable=hidden, redirect_stdout=False
+    ) as bar:
+        task = bar.add_task(label, total=None)
+
+        def update(done: int, total: int | None = None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
+def on_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
