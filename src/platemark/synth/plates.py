@@ -123,11 +123,9 @@ def _make(index: int) -> dict[str, Any]:
 
 
 def _plate_row(label: PlateLabel) -> dict[str, Any]:
-    quad = np.round(label.quad, 2)
-    box = [*quad.min(axis=0).tolist(), *quad.max(axis=0).tolist()]
     return {
-        "box": box,
-        "quad": quad.tolist(),
+        "box": [round(value, 2) for value in label.box],
+        "quad": None if label.quad is None else np.round(label.quad, 2).tolist(),
         "text": label.text,
         "region": label.region,
         "lines": label.rows,

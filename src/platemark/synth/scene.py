@@ -84,7 +84,7 @@ def weather(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         noise = smooth_noise(height, width, int(rng.integers(3, 25)), rng)
         threshold = float(rng.uniform(0.4, 0.8))
         cover = np.clip((noise - threshold) * 4, 0, 1)[..., None] * float(rng.uniform(0.15, 0.75))
-        mud = rng.uniform(40, 150, 3).astype(np.float32)
+        mud = np.float32(rng.uniform(50, 170)) * np.array([1.05, 1.0, rng.uniform(0.75, 1.0)], np.float32)
         out += (mud - out) * cover
     if rng.random() < 0.12:
         _scratch(out, rng)

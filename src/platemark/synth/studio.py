@@ -21,6 +21,7 @@ from platemark.synth.scene import (
     tilted_quad,
     weather,
 )
+from platemark.synth.street import RealPhotos, car_body, upright_quad, look_alike, repaint
 from platemark.synth.texture import Texture, draw_plate, write_text
 from platemark.synth.typefaces import FontLibrary
 
@@ -29,12 +30,22 @@ _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 @dataclass(frozen=True)
 class PlateLabel:
-    """The truth about one drawn plate: corners in pixels of the picture, text, format code and number of rows."""
+    """The truth about one plate: box and corners in pixels of the picture, text, format code and number of rows.
 
-    quad: Quad
-    text: str
-    region: str
-    rows: int
+    For a real plate that was left as it is, only the box is known and the rest is None.
+    """
+
+    box: tuple[float, float, float, float]
+    quad: Quad | None = None
+    text: str | None = None
+    region: str | None = None
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, texture: Texture, quad: Quad) -> PlateLabel:
+        """The label of a texture laid on ``quad``."""
+        (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
+        return cls((x0, y0, x1, y1), quad, texture.text, texture.format_code, texture.rows)
 
 
 class PlateStudio:
@@ -44,6 +55,7 @@ class PlateStudio:
         fonts: folder of fonts, or None for the bundled ones.
         backgrounds: folder of photos without plates, or None for plain surfaces only.
         formats: plate formats to draw; None for all packaged ones.
+        over: manifest of real photos whose annotated plates are painted over in half of the scenes.
     """
 
     def __init__(
@@ -59,6 +71,7 @@ class PlateStudio:
         self._shares = weights / weights.sum()
         self._photo_files = _photo_files(backgrounds) if backgrounds else []
         self._photos: dict[Path, Pixels] = {}
+        self._real = RealPhotos(over) if over else None
 
     def texture(self, rng: np.random.Generator) -> Texture:
         """A flat plate of a random format, worn by weather."""
@@ -75,8 +88,7 @@ class PlateStudio:
     def backdrop(self, height: int, width: int, rng: np.random.Generator) -> Pixels:
         """Part of a photo, or a plain painted surface, (H, W, 3) uint8."""
         if self._photo_files and rng.random() < 0.5:
-            photo = self._photo(self._photo_files[int(rng.integers(len(self._photo_files)))])
-            return _cut(photo, height, width, rng)
+            return self._photo_window(height, width, rng)
         return surface(height, width, rng)
 
     def crop(self, rng: np.random.Generator) -> tuple[Pixels, PlateLabel]:
@@ -92,7 +104,65 @@ class PlateStudio:
         canvas = self.backdrop(int(height), int(width), rng)
         mount(canvas, texture, quad, rng, self.fonts)
         picture = Camera.draw(rng, plate_height / rows).shoot(canvas, rng)
-        return picture, PlateLabel(quad, texture.text, texture.format_code, texture.rows)
+        return picture, PlateLabel.of(texture, quad)
+
+    def scene(self, rng: np.random.Generator) -> tuple[Pixels, list[PlateLabel]]:
+        """A whole picture about 640 px long with any number of plates and things that resemble them."""
+        if self._real is not None and rng.random() < 0.5:
+            canvas, labels = self._repainted(rng)
+        else:
+            canvas, labels = self._composed(rng)
+        smallest = min((label.box[3] - label.box[1] for label in labels), default=20.0)
+        return Camera.draw(rng, smallest).shoot(canvas, rng), labels
+
+    def _repainted(self, rng: np.random.Generator) -> tuple[Pixels, list[PlateLabel]]:
+        assert self._real is not None, "called only with photos to paint over"
+        canvas, plates = self._real.load(int(rng.integers(len(self._real))))
+        labels = []
+        for plate in plates:
+            x0, y0, x1, y1 = plate.box.tolist()
+            texture = self._texture_like((x1 - x0) / (y1 - y0), rng)
+            quad = plate.quad if plate.quad is not None else upright_quad(plate.box, texture)
+            if quad is None or rng.random() < 0.1:
+                labels.append(PlateLabel((x0, y0, x1, y1)))
+                continue
+            repaint(canvas, texture, quad, rng)
+            labels.append(PlateLabel.of(texture, quad))
+        return canvas, labels
+
+    def _texture_like(self, aspect: float, rng: np.random.Generator, tries: int = 4) -> Texture:
+        """Of a few plates the one whose shape is nearest to the wanted aspect."""
+        textures = [self.texture(rng) for _ in range(tries)]
+        return min(textures, key=lambda t: abs(np.log(t.pixels.shape[1] / t.pixels.shape[0] / aspect)))
+
+    def _composed(self, rng: np.random.Generator) -> tuple[Pixels, list[PlateLabel]]:
+        width = int(rng.integers(512, 700))
+        height = int(width * rng.uniform(0.6, 1.0))
+        plain = not self._photo_files or rng.random() < 0.12
+        canvas = surface(height, width, rng) if plain else self._photo_window(height, width, rng)
+        for _ in range(int(rng.poisson(1.5))):
+            look_alike(canvas, self.fonts, rng)
+        labels: list[PlateLabel] = []
+        for _ in range(int(rng.choice(5, p=[0.14, 0.46, 0.2, 0.12, 0.08]))):
+            texture = self.texture(rng)
+            aspect = texture.pixels.shape[1] / texture.pixels.shape[0]
+            plate_width = float(np.exp(rng.uniform(np.log(18), np.log(0.6 * width)))) * min(1.0, aspect / 3)
+            quad = tilted_quad(plate_width, aspect, rng)
+            reach = (quad.max(axis=0) - quad.min(axis=0)) / 2 + 2
+            if (2 * reach > [width, height]).any():
+                continue
+            quad = quad + rng.uniform(reach, np.array([width, height]) - reach)
+            if any(_touch(quad, label.box) for label in labels):
+                continue
+            if rng.random() < 0.5 and not labels:
+                car_body(canvas, quad.mean(axis=0), plate_width, rng)
+            mount(canvas, texture, quad, rng, self.fonts)
+            labels.append(PlateLabel.of(texture, quad))
+        return canvas, labels
+
+    def _photo_window(self, height: int, width: int, rng: np.random.Generator) -> Pixels:
+        photo = self._photo(self._photo_files[int(rng.integers(len(self._photo_files)))])
+        return _cut(photo, height, width, rng)
 
     def _photo(self, path: Path) -> Pixels:
         if path not in self._photos:
@@ -120,7 +190,9 @@ def _cut(photo: Pixels, height: int, width: int, rng: np.random.Generator) -> Pi
 
 def surface(height: int, width: int, rng: np.random.Generator) -> Pixels:
     """Painted metal or plastic: one colour with a slow change of light and a few edges."""
-    colour = rng.uniform(0, 255, 3) if rng.random() < 0.4 else np.full(3, rng.uniform(5, 240))
+    colour = np.full(3, rng.uniform(5, 240))
+    if rng.random() < 0.4:
+        colour += (rng.uniform(0, 255, 3) - colour) * rng.uniform(0.2, 0.9)
     light = 0.6 + 0.8 * smooth_noise(height, width, int(rng.integers(2, 5)), rng)
     canvas = np.clip(colour * light[..., None], 0, 255).astype(np.uint8)
     for _ in range(int(rng.integers(0, 5))):
@@ -191,3 +263,10 @@ def _cover_corner(canvas: Pixels, quad: Quad, rng: np.random.Generator) -> None:
     shade = rng.integers(0, 200, 1).repeat(3).tolist()
     centre = (start + rng.normal(0, reach / 2, 2)).round().astype(int).tolist()
     cv2.circle(canvas, centre, max(1, round(reach)), shade, -1, cv2.LINE_AA)
+
+
+def _touch(quad: Quad, box: tuple[float, float, float, float]) -> bool:
+    """Whether a quad comes near a box."""
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    room = 0.6 * (high - low)
+    return bool((low - room < box[2:]).all() and (high + room > box[:2]).all())

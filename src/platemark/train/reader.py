@@ -24,7 +24,7 @@ MARGIN = 0.04
 _CONTEXT = 0.35
 _MAX_STORED_HEIGHT = 110
 _HELD_OUT = 0.12
-_SYNTHETIC = "platemark synth"
+SYNTHETIC = "platemark synth"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ReaderTask:
                 text = plate.text or ""
                 corners = plate.corners.astype(np.float32)
                 crop = _cut(np.asarray(grey, np.uint8), corners, text, plate.quad is None)
-                if record.source == _SYNTHETIC:
+                if record.source == SYNTHETIC:
                     self.synthetic.append(crop)
                 else:
                     (self.validation if held_out(text) else self.real).append(crop)

@@ -1,0 +1,263 @@
+"""Teaches the detector: square windows of scenes in which plates appear at every size, and windows without any."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from platemark.datasets.manifest import Manifest
+from platemark.train.losses import Marks, detection_losses, iou
+from platemark.train.loop import Batch, Schedule
+from platemark.train.reader import SYNTHETIC
+
+_STORED_LONG_SIDE = 800
+_HELD_OUT = 0.08
+_GREY = 114
+_SMALLEST = 9.0
+_MAX_MARKS = 24
+
+
+@dataclass(frozen=True)
+class LabelledScene:
+    """A picture kept compressed in memory, and its marks.
+
+    Attributes:
+        jpeg: the encoded picture, its long side at most 800 px.
+        boxes: (M, 4) in its pixels.
+        quads: (M, 4, 2); the corners of the box where they are not known.
+        has_quad: (M,) bool.
+    """
+
+    jpeg: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    quads: NDArray[np.float32]
+    has_quad: NDArray[np.bool_]
+
+
+class Window(NamedTuple):
+    """A square cut of a scene: (S, S, 3) uint8 RGB, and the marks in it."""
+
+    pixels: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    quads: NDArray[np.float32]
+    has_quad: NDArray[np.bool_]
+    ignore: NDArray[np.bool_]
+
+
+class DetectorTask:
+    """Data and loss of the detector; see :class:`platemark.train.loop.Task`.
+
+    Args:
+        manifests: annotated pictures; only scenes of the train split are used.
+        side: width and height of the windows, a multiple of 32.
+        real_share: part of every batch cut from real photos as they are.
+    """
+
+    def __init__(self, manifests: Sequence[Path], side: int = 384, real_share: float = 0.3) -> None:
+        self.side = side
+        self.synthetic: list[LabelledScene] = []
+        self.real: list[LabelledScene] = []
+        self.validation: list[LabelledScene] = []
+        for path in manifests:
+            self._load(path)
+        self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
+        self._threads = ThreadPoolExecutor(1)
+
+    def _load(self, path: Path) -> None:
+        manifest = Manifest.read(path, split="train", kind="scene")
+        for entry in manifest:
+            quads = np.array([plate.corners for plate in entry.plates], np.float32).reshape(-1, 4, 2)
+            boxes = np.array([plate.box for plate in entry.plates], np.float32).reshape(-1, 4)
+            known = np.array([plate.quad is not None for plate in entry.plates], bool)
+            scene = _compress(manifest.path(entry), boxes, quads, known)
+            if entry.source == SYNTHETIC:
+                self.synthetic.append(scene)
+            elif zlib.crc32(entry.image.encode()) % 1000 < 1000 * _HELD_OUT:
+                self.validation.append(scene)
+            else:
+                self.real.append(scene)
+
+    def steps_per_epoch(self, schedule: Schedule) -> int:
+        """Batches that cut about one window from every scene."""
+        return max(1, (len(self.synthetic) or len(self.real)) // schedule.batch)
+
+    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+        """(N, S, S, 3) uint8, then boxes, quads, has_quad, ignore, each padded to a fixed number of marks."""
+        step = start
+        waiting = self._threads.submit(self._batch, schedule, step)
+        while True:
+            step += 1
+            ready, waiting = waiting.result(), self._threads.submit(self._batch, schedule, step)
+            yield ready
+
+    def _batch(self, schedule: Schedule, step: int) -> Batch:
+        rng = np.random.default_rng((schedule.seed, step))
+        real = round(self.real_share * schedule.batch)
+        pool = self.synthetic or self.real
+        scenes = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
+        scenes += [pool[i] for i in rng.integers(0, len(pool), schedule.batch - real)]
+        return _stack([cut_window(scene, self.side, rng) for scene in scenes])
+
+    def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Score, box and corner terms."""
+        pictures, boxes, quads, has_quad, ignore, present = batch
+        predictions = net(scale(pictures))
+        marks = [
+            Marks(boxes[i, present[i]], quads[i, present[i]], has_quad[i, present[i]], ignore[i, present[i]])
+            for i in range(len(pictures))
+        ]
+        return detection_losses(predictions, marks)
+
+    @torch.no_grad()
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Recall at IoU 0.5 and false marks per photo on held-out photos at 512 px, best score first, score over 0.3."""
+        device = next(net.parameters()).device
+        found = marks = false = 0
+        for scene in self.validation:
+            picture, boxes = _fit_picture(scene, 512)
+            predictions = net(scale(torch.from_numpy(picture)[None]).to(device))
+            kept = _suppress(predictions.boxes[0].cpu(), predictions.logits[0].sigmoid().cpu(), 0.3)
+            overlaps = iou(kept[None], torch.from_numpy(boxes)[:, None])
+            hits = (overlaps > 0.5).any(dim=1)
+            found, marks = found + int(hits.sum()), marks + len(boxes)
+            false += int((~(overlaps > 0.3).any(dim=0)).sum())
+        if not marks:
+            return {}
+        return {"recall": round(found / marks, 4), "false": round(false / len(self.validation), 3), "marks": marks}
+
+
+def scale(pictures: Tensor) -> Tensor:
+    """(N, H, W, 3) uint8 to the network's (N, 3, H, W) float32 in -1..1; the exported graph does the same."""
+    floats = pictures.permute(0, 3, 1, 2).float().div(127.5).sub(1.0)
+    return floats.contiguous(memory_format=torch.channels_last)
+
+
+def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Window:
+    """A square of the scene, scaled so that one of its plates has a random size, mirrored half of the time."""
+    pixels = np.asarray(cv2.imdecode(scene.jpeg, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+    height, width = pixels.shape[:2]
+    factor = float(np.exp(rng.uniform(np.log(0.45), np.log(1.3))))
+    focus = rng.random(2) * [width, height]
+    if len(scene.boxes) and rng.random() < 0.85:
+        box = scene.boxes[int(rng.integers(len(scene.boxes)))]
+        focus = (box[:2] + box[2:]) / 2
+        wanted = float(np.exp(rng.uniform(np.log(15), np.log(0.8 * side))))
+        factor = float(np.clip(wanted / (box[2] - box[0]), 0.25, 1.8))
+    angle = float(rng.normal(0, 0.06)) if scene.has_quad.all() and rng.random() < 0.5 else 0.0
+    stretch = np.exp(rng.normal(0, 0.06, 2))
+    matrix = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * stretch[:, None]
+    mirrored = rng.random() < 0.5
+    if mirrored:
+        matrix[0] *= -1
+    spot = _place(matrix, focus, (width, height), side, rng)
+    transform = np.column_stack([matrix, spot - matrix @ focus])
+    if factor < 0.6:
+        shrunk = cv2.resize(pixels, None, fx=1.6 * factor, fy=1.6 * factor, interpolation=cv2.INTER_AREA)
+        drawn = np.column_stack([transform[:, :2] / (shrunk.shape[1] / width), transform[:, 2]])
+        pixels = np.asarray(shrunk, np.uint8)
+    else:
+        drawn = transform
+    shift = drawn[:, :2] @ [0.5, 0.5] - 0.5
+    drawn = np.column_stack([drawn[:, :2], drawn[:, 2] + shift])
+    window = cv2.warpAffine(pixels, drawn, (side, side), borderValue=(_GREY,) * 3)
+    quads = (scene.quads @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
+    if mirrored:
+        quads = quads[:, [1, 0, 3, 2]]
+    return _label(_relight(np.asarray(window, np.uint8), rng), quads, scene.has_quad, side)
+
+
+def _place(
+    matrix: NDArray[np.float64], focus: NDArray[np.float64], size: tuple[int, int], side: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Where the focus lands in the window: anywhere, but with the window on the picture where the picture is larger."""
+    corners = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]]) - focus
+    drawn = corners @ matrix.T
+    spot = rng.uniform(0.12, 0.88, 2) * side
+    low, high = drawn.min(axis=0), drawn.max(axis=0)
+    for axis in range(2):
+        if high[axis] - low[axis] >= side:
+            spot[axis] = np.clip(spot[axis], side - high[axis], -low[axis])
+    return np.asarray(spot)
+
+
+def _relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Exposure, contrast, colour cast, now and then grey or noisy."""
+    out = pixels.astype(np.float32)
+    if rng.random() < 0.12:
+        out[:] = out.mean(axis=2, keepdims=True)
+    gain = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.06, 3))
+    out = (out - 128) * float(rng.uniform(0.7, 1.25)) + 128
+    out = out * gain.astype(np.float32) + float(rng.normal(0, 8))
+    if rng.random() < 0.2:
+        out += rng.normal(0, rng.uniform(1, 10), out.shape).astype(np.float32)
+    if rng.random() < 0.12:
+        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.2)))
+    return np.clip(out, 0, 255).astype(np.uint8)
+
+
+def _label(pixels: NDArray[np.uint8], quads: NDArray[np.float32], has_quad: NDArray[np.bool_], side: int) -> Window:
+    """Keeps the marks that are in the window; those cut off or tiny are to be ignored, not learned."""
+    boxes = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).reshape(-1, 4)
+    clipped = boxes.clip(0, side)
+    size, whole = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
+    visible = size.prod(axis=1) / np.maximum(whole.prod(axis=1), 1e-6)
+    inside = (size > 1).all(axis=1)
+    ignore = (visible < 0.75) | (whole[:, 0] < _SMALLEST)
+    kept = np.flatnonzero(inside)[:_MAX_MARKS]
+    return Window(pixels, clipped[kept], quads[kept], has_quad[kept], ignore[kept])
+
+
+def _stack(windows: list[Window]) -> Batch:
+    n = len(windows)
+    boxes = torch.zeros(n, _MAX_MARKS, 4)
+    quads = torch.zeros(n, _MAX_MARKS, 4, 2)
+    flags = torch.zeros(3, n, _MAX_MARKS, dtype=torch.bool)
+    for i, window in enumerate(windows):
+        count = len(window.boxes)
+        boxes[i, :count] = torch.from_numpy(window.boxes)
+        quads[i, :count] = torch.from_numpy(window.quads)
+        flags[0, i, :count] = torch.from_numpy(window.has_quad)
+        flags[1, i, :count] = torch.from_numpy(window.ignore)
+        flags[2, i, :count] = True
+    pixels = torch.from_numpy(np.stack([window.pixels for window in windows]))
+    return pixels, boxes, quads, flags[0], flags[1], flags[2]
+
+
+def _compress(path: Path, boxes: NDArray[np.float32], quads: NDArray[np.float32], known: NDArray[np.bool_]) -> LabelledScene:
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    factor = min(1.0, _STORED_LONG_SIDE / max(pixels.shape[:2]))
+    if factor < 1:
+        pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+    return LabelledScene(np.asarray(jpeg, np.uint8), boxes * factor, quads * factor, known)
+
+
+def _fit_picture(scene: LabelledScene, long_side: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The whole scene with its long side scaled, padded to multiples of 32, and its boxes."""
+    pixels = cv2.imdecode(scene.jpeg, cv2.IMREAD_COLOR)[..., ::-1]
+    factor = long_side / max(pixels.shape[:2])
+    pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    padding = [-side % 32 for side in pixels.shape[:2]]
+    padded = cv2.copyMakeBorder(pixels, 0, padding[0], 0, padding[1], cv2.BORDER_CONSTANT, value=(_GREY,) * 3)
+    return np.asarray(padded, np.uint8), scene.boxes * np.float32(factor)
+
+
+def _suppress(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """Greedy non-maximum suppression at IoU 0.5 of the boxes whose score exceeds the threshold."""
+    order = scores.argsort(descending=True)
+    order = order[scores[order] > threshold][:200]
+    kept: list[Tensor] = []
+    for index in order:
+        if all(float(iou(boxes[index], other)) < 0.5 for other in kept):
+            kept.append(boxes[index])
+    return torch.stack(kept) if kept else boxes.new_zeros((0, 4))

@@ -1,0 +1,130 @@
+"""Which cells answer for which mark, and how wrong they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from platemark.train.nets.detector import Predictions
+
+_CANDIDATES = 10
+_SCORE_POWER, _IOU_POWER = 0.5, 4.0
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The truth of one picture, M marks.
+
+    Attributes:
+        boxes: (M, 4) input pixels.
+        quads: (M, 4, 2) input pixels; only read where ``has_quad``.
+        has_quad: (M,) bool.
+        ignore: (M,) bool: cells inside are neither right nor wrong (cut off, too small, illegible).
+    """
+
+    boxes: Tensor
+    quads: Tensor
+    has_quad: Tensor
+    ignore: Tensor
+
+
+def iou(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of boxes (..., 4), elementwise with broadcasting."""
+    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0)
+    intersection = overlap[..., 0] * overlap[..., 1]
+    union = _area(a) + _area(b) - intersection
+    return intersection / union.clamp(min=1e-6)
+
+
+def generalised_iou(a: Tensor, b: Tensor) -> Tensor:
+    """IoU less the empty share of the enclosing box (Rezatofighi et al. 2019); boxes (..., 4)."""
+    hull = torch.cat([torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])], dim=-1)
+    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0)
+    intersection = overlap[..., 0] * overlap[..., 1]
+    union = _area(a) + _area(b) - intersection
+    enclosing = _area(hull).clamp(min=1e-6)
+    return intersection / union.clamp(min=1e-6) - (enclosing - union) / enclosing
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2] - boxes[..., 0]).clamp(min=0) * (boxes[..., 3] - boxes[..., 1]).clamp(min=0)
+
+
+@torch.no_grad()
+def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, Tensor, Tensor]:
+    """Task-aligned assignment (TOOD, Feng et al. 2021): the cells that already see a mark best answer for it.
+
+    Returns:
+        owner: (A,) index of the mark each cell answers for, -1 for none.
+        target: (A,) score each cell should give, 0..1.
+        weight: (A,) 0 where the score must not count (inside an ignored mark, outside every real one).
+    """
+    centres, strides = predictions.centres, predictions.strides
+    cells = len(centres)
+    owner = torch.full((cells,), -1, dtype=torch.long, device=centres.device)
+    target = torch.zeros(cells, device=centres.device)
+    weight = torch.ones(cells, device=centres.device)
+    if not len(marks.boxes):
+        return owner, target, weight
+    inside = _near(centres, strides, marks.boxes)
+    weight[inside[marks.ignore].any(dim=0)] = 0.0
+    real = torch.nonzero(~marks.ignore).flatten()
+    if not len(real):
+        return owner, target, weight
+    overlaps = iou(predictions.boxes[index][None], marks.boxes[real][:, None])
+    scores = predictions.logits[index].sigmoid()
+    metric = scores[None] ** _SCORE_POWER * overlaps**_IOU_POWER
+    centre = (marks.boxes[real][:, :2] + marks.boxes[real][:, 2:]) / 2
+    distance = (centres[None] - centre[:, None]).norm(dim=-1) / strides
+    metric = (metric + 1e-6 / (1 + distance)) * inside[real]
+    best, cell = metric.topk(min(_CANDIDATES, cells), dim=1)
+    chosen = torch.zeros_like(metric).scatter_(1, cell, (best > 0).float())
+    claims = torch.where(chosen > 0, overlaps + 1e-9, torch.zeros_like(overlaps))
+    value, mark = claims.max(dim=0)
+    taken = value > 0
+    owner[taken] = real[mark[taken]]
+    for row, index_of_mark in enumerate(real.tolist()):
+        mine = owner == index_of_mark
+        if mine.any():
+            own = metric[row, mine]
+            target[mine] = own / own.max() * overlaps[row, mine].max().clamp(min=0.1)
+    weight[taken] = 1.0
+    return owner, target, weight
+
+
+def _near(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
+    """(M, A) whether a cell may answer for a mark: inside the box, or within a cell's reach of the centre of a tiny one."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = ((boxes[:, 2:] - boxes[:, :2]) / 2)[:, None].expand(-1, len(centres), -1)
+    half = torch.maximum(half, strides[None, :, None] * 0.75)
+    inside = ((centres[None] - middle[:, None]).abs() < half).all(dim=-1)
+    size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
+    return inside & (size < strides * 24) & (size > strides * 0.75)
+
+
+def detection_losses(predictions: Predictions, marks: list[Marks]) -> dict[str, Tensor]:
+    """Quality focal loss on scores (Li et al. 2020), generalised IoU on boxes, smooth L1 on corners relative to size."""
+    assigned = [assign(predictions, index, one) for index, one in enumerate(marks)]
+    target = torch.stack([t for _, t, _ in assigned])
+    weight = torch.stack([w for _, _, w in assigned])
+    total = target.sum().clamp(min=1.0)
+    probability = predictions.logits.sigmoid()
+    entropy = functional.binary_cross_entropy_with_logits(predictions.logits, target, reduction="none")
+    score = ((probability.detach() - target).abs() ** 2 * entropy * weight).sum() / total
+    box = predictions.logits.new_zeros(())
+    corner = predictions.logits.new_zeros(())
+    for index, (owner, targets, _) in enumerate(assigned):
+        cells = torch.nonzero(owner >= 0).flatten()
+        if not len(cells):
+            continue
+        truth = marks[index].boxes[owner[cells]]
+        share = targets[cells]
+        box = box + ((1 - generalised_iou(predictions.boxes[index, cells], truth)) * share).sum()
+        size = (truth[:, 2:] - truth[:, :2])[:, None]
+        error = (predictions.quads[index, cells] - marks[index].quads[owner[cells]]) / size
+        known = marks[index].has_quad[owner[cells]].float() * share
+        corner = corner + (functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=0.05).mean(dim=(1, 2)) * known).sum()
+    return {"score": score, "box": 1.5 * box / total, "corner": 6.0 * corner / total}
