@@ -1,0 +1,132 @@
+"""From inputs to results: pages, detect, describe, one error per item. Knows no kind of mark."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from time import perf_counter
+from typing import overload
+
+from platemark.errors import PlatemarkError
+from platemark.imaging.draw import draw_image, draw_page
+from platemark.imaging.image import Image, ImageInput
+from platemark.imaging.sources import Pages, Unread, open_pages, read_inputs
+from platemark.types import Detection, Failure, Mark, Result
+
+Detect = Callable[[Image], Sequence[Detection]]
+Describe = Callable[[Image, Sequence[Detection]], Sequence[Mark]]
+
+
+class Pipeline:
+    """Finds and describes the marks of images; may be shared by threads.
+
+    Args:
+        detect: Finds marks in an image.
+        describe: Makes a mark of each detection, in the same order.
+    """
+
+    def __init__(self, detect: Detect, describe: Describe) -> None:
+        self._detect, self._describe = detect, describe
+
+    def __call__(self, image: ImageInput) -> Result:
+        """Find and describe the marks of one image; of a document, those of its first page.
+
+        Args:
+            image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
+
+        Raises:
+            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnsupportedInput: It is a folder, a video or a PDF with a password.
+            InputTooLarge: It has too many pixels.
+            InferenceFailed: A network did not run.
+        """
+        start = perf_counter()
+        return self._result(open_pages(image).read(0), start)
+
+    def pages(self, document: ImageInput) -> "PageResults":
+        """Find and describe the marks of each page of a PDF or TIFF, a page when it is asked for.
+
+        Raises:
+            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnsupportedInput: It is a folder, a video or a PDF with a password.
+        """
+        return PageResults(open_pages(document), self._result)
+
+    def stream(self, inputs: Iterable[ImageInput]) -> Iterator[Result]:
+        """Do many inputs lazily, in order, one result per image or page.
+
+        An input that fails gives a result with an ``error``, and the others go on.
+
+        Args:
+            inputs: Paths, folders, globs, ``@list.txt``, ``-`` for standard input, or images as
+                for `__call__`.
+        """
+        items = read_inputs(inputs)
+        while True:
+            start = perf_counter()
+            item = next(items, None)
+            if item is None:
+                return
+            yield self.result(item, start)
+
+    def result(self, item: Image | Unread, start: float | None = None) -> Result:
+        """Do one item of `read_inputs`; whatever fails is the result's ``error``.
+
+        Args:
+            item: An image, or why there is none.
+            start: When the work on it began, by `time.perf_counter`; by default now.
+        """
+        if isinstance(item, Unread):
+            return _failed(item.source, item.page, item.error)
+        try:
+            return self._result(item, perf_counter() if start is None else start)
+        except PlatemarkError as error:
+            return _failed(item.source, item.page, error)
+
+    def _result(self, image: Image, start: float) -> Result:
+        marks = tuple(self._describe(image, self._detect(image)))
+        return Result(
+            image.source,
+            image.page,
+            image.width,
+            image.height,
+            marks,
+            elapsed_ms=(perf_counter() - start) * 1e3,
+            draw=partial(draw_image, image)
+            if image.file is None
+            else partial(draw_page, image.file, image.page),
+        )
+
+
+def _failed(source: str, page: int, error: PlatemarkError) -> Result:
+    return Result(source, page, error=Failure(error.code, error.message))
+
+
+class PageResults(Sequence[Result]):
+    """The results of a document's pages; a page is read and looked at when it is first asked for.
+
+    Args:
+        pages: The pages.
+        look: Makes the result of a page, given when the work on it began.
+    """
+
+    def __init__(self, pages: Pages, look: Callable[[Image, float], Result]) -> None:
+        self._pages, self._look = pages, look
+        self._done: dict[int, Result] = {}
+
+    def __len__(self) -> int:
+        """Return the number of pages."""
+        return len(self._pages)
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Result]: ...
+    def __getitem__(self, index: int | slice) -> Result | list[Result]:
+        """Return the result of a page, or of several."""
+        pages = range(len(self))[index]
+        return self._at(pages) if isinstance(pages, int) else [self._at(page) for page in pages]
+
+    def _at(self, page: int) -> Result:
+        if page not in self._done:
+            start = perf_counter()
+            self._done[page] = self._look(self._pages.read(page), start)
+        return self._done[page]

@@ -1,0 +1,89 @@
+"""Licence plates: the parts and the order of the steps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from numpy.typing import ArrayLike
+
+from platemark.imaging.draw import rectify
+from platemark.imaging.image import Image, ImageInput
+from platemark.models.store import ModelName, locate_model
+from platemark.pipeline import Pipeline
+from platemark.tasks.detector import Detector
+from platemark.tasks.plate_reader import PlateReader
+from platemark.types import Detection, PlateMark, Reading
+
+_DETECTOR, _READER = "plate-detector", "plate-reader"
+
+
+class PlatePipeline(Pipeline):
+    """Finds licence plates, flattens each by its corners, and reads it.
+
+    Args:
+        detector: Finds the plates.
+        reader: Reads a rectified plate.
+    """
+
+    def __init__(self, detector: Detector, reader: PlateReader) -> None:
+        super().__init__(detector, self.describe)
+        self.detector = detector
+        self.reader = reader
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: ModelName = None,
+        *,
+        threads: int | None = None,
+        min_score: float | None = None,
+    ) -> Self:
+        """Load the models.
+
+        Args:
+            model: None for the bundled models; a folder with the folders ``plate-detector`` and
+                ``plate-reader``, or one of them; or one model (a bundled name, a model folder, an
+                ``.onnx`` with its card beside it), which takes the place of the bundled one.
+            threads: Threads for one run; by default one for each core.
+            min_score: Least score of a plate; by default that of the detector's card.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            ModelCorrupt: A file differs from the model's card.
+            ModelMismatch: The model neither finds nor reads plates.
+        """
+        finder, reader = _parts(model)
+        return cls(
+            Detector.from_pretrained(finder, threads=threads, min_score=min_score),
+            PlateReader.from_pretrained(reader, threads=threads),
+        )
+
+    def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
+        """Flatten and read plates whose corners are known, one reading for each in order.
+
+        Args:
+            image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
+            quads: Corners (4, 2) in pixels of the image, clockwise from the plate's top-left.
+
+        Raises:
+            ValueError: A quad is not convex and clockwise.
+            InferenceFailed: The network did not run.
+        """
+        pixels = Image.read(image).pixels
+        size, margin = self.reader.crop_size, self.reader.margin
+        return self.reader([rectify(pixels, quad, size, margin) for quad in quads])
+
+    def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
+        """Read the detected plates."""
+        readings = self.read(image, [detection.quad for detection in detections])
+        return [PlateMark.of(*pair) for pair in zip(detections, readings, strict=True)]
+
+
+def _parts(model: ModelName) -> tuple[ModelName, ModelName]:
+    """Return what to load as detector and as reader."""
+    if model is None:
+        return None, None
+    detector, reader = Path(model) / _DETECTOR, Path(model) / _READER
+    if detector.is_dir() or reader.is_dir():
+        return detector if detector.is_dir() else None, reader if reader.is_dir() else None
+    return (None, model) if locate_model(model).card.task == "reader" else (model, None)

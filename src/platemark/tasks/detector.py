@@ -1,0 +1,231 @@
+"""Finds marks in images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.errors import ModelMismatch
+from platemark.geometry import (
+    FloatArray,
+    box_to_quad,
+    clip_boxes,
+    iou_matrix,
+    is_convex,
+    nms,
+)
+from platemark.imaging.image import Image, ImageInput, Pixels
+from platemark.models.card import Calibration, DetectorDecode, DetectorPreprocess, Refine
+from platemark.models.onnx import OnnxModel
+from platemark.models.preprocess import letterbox_image
+from platemark.models.store import ModelName, find_model
+from platemark.tasks.calibrate import calibrate
+from platemark.types import Detection
+
+_DEFAULT_MIN_SCORE = 0.5
+# A refined mark is taken when it is the same one: it overlaps the first finding this much.
+_SAME_MARK = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """What the network found, best first.
+
+    Attributes:
+        boxes: (K, 4) in pixels of the image.
+        quads: (K, 4, 2) in pixels of the image.
+        scores: (K,) calibrated.
+        zoom: (K,) how many pixels of the network's input one pixel of the image was.
+    """
+
+    boxes: FloatArray
+    quads: FloatArray
+    scores: FloatArray
+    zoom: FloatArray
+
+    def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
+        return type(self)(
+            self.boxes[chosen], self.quads[chosen], self.scores[chosen], self.zoom[chosen]
+        )
+
+    def join(self, other: Self) -> Self:
+        return type(self)(
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.quads, other.quads]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.zoom, other.zoom]),
+        )
+
+
+class Detector:
+    """Finds marks of one kind; may be shared by threads.
+
+    A large photo in which the first look finds nothing sure gets a second look at a higher
+    resolution, and marks that come out small may be looked at once more for sharper corners; the
+    model's card says when.
+
+    Args:
+        model: A network with the input ``images`` (N, H, W, 3) uint8 RGB and the outputs ``boxes``
+            (N, K, 4), ``quads`` (N, K, 4, 2) and ``scores`` (N, K).
+        min_score: Least score of a detection; by default that of the card.
+
+    Raises:
+        ModelMismatch: The model's card is not that of a detector.
+    """
+
+    def __init__(self, model: OnnxModel, *, min_score: float | None = None) -> None:
+        spec, decode = model.card.preprocess, model.card.decode
+        if not isinstance(spec, DetectorPreprocess) or not isinstance(decode, DetectorDecode):
+            raise ModelMismatch(f"model {model.card.name} is no detector")
+        self._model, self._spec, self._iou = model, spec, decode.iou
+        stated = model.card.thresholds.get("min_score", _DEFAULT_MIN_SCORE)
+        self._min_score = stated if min_score is None else min_score
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: ModelName = None,
+        *,
+        kind: str = "plate",
+        threads: int | None = None,
+        min_score: float | None = None,
+    ) -> Self:
+        """Load a detector.
+
+        Args:
+            model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
+                its card beside it.
+            kind: The marks it is to find.
+            threads: Threads for one run; by default one for each core.
+            min_score: Least score of a detection; by default that of the card.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            ModelCorrupt: A file differs from the model's card.
+            ModelMismatch: The model is no detector of this kind.
+        """
+        found = find_model(model, task="detector", kind=kind)
+        return cls(OnnxModel(found, threads=threads), min_score=min_score)
+
+    @property
+    def model(self) -> OnnxModel:
+        """The network and its card."""
+        return self._model
+
+    def __call__(self, image: ImageInput, *, min_score: float | None = None) -> list[Detection]:
+        """Find marks.
+
+        Args:
+            image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
+            min_score: Least score of a detection, where it is not that of the detector.
+
+        Returns:
+            Detections in pixels of the image, best first; empty when nothing was found.
+
+        Raises:
+            UnreadableImage: The input is no image.
+            InferenceFailed: The network did not run.
+        """
+        pixels = Image.read(image).pixels
+        least = self._min_score if min_score is None else min_score
+        found = self._look(pixels, self._spec.long_side)
+        if (long_side := self._second_look(pixels, found)) is not None:
+            found = found.join(self._look(pixels, long_side))
+        found = found.take(found.scores >= least)
+        found = found.take(nms(found.boxes, found.scores, self._iou))
+        if self._spec.refine is not None:
+            found = self._refine(pixels, found, self._spec.refine)
+        return self._detections(found)
+
+    def _look(self, pixels: Pixels, long_side: int) -> _Candidates:
+        tensor, fit = letterbox_image(pixels, self._spec, long_side=long_side)
+        (found,) = self._run(tensor)
+        corners = fit.inverse(found.boxes.reshape(-1, 2, 2))
+        height, width = pixels.shape[:2]
+        return _Candidates(
+            clip_boxes(corners.reshape(-1, 4), width, height),
+            fit.inverse(found.quads),
+            found.scores,
+            np.full(len(found.scores), fit.scale[0]),
+        )
+
+    def _run(self, images: Pixels) -> list[_Candidates]:
+        """Run the network; what it finds is in pixels of its input."""
+        outputs = self._model.run(images=images)
+        calibration: Calibration = self._model.card.calibration
+        return [
+            _Candidates(
+                np.asarray(boxes, dtype=np.float64),
+                np.asarray(quads, dtype=np.float64),
+                calibrate(scores, calibration),
+                np.ones(len(scores)),
+            )
+            for boxes, quads, scores in zip(
+                outputs["boxes"], outputs["quads"], outputs["scores"], strict=True
+            )
+        ]
+
+    def _second_look(self, pixels: Pixels, found: _Candidates) -> int | None:
+        """Return the long side for a second look, or None where the first is good enough.
+
+        The whole image is looked at, since a network of convolutions does so faster than tile by
+        tile, and nothing lies across a seam.
+        """
+        look, own = self._spec.second_look, max(pixels.shape[:2])
+        if look is None or own < look.from_ratio * self._spec.long_side:
+            return None
+        return None if np.any(found.scores >= look.below_score) else min(look.long_side, own)
+
+    def _refine(self, pixels: Pixels, found: _Candidates, refine: Refine) -> _Candidates:
+        """Look again, nearer, at marks that are small in the network's input."""
+        widths = found.boxes[:, 2] - found.boxes[:, 0]
+        small = np.flatnonzero((widths * found.zoom < refine.below_width) & (widths > 0))
+        zoom = np.minimum(refine.width / np.maximum(widths, 1e-9), 1.0)
+        chosen = [index for index in small[: refine.limit] if zoom[index] > found.zoom[index]]
+        if not chosen:
+            return found
+        views = [_view(pixels, found.boxes[i], zoom[i], refine.side, self._spec) for i in chosen]
+        nearer = self._run(np.concatenate([tensor for tensor, _, _ in views]))
+        boxes, quads = found.boxes.copy(), found.quads.copy()
+        for index, (_, scale, origin), view in zip(chosen, views, nearer, strict=True):
+            seen = (view.boxes.reshape(-1, 2, 2) / scale + origin).reshape(-1, 4)
+            overlaps = iou_matrix(boxes[index], seen)[0]
+            best = int(np.argmax(np.where(overlaps >= _SAME_MARK, view.scores, -1.0)))
+            if overlaps[best] >= _SAME_MARK and view.scores[best] >= 0.5 * found.scores[index]:
+                height, width = pixels.shape[:2]
+                boxes[index] = clip_boxes(seen[best], width, height)
+                quads[index] = view.quads[best] / scale + origin
+        return _Candidates(boxes, quads, found.scores, found.zoom)
+
+    def _detections(self, found: _Candidates) -> list[Detection]:
+        return [
+            Detection(
+                self._model.card.kind,
+                float(score),
+                box.tolist(),
+                (quad if is_convex(quad) else box_to_quad(box)).tolist(),
+            )
+            for box, quad, score in zip(found.boxes, found.quads, found.scores, strict=True)
+            if box[2] > box[0] and box[3] > box[1]
+        ]
+
+
+def _view(
+    pixels: Pixels,
+    box: Sequence[float] | FloatArray,
+    zoom: float,
+    side: int,
+    spec: DetectorPreprocess,
+) -> tuple[Pixels, FloatArray, FloatArray]:
+    """Cut the surroundings of a box out at a zoom: (1, side, side, 3), its scale and its origin."""
+    reach = side / zoom / 2.0
+    x, y = (box[0] + box[2]) / 2.0, (box[1] + box[3]) / 2.0
+    left, top = max(0, int(x - reach)), max(0, int(y - reach))
+    part = pixels[top : int(y + reach), left : int(x + reach)]
+    tensor = np.full((1, side, side, 3), spec.pad, np.uint8)
+    long_side = min(side, max(1, round(max(part.shape[:2]) * zoom)))
+    scaled, fit = letterbox_image(part, spec, long_side=long_side)
+    tensor[0, : scaled.shape[1], : scaled.shape[2]] = scaled[0]
+    return tensor, fit.scale, np.array([left, top], dtype=np.float64)

@@ -1,0 +1,119 @@
+"""Reads rectified plates."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.errors import ModelMismatch
+from platemark.imaging.image import Pixels
+from platemark.models.card import ReaderDecode, ReaderPreprocess
+from platemark.models.onnx import OnnxModel
+from platemark.models.preprocess import reader_input
+from platemark.models.store import ModelName, find_model
+from platemark.tasks import ctc
+from platemark.tasks.calibrate import calibrate
+from platemark.types import Alternative, Character, Crop, Reading
+
+_BATCH = 32
+# A path this probable leaves the alternatives no score that would show.
+_SURE = 0.9999
+
+
+class PlateReader:
+    """Reads the text of rectified plates; may be shared by threads.
+
+    Args:
+        model: A network with the input ``crops`` (N, H, W) uint8 grey and the output ``log_probs``
+            (N, T, C), class 0 the blank.
+
+    Raises:
+        ModelMismatch: The model's card is not that of a reader.
+    """
+
+    def __init__(self, model: OnnxModel) -> None:
+        spec, decode = model.card.preprocess, model.card.decode
+        if not isinstance(spec, ReaderPreprocess) or not isinstance(decode, ReaderDecode):
+            raise ModelMismatch(f"model {model.card.name} is no reader")
+        self._model, self._spec, self._decode = model, spec, decode
+
+    @classmethod
+    def from_pretrained(cls, model: ModelName = None, *, threads: int | None = None) -> Self:
+        """Load a reader.
+
+        Args:
+            model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
+                its card beside it.
+            threads: Threads for one run; by default one for each core.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            ModelCorrupt: A file differs from the model's card.
+            ModelMismatch: The model is no reader of plates.
+        """
+        return cls(OnnxModel(find_model(model, task="reader", kind="plate"), threads=threads))
+
+    @property
+    def model(self) -> OnnxModel:
+        """The network and its card."""
+        return self._model
+
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Width and height at which the network takes crops; others are resized."""
+        return self._spec.width, self._spec.height
+
+    @property
+    def margin(self) -> float:
+        """What crops have around the plate, as a fraction of its width and height."""
+        return self._spec.margin
+
+    def __call__(self, crops: Sequence[Crop | Pixels]) -> list[Reading]:
+        """Read crops, one reading for each in the same order.
+
+        Args:
+            crops: Rectified plates with the model's margin, as `Crop` or (H, W, 3) uint8 RGB.
+
+        Raises:
+            InferenceFailed: The network did not run.
+        """
+        inputs = [
+            reader_input(crop.pixels if isinstance(crop, Crop) else crop, self._spec)
+            for crop in crops
+        ]
+        readings: list[Reading] = []
+        for start in range(0, len(inputs), _BATCH):
+            batch = np.stack(inputs[start : start + _BATCH])
+            log_probs = self._model.run(crops=batch)["log_probs"]
+            readings.extend(self._reading(frames) for frames in log_probs)
+        return readings
+
+    def _reading(self, log_probs: NDArray[np.floating]) -> Reading:
+        """Decode frames (T, C)."""
+        calibration = self._model.card.calibration
+        probabilities = ctc.soften(log_probs, calibration.temperature)
+        best, *others = self._search(probabilities)
+        score = float(calibrate(best.probability, calibration))
+        # What calibration takes from the best text goes to the others in proportion.
+        share = (1.0 - score) / max(1.0 - best.probability, 1e-9)
+        alternatives = tuple(
+            Alternative(self._text(other.labels), min(1.0, other.probability * share))
+            for other in others
+            if other.labels
+        )[: self._decode.alternatives]
+        if not best.labels:
+            return Reading(None, 0.0, (), alternatives)
+        text = self._text(best.labels)
+        certainties = ctc.label_scores(probabilities, best.labels)
+        characters = tuple(Character(*pair) for pair in zip(text, certainties, strict=True))
+        return Reading(text, score, characters, alternatives)
+
+    def _search(self, probabilities: ctc.Probabilities) -> list[ctc.Hypothesis]:
+        greedy = ctc.greedy(probabilities)
+        if greedy.probability > _SURE:
+            return [greedy]
+        return ctc.beam_search(probabilities, self._decode.beam_width)
+
+    def _text(self, labels: Sequence[int]) -> str:
+        return "".join(self._decode.alphabet[label - 1] for label in labels)
