@@ -107,6 +107,10 @@ def test_corners_come_from_the_quad_else_the_box() -> None:
         (LINE | {"split": "holdout"}, "split"),
         (LINE | {"plates": [{"box": [10, 20, 5, 45]}]}, "no area"),
         (LINE | {"plates": [{"box": [10, 20, 50, 45], "quad": [[1, 2], [3, 4]]}]}, "quad"),
+        (
+            LINE | {"plates": [{"box": [0, 0, 2, 2], "quad": [[0, 0], [0, 2], [2, 2], [2, 0]]}]},
+            "clockwise",
+        ),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, row: object, reason: str) -> None:

@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from platemark.errors import DatasetError
+from platemark.geometry import is_convex
 
 Kind = Literal["scene", "crop"]
 Split = Literal["train", "test"]
@@ -41,6 +42,16 @@ def _has_area(box: tuple[float, float, float, float]) -> tuple[float, float, flo
 
 
 Point = tuple[FiniteFloat, FiniteFloat]
+Corners = tuple[Point, Point, Point, Point]
+
+
+def _runs_clockwise(quad: Corners) -> Corners:
+    if not is_convex(quad):
+        raise ValueError(f"quad {list(quad)} is not four corners in clockwise order")
+    return quad
+
+
+Quad = Annotated[Corners, AfterValidator(_runs_clockwise)]
 Box = Annotated[
     tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat], AfterValidator(_has_area)
 ]
@@ -61,7 +72,7 @@ class PlateAnnotation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     box: Box
-    quad: tuple[Point, Point, Point, Point] | None = None
+    quad: Quad | None = None
     text: str | None = None
     region: str | None = None
     lines: PositiveInt | None = None

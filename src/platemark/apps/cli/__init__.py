@@ -1,0 +1,57 @@
+"""The command line: each command translates its options into one library call."""
+
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from platemark.apps.cli import bench, evaluate, models, plates
+from platemark.apps.cli.common import report_error
+from platemark.errors import PlatemarkError
+
+
+class _Commands(TyperGroup):
+    """Commands in the order they were added; an error of ours becomes a message and a status."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except PlatemarkError as error:
+            raise typer.Exit(report_error(error)) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("plates")(plates.plates)
+app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(models.app, name="models")
+app.command("bench")(bench.bench)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"platemark {version('platemark')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Find and read licence plates in images."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of the ``platemark`` command."""
+    app()

@@ -1,0 +1,176 @@
+"""``platemark plates``: find and read licence plates."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from platemark.apps.cli.common import (
+    FAILED,
+    INTERRUPTED,
+    ModelOption,
+    QuietOption,
+    ThreadsOption,
+    messages,
+    on_terminal,
+    progress,
+    writable_folder,
+)
+from platemark.apps.cli.output import WRITERS, PictureNames, ResultFormat, ResultWriter
+
+if TYPE_CHECKING:
+    from platemark.imaging.image import Image
+    from platemark.plates.pipeline import PlatePipeline
+    from platemark.types import Result
+
+
+@dataclass
+class _Tally:
+    """How far a run has come."""
+
+    done: int = 0
+    failed: int = 0
+
+
+def plates(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Images, PDFs, folders (recursive), globs, - for standard input, @list.txt.",
+            show_default=False,
+        ),
+    ],
+    format: Annotated[  # noqa: A002 - the option is called so
+        ResultFormat | None,
+        typer.Option("--format", help="Default: table on a terminal, jsonl when piped."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write results to this file.")
+    ] = None,
+    annotated: Annotated[
+        Path | None, typer.Option(help="Write pictures with the plates drawn to this folder.")
+    ] = None,
+    crops: Annotated[
+        Path | None, typer.Option(help="Write each plate, rectified, to this folder.")
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Least score of a plate; default: the model's own."),
+    ] = None,
+    model: ModelOption = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Find and read licence plates in images.
+
+    Results go to standard output, progress and messages to standard error. Exit status: 0 all
+    inputs done, 1 some failed (the others are done), 2 wrong usage.
+    """
+    with ExitStack() as stack:
+        stream = stack.enter_context(_opened(output)) if output else sys.stdout
+        pictures = _Pictures(
+            annotated and writable_folder(annotated, "--annotated"),
+            crops and writable_folder(crops, "--crops"),
+        )
+        kind = format or _usual_format(output)
+        from platemark.plates.pipeline import PlatePipeline
+
+        pipeline = PlatePipeline.from_pretrained(model, min_score=min_score, threads=threads)
+        tally = _run(pipeline, inputs, WRITERS[kind](stream), pictures, quiet)
+    if tally.failed:
+        raise typer.Exit(FAILED)
+
+
+class _Pictures:
+    """Writes annotated pictures and crops to the folders that were asked for."""
+
+    def __init__(self, annotated: Path | None, crops: Path | None) -> None:
+        self._annotated = annotated
+        self._crops = crops
+        self._names = PictureNames()
+
+    def write(self, image: "Image", result: "Result") -> None:
+        """Write the pictures of one image.
+
+        Raises:
+            OSError: A picture could not be written, for want of space for example.
+        """
+        if result.error is not None or not (self._annotated or self._crops):
+            return
+        import PIL.Image
+
+        from platemark.imaging.draw import draw_marks, rectify
+
+        stem = self._names.stem(result.source, result.page)
+        if self._annotated:
+            drawn = PIL.Image.fromarray(draw_marks(image.pixels, result.marks))
+            drawn.save(self._annotated / f"{stem}.jpg", quality=92)
+        if self._crops:
+            for number, mark in enumerate(result.marks):
+                crop = PIL.Image.fromarray(rectify(image.pixels, mark.quad).pixels)
+                crop.save(self._crops / f"{stem}-{number}.png")
+
+
+def _run(
+    pipeline: "PlatePipeline",
+    inputs: list[str],
+    writer: ResultWriter,
+    pictures: _Pictures,
+    quiet: bool,
+) -> _Tally:
+    """Do all inputs, one result at a time, so that an interrupt loses only the one in hand."""
+    tally = _Tally()
+    try:
+        with progress("plates", quiet=quiet) as tell:
+            for image, result in _results(pipeline, inputs):
+                if image is not None:
+                    pictures.write(image, result)
+                writer.write(result)
+                tally.done += 1
+                if result.error is not None:
+                    tally.failed += 1
+                    messages().print(f"error: {result.error.message}", style="red", markup=False)
+                tell(tally.done, None)
+    except KeyboardInterrupt:
+        messages().print(
+            f"Interrupted. The {tally.done} finished are complete; to go on, give the inputs that "
+            "are left, for example as a list: platemark plates @left.txt",
+            markup=False,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        writer.close()
+    return tally
+
+
+def _results(
+    pipeline: "PlatePipeline", inputs: list[str]
+) -> Iterator[tuple["Image | None", "Result"]]:
+    from platemark.imaging.sources import Unread, read_inputs
+    from platemark.types import Failure, Result
+
+    for item in read_inputs(inputs):
+        if isinstance(item, Unread):
+            failure = Failure(item.error.code, item.error.message)
+            yield None, Result(item.source, item.page, error=failure)
+        else:
+            yield item, pipeline(item)
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise typer.BadParameter(
+            f"cannot write to {path} ({error.strerror}); choose another file",
+            param_hint="--output",
+        ) from error
+
+
+def _usual_format(output: Path | None) -> ResultFormat:
+    return ResultFormat.JSONL if output or not on_terminal() else ResultFormat.TABLE

@@ -1,0 +1,398 @@
+"""Scores packaged models on annotated photos, through the pipeline that users run.
+
+What is counted:
+
+- *detection*: a mark is right when it overlaps a plate that no better mark has taken, at IoU 0.5
+  and 0.75. Average precision also counts the candidates below the pipeline's threshold.
+- *end to end*: an annotated text is right when some mark with IoU >= 0.5 shows exactly it, letters
+  and digits only. *Folded* takes O for 0 and I for 1, as some published figures do.
+- *reader*: the text read from the annotated corners, without the detector.
+
+An image that fails stays in the count with all its plates missed, and is listed as an error.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark import metrics
+from platemark.datasets import Manifest, ManifestEntry, PlateAnnotation
+from platemark.errors import DatasetError, PlatemarkError
+from platemark.geometry import iou_matrix
+from platemark.imaging.draw import rectify
+from platemark.imaging.image import Image
+from platemark.metrics import Rate
+from platemark.plates.pipeline import PlatePipeline
+from platemark.tasks import PlateReader
+from platemark.types import Detection, Failure, PlateMark, Reading, Result
+
+IOU_THRESHOLDS = (0.5, 0.75)
+CANDIDATE_SCORE = 0.02
+"""Detections from this score on enter the precision-recall curve."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """How well plates are found, at one IoU threshold."""
+
+    precision: Rate
+    recall: Rate
+    average_precision: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return {
+            "precision": self.precision.to_dict(),
+            "recall": self.recall.to_dict(),
+            "average_precision": _number(self.average_precision),
+        }
+
+
+@dataclass(frozen=True)
+class ReadingScores:
+    """How well texts are read: exact match, the same with O=0 and I=1, character error rate."""
+
+    exact: Rate
+    folded: Rate
+    character_error_rate: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return {
+            "exact": self.exact.to_dict(),
+            "folded": self.folded.to_dict(),
+            "character_error_rate": _number(self.character_error_rate),
+        }
+
+
+@dataclass(frozen=True)
+class PlateScores:
+    """All figures of a set of images.
+
+    Attributes:
+        images: Number of images.
+        plates: Number of annotated plates in them.
+        detection: Figures of the detector by IoU threshold.
+        end_to_end: Figures of the whole pipeline on plates with an annotated text.
+        reader: Figures of the reader alone on the annotated corners of the same plates.
+        elapsed_ms: Mean and median milliseconds per image, from pixels to marks.
+    """
+
+    images: int
+    plates: int
+    detection: dict[float, DetectionScores]
+    end_to_end: ReadingScores
+    reader: ReadingScores
+    elapsed_ms: tuple[float, float]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return {
+            "images": self.images,
+            "plates": self.plates,
+            "detection": {str(iou): scores.to_dict() for iou, scores in self.detection.items()},
+            "end_to_end": self.end_to_end.to_dict(),
+            "reader": self.reader.to_dict(),
+            "elapsed_ms": dict(
+                zip(("mean", "median"), map(_number, self.elapsed_ms), strict=True),
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class PlateOutcome:
+    """What became of one annotated plate.
+
+    Attributes:
+        truth: The annotation.
+        mark: The mark that took this plate at IoU 0.5, None where it was missed.
+        text: What counts end to end: the text of the mark that shows the truth, else that of
+            ``mark``.
+        reading: What the reader says about the annotated corners.
+    """
+
+    truth: PlateAnnotation
+    mark: PlateMark | None
+    text: str | None
+    reading: Reading | None
+
+    @property
+    def right(self) -> bool:
+        """Whether the text was read end to end; a plate without annotated text is right."""
+        return self.truth.text is None or metrics.exact_match(self.text, self.truth.text)
+
+
+@dataclass(frozen=True)
+class ImageOutcome:
+    """What became of one image.
+
+    Attributes:
+        path: Where the image lies.
+        entry: Its line of the manifest.
+        result: What the pipeline answered.
+        matches: For each mark of the result the plate it took, by IoU threshold, see
+            `metrics.match_detections`.
+        candidates: Scores (P,) of the detections from `CANDIDATE_SCORE` on.
+        candidate_matches: What each candidate took, by IoU threshold.
+        plates: One per annotated plate.
+    """
+
+    path: Path
+    entry: ManifestEntry
+    result: Result
+    matches: dict[float, NDArray[np.int64]]
+    candidates: NDArray[np.float64]
+    candidate_matches: dict[float, NDArray[np.int64]]
+    plates: tuple[PlateOutcome, ...]
+
+    @property
+    def false_marks(self) -> tuple[PlateMark, ...]:
+        """Marks that overlap no annotated plate at IoU 0.5."""
+        taken = self.matches[IOU_THRESHOLDS[0]]
+        marks = zip(self.result.marks, taken, strict=True)
+        return tuple(mark for mark, match in marks if match == metrics.FALSE)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything in the image was missed, misread or found without being there."""
+        return (
+            self.result.error is not None
+            or bool(self.false_marks)
+            or any(plate.mark is None or not plate.right for plate in self.plates)
+        )
+
+
+@dataclass(frozen=True)
+class PlateEvaluation:
+    """The outcome of every image, and the figures over any part of them.
+
+    Attributes:
+        outcomes: One per image of the manifest, in its order.
+        negatives: What the pipeline answered on photos without plates.
+    """
+
+    outcomes: tuple[ImageOutcome, ...]
+    negatives: tuple[Result, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Result, ...]:
+        """Results of the images that could not be looked at."""
+        results = (*(outcome.result for outcome in self.outcomes), *self.negatives)
+        return tuple(result for result in results if result.error is not None)
+
+    def of_kind(self, kind: str) -> PlateScores:
+        """Figures over all images of a kind, ``scene`` or ``crop``."""
+        return score([outcome for outcome in self.outcomes if outcome.entry.kind == kind])
+
+    def by_group(self) -> dict[str, PlateScores]:
+        """Figures for each source folder, by name."""
+        groups: dict[str, list[ImageOutcome]] = {}
+        for outcome in self.outcomes:
+            groups.setdefault(outcome.entry.group, []).append(outcome)
+        return {name: score(groups[name]) for name in sorted(groups)}
+
+    def false_plates(self) -> tuple[float, Rate]:
+        """False plates per photo without plates, and the share of such photos that have any."""
+        looked_at = [result for result in self.negatives if result.error is None]
+        found = sum(len(result.marks) for result in looked_at)
+        with_any = Rate(sum(bool(result.marks) for result in looked_at), len(looked_at))
+        return (found / len(looked_at) if looked_at else float("nan")), with_any
+
+    def detection_reliability(self) -> tuple[list[float], list[bool]]:
+        """Score of every mark found in scenes, and whether it was a plate at IoU 0.5."""
+        pairs = [
+            (mark.score, bool(match >= 0))
+            for outcome in self.outcomes
+            if outcome.entry.kind == "scene"
+            for mark, match in zip(
+                outcome.result.marks, outcome.matches[IOU_THRESHOLDS[0]], strict=True
+            )
+        ]
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def text_reliability(self) -> tuple[list[float], list[bool]]:
+        """Text score of every mark on a plate with annotated text, and whether it was right."""
+        pairs = [
+            (plate.mark.text_score, metrics.exact_match(plate.mark.text, plate.truth.text))
+            for outcome in self.outcomes
+            for plate in outcome.plates
+            if plate.mark is not None and plate.truth.text is not None
+        ]
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return all figures as one JSON object."""
+        per_image, with_any = self.false_plates()
+        kinds = ("scene", "crop")
+        counts = {kind: sum(o.entry.kind == kind for o in self.outcomes) for kind in kinds}
+        return {
+            "images": counts,
+            "overall": {kind: self.of_kind(kind).to_dict() for kind in kinds if counts[kind]},
+            "groups": {name: scores.to_dict() for name, scores in self.by_group().items()},
+            "reliability": {
+                "detection": _reliability(*self.detection_reliability()),
+                "text": _reliability(*self.text_reliability()),
+            },
+            "negatives": {
+                "images": with_any.n,
+                "false_plates_per_image": _number(per_image),
+                "images_with_false_plates": with_any.to_dict(),
+            },
+            "errors": [result.to_dict() for result in self.errors],
+        }
+
+
+def evaluate_plates(
+    manifest: Manifest,
+    pipeline: PlatePipeline,
+    *,
+    negatives: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> PlateEvaluation:
+    """Run a pipeline on annotated images and judge every answer.
+
+    Args:
+        manifest: The annotated images, already cut down to the split to measure.
+        pipeline: The pipeline as users run it, with its own thresholds.
+        negatives: Photos that show no plate.
+        progress: Called with (images done, images in all).
+
+    Returns:
+        The outcome of every image. Images that fail are part of it; no error is raised for them.
+    """
+    total = len(manifest) + len(negatives)
+    tell = progress or (lambda done, total: None)
+    outcomes: list[ImageOutcome] = []
+    for entry in manifest:
+        outcomes.append(_judge(manifest.path(entry), entry, pipeline))
+        tell(len(outcomes), total)
+    answers: list[Result] = []
+    for path in negatives:
+        answers.append(pipeline(path))
+        tell(len(outcomes) + len(answers), total)
+    return PlateEvaluation(tuple(outcomes), tuple(answers))
+
+
+def score(outcomes: Sequence[ImageOutcome]) -> PlateScores:
+    """Count the figures over a set of images."""
+    plates = [plate for outcome in outcomes for plate in outcome.plates]
+    read = [plate for plate in plates if plate.truth.text is not None]
+    looked_at = [o.result.elapsed_ms for o in outcomes if o.result.error is None]
+    return PlateScores(
+        images=len(outcomes),
+        plates=len(plates),
+        detection={iou: _detection_scores(outcomes, len(plates), iou) for iou in IOU_THRESHOLDS},
+        end_to_end=_reading_scores((plate.text, plate.truth.text) for plate in read),
+        reader=_reading_scores(
+            (plate.reading.text if plate.reading else None, plate.truth.text) for plate in read
+        ),
+        elapsed_ms=metrics.mean_and_median(looked_at),
+    )
+
+
+def _judge(path: Path, entry: ManifestEntry, pipeline: PlatePipeline) -> ImageOutcome:
+    try:
+        image = Image.read(path)
+        _check_size(image, entry)
+        result = pipeline(image)
+        candidates = pipeline.detector(image, min_score=CANDIDATE_SCORE)
+        readings: list[Reading] | list[None] = _read_annotated(image, entry, pipeline.reader)
+    except PlatemarkError as error:
+        result = Result(str(path), error=Failure(error.code, error.message))
+        candidates, readings = [], [None] * len(entry.plates)
+    truth = [plate.box for plate in entry.plates]
+    matches, overlap = _match(result.marks, truth)
+    candidate_matches, _ = _match(candidates, truth)
+    taken = matches[IOU_THRESHOLDS[0]].tolist()
+    plates = tuple(
+        _plate_outcome(plate, result.marks, overlap[:, index], taken, index, reading)
+        for index, (plate, reading) in enumerate(zip(entry.plates, readings, strict=True))
+    )
+    scores = np.array([candidate.score for candidate in candidates], dtype=np.float64)
+    return ImageOutcome(path, entry, result, matches, scores, candidate_matches, plates)
+
+
+def _check_size(image: Image, entry: ManifestEntry) -> None:
+    if (image.width, image.height) != (entry.width, entry.height):
+        raise DatasetError(
+            f"{image.source} has {image.width}x{image.height} pixels but its manifest states "
+            f"{entry.width}x{entry.height}, so its annotations do not fit; correct the manifest",
+            source=image.source,
+        )
+
+
+def _read_annotated(image: Image, entry: ManifestEntry, reader: PlateReader) -> list[Reading]:
+    """What the reader says about the annotated corners."""
+    return reader(
+        [
+            rectify(image.pixels, plate.corners, reader.crop_size, reader.margin)
+            for plate in entry.plates
+        ]
+    )
+
+
+def _match(
+    found: Sequence[Detection | PlateMark], truth: Sequence[Sequence[float]]
+) -> tuple[dict[float, NDArray[np.int64]], NDArray[np.float64]]:
+    boxes = np.array([item.box for item in found], dtype=np.float64).reshape(-1, 4)
+    overlap = iou_matrix(boxes, np.array(truth, dtype=np.float64).reshape(-1, 4))
+    scores = [item.score for item in found]
+    matches = {
+        iou: metrics.match_detections(overlap, scores, threshold=iou) for iou in IOU_THRESHOLDS
+    }
+    return matches, overlap
+
+
+def _plate_outcome(
+    truth: PlateAnnotation,
+    marks: Sequence[PlateMark],
+    overlap: NDArray[np.float64],
+    taken: Sequence[int],
+    index: int,
+    reading: Reading | None,
+) -> PlateOutcome:
+    mark = marks[taken.index(index)] if index in taken else None
+    near = [m for m, iou in zip(marks, overlap, strict=True) if iou >= IOU_THRESHOLDS[0]]
+    showing = [
+        m
+        for fold in (False, True)
+        for m in near
+        if truth.text and metrics.exact_match(m.text, truth.text, fold=fold)
+    ]
+    best = showing[0] if showing else mark
+    return PlateOutcome(truth, mark, best.text if best else None, reading)
+
+
+def _detection_scores(outcomes: Sequence[ImageOutcome], total: int, iou: float) -> DetectionScores:
+    matches = [match for outcome in outcomes for match in outcome.matches[iou].tolist()]
+    precision, recall = metrics.precision_recall([match >= 0 for match in matches], total)
+    scores = [score for outcome in outcomes for score in outcome.candidates.tolist()]
+    found = [match for outcome in outcomes for match in outcome.candidate_matches[iou].tolist()]
+    area = metrics.average_precision(scores, [match >= 0 for match in found], total)
+    return DetectionScores(precision, recall, area)
+
+
+def _reading_scores(pairs: Iterable[tuple[str | None, str | None]]) -> ReadingScores:
+    texts = [(text, truth or "") for text, truth in pairs]
+    strict = sum(metrics.exact_match(text, truth) for text, truth in texts)
+    folded = sum(metrics.exact_match(text, truth, fold=True) for text, truth in texts)
+    return ReadingScores(
+        Rate(strict, len(texts)), Rate(folded, len(texts)), metrics.character_error_rate(texts)
+    )
+
+
+def _reliability(scores: Sequence[float], correct: Sequence[bool]) -> dict[str, object]:
+    return {
+        "expected_calibration_error": _number(metrics.expected_calibration_error(scores, correct)),
+        "bins": [row.to_dict() for row in metrics.reliability(scores, correct)],
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

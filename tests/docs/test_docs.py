@@ -1,0 +1,134 @@
+"""Every command and code block of the documents is run; long runs are checked to parse."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from platemark.apps.cli import app
+from platemark.types import Result
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *ROOT.glob("docs/*.md")])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# minutes to hours of work, or photos that are not part of the project
+LONG = (("train",), ("synth",), ("evaluate",), ("bench",))
+SHELL_TOOLS = {"cd", "cp", "git", "ls", "mkdir", "python3", ".venv/bin/activate", "source"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a document."""
+
+    document: str
+    line: int
+    language: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.document}:{self.line}"
+
+
+def blocks(language: str) -> list[Block]:
+    found = []
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for match in FENCE.finditer(text):
+            line = text[: match.start()].count("\n") + 1
+            found.append(Block(document.name, line, match[1], match[2]))
+    return [block for block in found if block.language == language]
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Where each shell command stands, and its words; comments and ``\\`` are gone."""
+    found = []
+    for block in blocks("sh"):
+        for line in block.code.replace("\\\n", " ").splitlines():
+            if words := shlex.split(line, comments=True):
+                found.append((f"{block} {line.strip()}", words))
+    return found
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the documents assume it: ``examples/`` and a photo ``car.jpg``."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    photo = next(path for path in sorted((ROOT / "examples").iterdir()) if path.suffix == ".jpg")
+    shutil.copy(photo, tmp_path / "car.jpg")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check_parses(words: list[str]) -> None:
+    """Let the command line take a command apart without running it."""
+    command = typer.main.get_command(app)
+    rest = list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    command.make_context("platemark", rest)
+
+
+def check_other_command(words: list[str]) -> None:
+    if words[0] == "make":
+        targets = [word for word in words[1:] if "=" not in word]
+        subprocess.run(["make", "-n", *targets], cwd=ROOT, check=True, capture_output=True)
+    elif words[0] == "pip":
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        extras = re.findall(r"\[([\w,]+)\]", " ".join(words))
+        named = {name for extra in extras for name in extra.split(",")}
+        assert named <= set(project["optional-dependencies"])
+    elif words[0].endswith("run"):
+        assert (ROOT / words[0]).stat().st_mode & 0o100
+    else:
+        assert words[0] in SHELL_TOOLS, f"no check for {words[0]}"
+
+
+@pytest.mark.parametrize(("words"), [pytest.param(words, id=place) for place, words in commands()])
+def test_commands_run(words: list[str], workplace: Path) -> None:
+    if words[0] != "platemark":
+        check_other_command(words)
+    elif any(tuple(words[1 : 1 + len(start)]) == start for start in LONG):
+        check_parses(words[1:])
+    else:
+        done = CliRunner().invoke(app, words[1:])
+        assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_blocks_run(block: Block, workplace: Path) -> None:
+    exec(compile(block.code, str(block), "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_json_blocks_are_results(block: Block) -> None:
+    data = json.loads(block.code)
+    if "marks" in data or "error" in data:
+        assert Result.from_dict(data).to_dict() == data
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_toml_blocks_parse(block: Block) -> None:
+    assert tomllib.loads(block.code)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_command_of_the_program_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    contributing = ROOT / "CONTRIBUTING.md"
+    text = readme + (contributing.read_text(encoding="utf-8") if contributing.exists() else "")
+    for name in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+        assert f"platemark {name}" in text
