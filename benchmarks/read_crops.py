@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from platemark import PlateReader
 from platemark.datasets import Manifest
 from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image
@@ -76,8 +77,6 @@ def rate(flags: Sequence[bool]) -> Rate:
 
 
 def platemark_reader(threads: int) -> tuple[str, Read]:
-    from platemark import PlateReader
-
     reader = PlateReader.from_pretrained(threads=threads)
     return f"platemark {version('platemark')}", lambda sample: reader([sample.crop])[0].text or ""
 
@@ -185,7 +184,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--split", choices=("train", "test"), default="test")
     parser.add_argument("--system", choices=SYSTEMS, action="append", help="default: all of them")
     parser.add_argument("--group", action="append", help="only plates of this source (repeatable)")
-    parser.add_argument("--margin", type=float, default=0.04, help="around the plate, per side")
+    parser.add_argument(
+        "--margin",
+        type=float,
+        help="around the plate, per side (default: that of platemark's reader)",
+    )
     parser.add_argument("--threads", type=int, default=1, help="for each system alike")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_args()
@@ -193,7 +196,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    plates = samples(Manifest.read(options.manifest, split=options.split), options.margin)
+    margin = PlateReader.from_pretrained().margin if options.margin is None else options.margin
+    plates = samples(Manifest.read(options.manifest, split=options.split), margin)
     plates = [plate for plate in plates if not options.group or plate.group in options.group]
     if not plates:
         print(f"{options.manifest} has no plate with a text to read", file=sys.stderr)
@@ -214,7 +218,7 @@ def main() -> int:
         run = {
             "manifest": options.manifest.name,
             "split": options.split,
-            "margin": options.margin,
+            "margin": margin,
             "threads": options.threads,
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "systems": report,
