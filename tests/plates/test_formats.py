@@ -182,3 +182,10 @@ def test_a_file_that_is_no_format_is_named(tmp_path: Path, content: bytes) -> No
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="nowhere"):
         load_formats(tmp_path / "nowhere")
+
+
+def test_the_example_in_contributing_is_a_format(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    example = guide.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "eu-is.toml").write_text(example, encoding="utf-8")
+    assert load_formats(tmp_path)["eu-is"].matches("AB-C12")
