@@ -23,11 +23,9 @@ from platemark import metrics
 from platemark.datasets import Manifest, ManifestEntry, PlateAnnotation
 from platemark.errors import DatasetError, PlatemarkError
 from platemark.geometry import iou_matrix
-from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image
 from platemark.metrics import Rate
 from platemark.plates.pipeline import PlatePipeline
-from platemark.tasks import PlateReader
 from platemark.types import Detection, Failure, PlateMark, Reading, Result
 
 IOU_THRESHOLDS = (0.5, 0.75)
@@ -274,7 +272,7 @@ def evaluate_plates(
         tell(len(outcomes), total)
     answers: list[Result] = []
     for path in negatives:
-        answers.append(pipeline(path))
+        answers.append(_look(path, pipeline))
         tell(len(outcomes) + len(answers), total)
     return PlateEvaluation(tuple(outcomes), tuple(answers))
 
@@ -300,9 +298,11 @@ def _judge(path: Path, entry: ManifestEntry, pipeline: PlatePipeline) -> ImageOu
     try:
         image = Image.read(path)
         _check_size(image, entry)
-        result = pipeline(image)
+        result = pipeline(path)
         candidates = pipeline.detector(image, min_score=CANDIDATE_SCORE)
-        readings: list[Reading] | list[None] = _read_annotated(image, entry, pipeline.reader)
+        readings: list[Reading | None] = [
+            *pipeline.read(image, [plate.corners for plate in entry.plates])
+        ]
     except PlatemarkError as error:
         result = Result(str(path), error=Failure(error.code, error.message))
         candidates, readings = [], [None] * len(entry.plates)
@@ -318,6 +318,13 @@ def _judge(path: Path, entry: ManifestEntry, pipeline: PlatePipeline) -> ImageOu
     return ImageOutcome(path, entry, result, matches, scores, candidate_matches, plates)
 
 
+def _look(path: Path, pipeline: PlatePipeline) -> Result:
+    try:
+        return pipeline(path)
+    except PlatemarkError as error:
+        return Result(str(path), error=Failure(error.code, error.message))
+
+
 def _check_size(image: Image, entry: ManifestEntry) -> None:
     if (image.width, image.height) != (entry.width, entry.height):
         raise DatasetError(
@@ -325,16 +332,6 @@ def _check_size(image: Image, entry: ManifestEntry) -> None:
             f"{entry.width}x{entry.height}, so its annotations do not fit; correct the manifest",
             source=image.source,
         )
-
-
-def _read_annotated(image: Image, entry: ManifestEntry, reader: PlateReader) -> list[Reading]:
-    """What the reader says about the annotated corners."""
-    return reader(
-        [
-            rectify(image.pixels, plate.corners, reader.crop_size, reader.margin)
-            for plate in entry.plates
-        ]
-    )
 
 
 def _match(

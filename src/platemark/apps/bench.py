@@ -10,6 +10,8 @@ from itertools import pairwise, product
 from pathlib import Path
 from statistics import mean, median
 
+import cv2
+
 from platemark.errors import InputError
 from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image
@@ -93,6 +95,7 @@ def bench_plates(
     speeds: dict[int, float] = {}
     plates = 0
     for step, threads in enumerate(THREADS):
+        cv2.setNumThreads(threads)
         pipeline = PlatePipeline.from_pretrained(model, threads=threads)
         plates = sum(len(pipeline(image).marks) for image in images)
         stages[threads] = _stages(pipeline, photos, rounds)

@@ -1,19 +1,19 @@
 """The command line: each command translates its options into one library call."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from platemark.apps.cli import bench, evaluate, models, plates
+from platemark.apps.cli import bench, evaluate, models, plates, synth
 from platemark.apps.cli.common import report_error
 from platemark.errors import PlatemarkError
 
 
 class _Commands(TyperGroup):
-    """Commands in the order they were added; an error of ours becomes a message and a status."""
+    """Turns an error of ours into a message and an exit status."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except PlatemarkError as error:
@@ -23,10 +23,13 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("plates")(plates.plates)
+app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")
 app.command("bench")(bench.bench)

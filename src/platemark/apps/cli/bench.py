@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def bench(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INPUT]...", help="Photos; default: those of the models."),
+        typer.Argument(metavar="INPUT", help="Photos; default: those of the models."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often every photo is done.")] = 5,
     model: ModelOption = None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from rich.progress import (
 )
 
 from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, SettingsError
+
+if TYPE_CHECKING:
+    from platemark.plates.pipeline import PlatePipeline
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -68,6 +71,23 @@ def report_error(error: PlatemarkError) -> int:
     """Name an error on standard error and return the exit status it gives."""
     messages().print(f"error: {error.message}", style="red", markup=False)
     return WRONG_USAGE if isinstance(error, _WRONG_USAGE_ERRORS) else FAILED
+
+
+def load_pipeline(
+    model: str | None, *, threads: int | None, min_score: float | None = None
+) -> "PlatePipeline":
+    """Load the models and hold OpenCV, which has threads of its own, to the same number.
+
+    Raises:
+        ModelError: The models cannot be used.
+    """
+    import cv2
+
+    from platemark.plates.pipeline import PlatePipeline
+
+    if threads is not None:
+        cv2.setNumThreads(threads)
+    return PlatePipeline.from_pretrained(model, threads=threads, min_score=min_score)
 
 
 def check_exists(path: Path | None, option: str) -> None:

@@ -15,6 +15,7 @@ from platemark.apps.cli.common import (
     QuietOption,
     TextFormat,
     ThreadsOption,
+    load_pipeline,
     messages,
     on_terminal,
     progress,
@@ -63,12 +64,11 @@ def plates(
     folder = errors and writable_folder(errors, "--errors")
     from platemark.datasets import Manifest
     from platemark.evaluate import evaluate_plates
-    from platemark.plates.pipeline import PlatePipeline
 
     annotated = Manifest.read(manifest, split=split)
     if not len(annotated):
         raise typer.BadParameter(f"{manifest} has no images of split {split}", param_hint="--split")
-    pipeline = PlatePipeline.from_pretrained(model, threads=threads)
+    pipeline = load_pipeline(model, threads=threads)
     photos = _photos(negatives) if negatives else []
     with progress("evaluate", quiet=quiet) as tell:
         evaluation = evaluate_plates(annotated, pipeline, negatives=photos, progress=tell)

@@ -60,7 +60,7 @@ def show(
 @app.command("verify")
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: all bundled models.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Default: all bundled models.")
     ] = None,
 ) -> None:
     """Compare the files of models with the sizes and digests in their cards.

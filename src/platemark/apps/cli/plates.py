@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -15,6 +16,7 @@ from platemark.apps.cli.common import (
     ModelOption,
     QuietOption,
     ThreadsOption,
+    load_pipeline,
     messages,
     on_terminal,
     progress,
@@ -40,7 +42,7 @@ def plates(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Images, PDFs, folders (recursive), globs, - for standard input, @list.txt.",
             show_default=False,
         ),
@@ -78,9 +80,7 @@ def plates(
             crops and writable_folder(crops, "--crops"),
         )
         kind = format or _usual_format(output)
-        from platemark.plates.pipeline import PlatePipeline
-
-        pipeline = PlatePipeline.from_pretrained(model, min_score=min_score, threads=threads)
+        pipeline = load_pipeline(model, threads=threads, min_score=min_score)
         tally = _run(pipeline, inputs, WRITERS[kind](stream), pictures, quiet)
     if tally.failed:
         raise typer.Exit(FAILED)
@@ -151,15 +151,16 @@ def _run(
 def _results(
     pipeline: "PlatePipeline", inputs: list[str]
 ) -> Iterator[tuple["Image | None", "Result"]]:
-    from platemark.imaging.sources import Unread, read_inputs
-    from platemark.types import Failure, Result
+    from platemark.imaging.image import Image
+    from platemark.imaging.sources import read_inputs
 
-    for item in read_inputs(inputs):
-        if isinstance(item, Unread):
-            failure = Failure(item.error.code, item.error.message)
-            yield None, Result(item.source, item.page, error=failure)
-        else:
-            yield item, pipeline(item)
+    items = read_inputs(inputs)
+    while True:
+        start = perf_counter()
+        item = next(items, None)
+        if item is None:
+            return
+        yield (item if isinstance(item, Image) else None), pipeline.result(item, start)
 
 
 def _opened(path: Path) -> TextIO:
