@@ -1,0 +1,135 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from platemark.types import (
+    Alternative,
+    Character,
+    Crop,
+    Detection,
+    Failure,
+    Obscured,
+    PlateMark,
+    Reading,
+    Region,
+    Result,
+    as_box,
+)
+
+QUAD = ((412.1, 633.0), (590.7, 636.0), (590.0, 680.2), (412.5, 677.0))
+PLATE = PlateMark(
+    score=0.98,
+    box=(412.1, 633.0, 590.7, 680.2),
+    quad=QUAD,
+    text="AC4921CB",
+    text_score=0.97,
+    characters=(Character("A", 0.99),),
+    alternatives=(Alternative("AC4921C8", 0.01),),
+    region=Region("eu-ua-2015", 0.96),
+    lines=1,
+    obscured=Obscured(False, 0.01),
+)
+PLATE_JSON = {
+    "kind": "plate",
+    "score": 0.98,
+    "box": [412.1, 633.0, 590.7, 680.2],
+    "quad": [[412.1, 633.0], [590.7, 636.0], [590.0, 680.2], [412.5, 677.0]],
+    "text": "AC4921CB",
+    "text_score": 0.97,
+    "characters": [{"char": "A", "score": 0.99}],
+    "alternatives": [{"text": "AC4921C8", "score": 0.01}],
+    "region": {"code": "eu-ua-2015", "score": 0.96},
+    "lines": 1,
+    "obscured": {"value": False, "score": 0.01},
+}
+
+
+def test_result_json_is_that_of_the_interface() -> None:
+    result = Result("in/car.jpg", 0, 1600, 1200, (PLATE,), 18.44)
+    assert result.to_dict() == {
+        "source": "in/car.jpg",
+        "page": 0,
+        "width": 1600,
+        "height": 1200,
+        "marks": [PLATE_JSON],
+        "elapsed_ms": 18.4,
+    }
+
+
+def test_a_plate_without_what_is_not_determined_yet_has_nulls() -> None:
+    data = PlateMark(0.5, (0, 0, 1, 1), ((0, 0), (1, 0), (1, 1), (0, 1))).to_dict()
+    empty = ("text", "region", "lines", "obscured")
+    assert {key: data[key] for key in empty} == dict.fromkeys(empty)
+    assert list(data) == list(PLATE_JSON)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        Result("a.jpg", 0, 1600, 1200, (PLATE,), 18.4),
+        Result("a.jpg", 3, 5, 5, (), 1.0),
+        Result("a.jpg", error=Failure("unreadable_image", "a.jpg is not an image")),
+    ],
+)
+def test_results_come_back_from_json(result: Result) -> None:
+    assert Result.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
+def test_a_failed_result_is_source_and_error_only() -> None:
+    failed = Result("in/bad.jpg", error=Failure("unreadable_image", "no"))
+    assert failed.to_dict() == {
+        "source": "in/bad.jpg",
+        "error": {"code": "unreadable_image", "message": "no"},
+    }
+    later = Result("scan.pdf", 2, error=Failure("unreadable_image", "no"))
+    assert later.to_dict()["page"] == 2
+
+
+def test_numbers_of_numpy_become_plain_json() -> None:
+    box = np.array([1.23456, 2, 3, 4], np.float32)
+    quad = np.zeros((4, 2), np.float32)
+    detection = Detection("plate", float(np.float32(0.123456)), box, quad)  # type: ignore[arg-type]
+    assert json.loads(json.dumps(detection.to_dict())) == {
+        "kind": "plate",
+        "score": 0.1235,
+        "box": [1.23, 2.0, 3.0, 4.0],
+        "quad": [[0.0, 0.0]] * 4,
+    }
+
+
+def test_a_plate_splits_into_where_and_what() -> None:
+    joined = PlateMark.of(PLATE.detection, PLATE.reading)
+    assert (joined.box, joined.text, joined.alternatives) == (
+        PLATE.box,
+        PLATE.text,
+        PLATE.alternatives,
+    )
+    assert joined.region is None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Detection("plate", 1.1, (0, 0, 1, 1), QUAD),
+        lambda: Detection("plate", float("nan"), (0, 0, 1, 1), QUAD),
+        lambda: as_box([2, 0, 1, 1]),
+        lambda: as_box([0, 0, float("inf"), 1]),
+        lambda: as_box([0, 0, 1]),
+        lambda: Detection("plate", 0.5, (0, 0, 1, 1), QUAD[:3]),  # type: ignore[arg-type]
+        lambda: Reading("", 0.5),
+        lambda: PlateMark(0.5, (0, 0, 1, 1), QUAD, text=""),
+        lambda: Character("A", -0.1),
+        lambda: Crop(np.zeros((4, 4), np.uint8), np.eye(3)),
+        lambda: Crop(np.zeros((4, 4, 3), np.uint8), np.eye(2)),
+    ],
+)
+def test_a_value_is_valid_from_birth(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        make()
+
+
+def test_plot_without_an_image_says_what_to_do() -> None:
+    with pytest.raises(ValueError, match="draw_marks"):
+        Result("a.jpg", 0, 5, 5).plot()
