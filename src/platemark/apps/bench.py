@@ -135,8 +135,8 @@ def _stage_times(pipeline: PlatePipeline, photo: Path) -> tuple[float, float, fl
     clock.append(time.perf_counter())
     reader(crops)
     clock.append(time.perf_counter())
-    decode, detect, rectify, read = (1e3 * (b - a) for a, b in pairwise(clock))
-    return decode, detect, rectify, read
+    decoding, detecting, rectifying, reading = (1e3 * (b - a) for a, b in pairwise(clock))
+    return decoding, detecting, rectifying, reading
 
 
 def _photos_per_second(pipeline: PlatePipeline, photos: Sequence[Path], rounds: int) -> float:

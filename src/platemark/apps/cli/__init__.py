@@ -1,5 +1,6 @@
 """The command line: each command translates its options into one library call."""
 
+import errno
 from typing import Annotated, Any
 
 import typer
@@ -11,13 +12,18 @@ from platemark.errors import PlatemarkError
 
 
 class _Commands(TyperGroup):
-    """Turns an error of ours into a message and an exit status."""
+    """Turns an error of ours, or of a full disk and the like, into a message and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except PlatemarkError as error:
             raise typer.Exit(report_error(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read the output has enough
+                raise
+            reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+            raise typer.Exit(report_error(PlatemarkError(reason))) from error
 
 
 app = typer.Typer(

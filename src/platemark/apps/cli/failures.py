@@ -79,9 +79,9 @@ def failure_picture(outcome: ImageOutcome) -> PIL.Image.Image:
     photo = photo.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
     draw = PIL.ImageDraw.Draw(photo)
     for plate in outcome.plates:
-        _outline(draw, plate.truth.corners * scale, TRUTH)
+        _outline(draw, plate.truth.corners * scale, TRUTH, width=5)
     for mark in outcome.result.marks:
-        _outline(draw, [(x * scale, y * scale) for x, y in mark.quad], FOUND)
+        _outline(draw, [(x * scale, y * scale) for x, y in mark.quad], FOUND, width=2)
     panels = [_panel(image, corners, lines) for corners, lines in _panels(outcome)]
     height = max(photo.height, sum(panel.height for panel in panels))
     sheet = PIL.Image.new("RGB", (photo.width + _CROP_SIZE[0] + 12, height), "white")
@@ -139,10 +139,10 @@ def _panels(outcome: ImageOutcome) -> list[tuple[ArrayLike, list[str]]]:
 
 
 def _outline(
-    draw: PIL.ImageDraw.ImageDraw, corners: ArrayLike, colour: tuple[int, int, int]
+    draw: PIL.ImageDraw.ImageDraw, corners: ArrayLike, colour: tuple[int, int, int], width: int
 ) -> None:
     points = [(x, y) for x, y in np.asarray(corners, dtype=np.float64).tolist()]
-    draw.line([*points, points[0]], fill=colour, width=2)
+    draw.line([*points, points[0]], fill=colour, width=width)
 
 
 def _panel(image: Image, corners: ArrayLike, lines: Sequence[str]) -> PIL.Image.Image:

@@ -1,0 +1,181 @@
+import csv
+import errno
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import PIL.Image
+import pytest
+from typer.testing import CliRunner, Result
+
+from platemark.apps.cli import app
+from platemark.plates.pipeline import PlatePipeline
+from platemark.types import Result as PlateResult
+
+Paint = Callable[..., Path]
+LEFT, RIGHT = (20, 100, 120, 125), (180, 60, 280, 85)
+
+pytestmark = pytest.mark.usefixtures("painted_models")
+
+
+def run(*words: object, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, ["plates", *map(str, words)], input=stdin)
+
+
+def rows(result: Result) -> list[dict[str, object]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_piped_output_is_json_lines_with_sources_as_found(tmp_path: Path, paint: Paint) -> None:
+    paint("in/b.png", (LEFT, "AB12CD"), (RIGHT, "KA777"))
+    paint("in/a/c.png")
+    result = run(tmp_path / "in")
+    assert result.exit_code == 0
+    found = {row["source"]: row for row in rows(result)}
+    assert set(found) == {str(tmp_path / "in/b.png"), str(tmp_path / "in/a/c.png")}
+    texts = [mark["text"] for mark in found[str(tmp_path / "in/b.png")]["marks"]]
+    assert sorted(texts) == ["AB12CD", "KA777"]
+    assert found[str(tmp_path / "in/a/c.png")]["marks"] == []
+    for row in rows(result):
+        assert PlateResult.from_dict(row).to_dict() == row
+
+
+def test_failed_inputs_are_named_and_the_others_done(tmp_path: Path, paint: Paint) -> None:
+    good = paint("good.png", (LEFT, "AB12CD"))
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no picture at all")
+    empty = tmp_path / "empty.png"
+    empty.write_bytes(b"")
+    missing, folder = tmp_path / "missing.jpg", tmp_path / "nothing"
+    folder.mkdir()
+    result = run(bad, empty, missing, folder, good)
+    assert result.exit_code == 1
+    codes = [row.get("error", {}).get("code") for row in rows(result)]  # type: ignore[attr-defined]
+    unreadable = "unreadable_image"
+    assert codes == [unreadable, unreadable, unreadable, "input_error", None]
+    for path in (bad, empty, missing, folder):
+        assert str(path) in result.stderr
+    assert str(good) not in result.stderr
+
+
+def test_formats(tmp_path: Path, paint: Paint) -> None:
+    photo = paint("car.png", (LEFT, "AB12CD"))
+    table = run(photo, "--format", "table")
+    assert "AB12CD" in table.stdout
+    listed = list(csv.DictReader(io.StringIO(run(photo, "--format", "csv").stdout)))
+    assert [(row["text"], row["x0"]) for row in listed] == [("AB12CD", "20.0")]
+
+
+def test_output_goes_to_the_file_only(tmp_path: Path, paint: Paint) -> None:
+    photo, target = paint("car.png", (LEFT, "AB12CD")), tmp_path / "plates.jsonl"
+    result = run(photo, "--output", target)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert json.loads(target.read_text())["marks"][0]["text"] == "AB12CD"
+
+
+def test_pictures_of_same_named_inputs_and_pages_are_kept_apart(
+    tmp_path: Path, paint: Paint
+) -> None:
+    one, two = (paint(f"{name}/car.png", (LEFT, "AB12CD")) for name in ("a", "b"))
+    pages = [PIL.Image.open(path) for path in (one, two)]
+    pages[0].save(tmp_path / "scan.tiff", save_all=True, append_images=pages[1:])
+    drawn, cut = tmp_path / "out/drawn", tmp_path / "out/cut"
+    result = run(one, two, tmp_path / "scan.tiff", "--annotated", drawn, "--crops", cut)
+    assert result.exit_code == 0
+    assert len(list(drawn.glob("*.jpg"))) == len(list(cut.glob("*.png"))) == 4
+    assert {"car.jpg", "scan.jpg", "scan-page1.jpg"} < {path.name for path in drawn.iterdir()}
+    with PIL.Image.open(cut / "car-0.png") as crop:
+        assert crop.size == (100, 25)
+    with PIL.Image.open(drawn / "car.jpg") as picture:
+        assert picture.size == (320, 240)
+
+
+def test_min_score_is_the_least_score(paint: Paint) -> None:
+    photo = paint("car.png", (LEFT, "AB12CD"), red=153)
+    assert len(rows(run(photo))[0]["marks"]) == 1  # type: ignore[arg-type]
+    assert rows(run(photo, "--min-score", "0.7"))[0]["marks"] == []
+
+
+def test_standard_input_and_lists(tmp_path: Path, paint: Paint) -> None:
+    photo = paint("car.png", (LEFT, "AB12CD"))
+    piped = run("-", stdin=photo.read_bytes())
+    assert [row["source"] for row in rows(piped)] == ["-"]
+    names = tmp_path / "names.txt"
+    names.write_text(f"{photo}\n\n{photo}\n")
+    assert len(rows(run(f"@{names}"))) == 2
+
+
+def test_an_unwritable_folder_is_an_error_before_the_work_begins(
+    tmp_path: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PlatePipeline, "result", lambda *_: pytest.fail("the work began"))
+    photo = paint("car.png")
+    for option in ("--annotated", "--crops"):
+        result = run(photo, option, photo / "below-a-file")
+        assert result.exit_code == 2
+        assert option in result.stderr
+        assert "cannot write" in result.stderr
+    result = run(photo, "--output", tmp_path / "nowhere/plates.jsonl")
+    assert result.exit_code == 2
+
+
+def test_a_read_only_folder_is_an_error(
+    tmp_path: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:  # file modes do not stop root, who may run this
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    result = run(paint("car.png"), "--annotated", tmp_path)
+    assert result.exit_code == 2
+    assert "Permission denied" in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_full_disk_is_an_error_with_a_message(
+    tmp_path: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = paint("car.png", (LEFT, "AB12CD"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "car.jpg")
+
+    monkeypatch.setattr(PIL.Image.Image, "save", refuse)
+    result = run(photo, "--annotated", tmp_path / "drawn")
+    assert result.exit_code == 1
+    assert "No space left" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["car.png", "--format", "xml"], ["car.png", "--min-score", "2"], ["car.png", "--no"]],
+)
+def test_wrong_usage_gives_2(words: Sequence[str]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_an_interrupt_keeps_finished_lines_and_says_how_to_go_on(
+    paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [paint(f"{number}.png", (LEFT, "AB12CD")) for number in range(4)]
+    usual = PlatePipeline.result
+
+    def interrupted(self: PlatePipeline, item: object, start: float | None = None) -> PlateResult:
+        if getattr(item, "source", "").endswith("2.png"):
+            raise KeyboardInterrupt
+        return usual(self, item, start)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PlatePipeline, "result", interrupted)
+    for kind in ("jsonl", "csv", "table"):
+        result = run(*photos, "--format", kind)
+        assert result.exit_code == 130
+        assert result.stdout.count("AB12CD") == 2
+        assert "go on" in result.stderr
+    assert len(rows(run(*photos))) == 2
+
+
+def test_messages_never_mix_with_results(paint: Paint) -> None:
+    photo = paint("car.png", (LEFT, "AB12CD"))
+    result = run(photo, "--format", "jsonl", "--quiet")
+    assert len(rows(result)) == 1
+    assert result.stderr == ""
