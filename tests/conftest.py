@@ -1,21 +1,29 @@
-"""Plates that a few lines can find and read exactly: the pipeline's own steps without its networks.
+"""Models for tests: painted parts that stand in for the networks, and tiny networks that are real.
 
-A painted plate is a rectangle with a red border; the blue of its ground says what it reads.
+A painted plate is a rectangle with a red border; the blue of its ground says what it reads. The tiny
+networks are ONNX files made by hand: what they answer can be told from the picture.
 """
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import PIL.Image
 import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper, save
 
 from platemark.imaging.image import Image, ImageInput, Pixels
+from platemark.models.card import FileEntry, ModelCard
 from platemark.plates.pipeline import PlatePipeline
 from platemark.types import Character, Crop, Detection, Reading
 
 Paint = Callable[..., Path]
+MakeModel = Callable[..., Path]
+Node = tuple[str, Sequence[str], Sequence[str], dict[str, Any]]
 TEXTS = ("AB12CD", "O0I1", "KA777", "", "XY99")
 
 
@@ -91,3 +99,159 @@ def paint(tmp_path: Path) -> Paint:
         return path
 
     return picture
+
+
+ALPHABET = "AB"
+FRAMES = 8
+# What the tiny reader takes for the blank, an A and a B.
+GREYS = (0.0, 128.0, 255.0)
+
+
+def _save_network(
+    path: Path, nodes: list[Node], constants: dict[str, Any], inputs: list[Any], outputs: list[Any]
+) -> None:
+    graph = helper.make_graph(
+        [helper.make_node(op, ins, outs, **attributes) for op, ins, outs, attributes in nodes],
+        "tiny",
+        inputs,
+        outputs,
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+
+
+def _white_box_nodes() -> list[Node]:
+    """From ``images``: ``x0``, ``y0``, ``x1``, ``y1`` (N, 1) of what is white, ``any`` if any is."""
+    nodes: list[Node] = [
+        ("Cast", ["images"], ["f"], {"to": TensorProto.FLOAT}),
+        ("ReduceMin", ["f"], ["darkest"], {"axes": [3], "keepdims": 0}),
+        ("Greater", ["darkest", "white"], ["is_white"], {}),
+        ("Cast", ["is_white"], ["mask"], {"to": TensorProto.FLOAT}),
+        ("ReduceMax", ["mask"], ["columns"], {"axes": [1], "keepdims": 0}),
+        ("ReduceMax", ["mask"], ["rows"], {"axes": [2], "keepdims": 0}),
+        ("ReduceMax", ["columns"], ["any"], {"axes": [1], "keepdims": 1}),
+    ]
+    for name, line, last in (
+        ("x0", "columns", 0),
+        ("y0", "rows", 0),
+        ("x1", "columns", 1),
+        ("y1", "rows", 1),
+    ):
+        nodes += [
+            ("ArgMax", [line], [f"{name}_index"], {"axis": 1, "select_last_index": last}),
+            ("Cast", [f"{name}_index"], [f"{name}_float"], {"to": TensorProto.FLOAT}),
+            ("Add", [f"{name}_float", "one" if last else "zero"], [name], {}),
+        ]
+    return nodes
+
+
+def _save_detector(path: Path, sure_width: float) -> None:
+    """Save a network that finds what is white.
+
+    It gives two boxes: that of all white pixels, with score 0.9 where it is ``sure_width`` wide or
+    more, 0.2 where it is narrower, 0 where nothing is white; and the same box again with half the
+    score, for non-maximum suppression to drop.
+    """
+    nodes = [
+        *_white_box_nodes(),
+        ("Concat", ["x0", "y0", "x1", "y1"], ["box"], {"axis": 1}),
+        ("Concat", ["x0", "y0", "x1", "y0", "x1", "y1", "x0", "y1"], ["quad"], {"axis": 1}),
+        ("Reshape", ["box", "box_shape"], ["box1"], {}),
+        ("Concat", ["box1", "box1"], ["boxes"], {"axis": 1}),
+        ("Reshape", ["quad", "quad_shape"], ["quad1"], {}),
+        ("Concat", ["quad1", "quad1"], ["quads"], {"axis": 1}),
+        ("Sub", ["x1", "x0"], ["width"], {}),
+        ("GreaterOrEqual", ["width", "sure_width"], ["wide"], {}),
+        ("Where", ["wide", "sure", "unsure"], ["by_width"], {}),
+        ("Mul", ["by_width", "any"], ["score"], {}),
+        ("Mul", ["score", "half"], ["half_score"], {}),
+        ("Concat", ["score", "half_score"], ["scores"], {"axis": 1}),
+    ]
+    floats = {"white": 200, "one": 1, "zero": 0, "sure": 0.9, "unsure": 0.2, "half": 0.5}
+    constants: dict[str, Any] = {name: np.float32(value) for name, value in floats.items()}
+    constants["sure_width"] = np.float32(sure_width)
+    constants |= {"box_shape": np.array([-1, 1, 4]), "quad_shape": np.array([-1, 1, 4, 2])}
+    value = helper.make_tensor_value_info
+    shapes = {"boxes": ["N", 2, 4], "quads": ["N", 2, 4, 2], "scores": ["N", 2]}
+    _save_network(
+        path,
+        nodes,
+        constants,
+        [value("images", TensorProto.UINT8, ["N", "H", "W", 3])],
+        [value(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+    )
+
+
+def _save_reader(path: Path, height: int, width: int) -> None:
+    """Save a network that reads `FRAMES` stripes by their mean grey, see `GREYS`."""
+    nodes: list[Node] = [
+        ("Cast", ["crops"], ["f"], {"to": TensorProto.FLOAT}),
+        ("ReduceMean", ["f"], ["columns"], {"axes": [1], "keepdims": 0}),
+        ("Reshape", ["columns", "stripes"], ["striped"], {}),
+        ("ReduceMean", ["striped"], ["mean"], {"axes": [2], "keepdims": 1}),
+        ("Sub", ["mean", "greys"], ["difference"], {}),
+        ("Abs", ["difference"], ["distance"], {}),
+        ("Mul", ["distance", "slope"], ["logits"], {}),
+        ("LogSoftmax", ["logits"], ["log_probs"], {"axis": -1}),
+    ]
+    constants = {
+        "stripes": np.array([-1, FRAMES, width // FRAMES]),
+        "greys": np.array(GREYS, np.float32).reshape(1, 1, 3),
+        "slope": np.float32(-0.1),
+    }
+    value = helper.make_tensor_value_info
+    _save_network(
+        path,
+        nodes,
+        constants,
+        [value("crops", TensorProto.UINT8, ["N", height, width])],
+        [value("log_probs", TensorProto.FLOAT, ["N", FRAMES, 3])],
+    )
+
+
+def _write_card(folder: Path, **fields: Any) -> Path:
+    data = (folder / "model.onnx").read_bytes()
+    files = {"model.onnx": FileEntry(bytes=len(data), sha256=sha256(data).hexdigest())}
+    ModelCard(version="1", kind="plate", files=files, **fields).write(folder / "card.json")
+    return folder
+
+
+@pytest.fixture
+def make_detector(tmp_path: Path) -> MakeModel:
+    """Make the folder of a detector that finds what is white; see `_save_detector`."""
+
+    def make(name: str = "plate-detector", *, sure_width: float = 1, **fields: Any) -> Path:
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _save_detector(folder / "model.onnx", sure_width)
+        usual = {"preprocess": {"long_side": 320}, "thresholds": {"min_score": 0.4}}
+        return _write_card(folder, name=name, task="detector", **(usual | fields))
+
+    return make
+
+
+@pytest.fixture
+def make_reader(tmp_path: Path) -> MakeModel:
+    """Make the folder of a reader of grey stripes; see `_save_reader`."""
+
+    def make(name: str = "plate-reader", **fields: Any) -> Path:
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _save_reader(folder / "model.onnx", 16, 64)
+        usual = {"preprocess": {"height": 16, "width": 64}, "decode": {"alphabet": ALPHABET}}
+        return _write_card(folder, name=name, task="reader", **(usual | fields))
+
+    return make
+
+
+@pytest.fixture
+def stripes() -> Callable[[str], NDArray[np.uint8]]:
+    """Make a plate (32, 160, 3) that the tiny reader reads as the text given, a space a blank."""
+
+    def make(text: str) -> NDArray[np.uint8]:
+        greys = [GREYS[(" " + ALPHABET).index(char)] for char in text.ljust(FRAMES)]
+        line = np.repeat(np.array(greys, np.uint8), 160 // FRAMES)
+        return np.broadcast_to(line[None, :, None], (32, 160, 3)).copy()
+
+    return make

@@ -1,8 +1,12 @@
 """Find and read licence plates in images.
 
->>> import platemark as pm
->>> plates = pm.PlatePipeline.from_pretrained()
->>> plates("car.jpg").marks
+::
+
+    import platemark as pm
+
+    plates = pm.PlatePipeline.from_pretrained()
+    for mark in plates("car.jpg").marks:
+        print(mark.text, mark.score, mark.box)
 """
 
 from importlib import import_module

@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from platemark.errors import UnreadableImage
+from platemark.geometry import (
+    apply_homography,
+    box_to_quad,
+    enlarge_quad,
+    homography,
+    quad_to_box,
+)
+from platemark.imaging.draw import draw_marks, draw_page, rectify
+from platemark.types import PlateMark, as_box, as_quad
+
+QUAD = np.array([[60.0, 50.0], [240.0, 70.0], [236.0, 130.0], [64.0, 104.0]])
+
+
+def ramp(width: int = 320, height: int = 200) -> np.ndarray:
+    """A picture whose colour tells the place: red is x, green is y, in 255ths of the size."""
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    planes = (x * 255 / width, y * 255 / height, np.zeros_like(x))
+    return np.stack(planes, axis=2).round().astype(np.uint8)
+
+
+def place(pixels: np.ndarray, width: int = 320, height: int = 200) -> np.ndarray:
+    return pixels[..., :2] * np.array([width / 255, height / 255])
+
+
+@pytest.mark.parametrize("size", [None, (160, 48), (90, 27), (400, 200), (20, 6)])
+@pytest.mark.parametrize("margin", [0.0, 0.04])
+def test_a_crop_shows_what_its_matrix_says(size: tuple[int, int] | None, margin: float) -> None:
+    crop = rectify(ramp(), QUAD, size, margin)
+    height, width = crop.pixels.shape[:2]
+    assert size in (None, (width, height))
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    truth = apply_homography(crop.to_image, np.stack([x, y], axis=2))
+    # A grey level is 1.25 pixels here.
+    assert np.abs(place(crop.pixels) - truth).max() < 2.0
+    corners = apply_homography(crop.to_image, box_to_quad([0, 0, width, height]))
+    assert np.allclose(corners, enlarge_quad(QUAD, margin))
+
+
+def test_a_box_of_whole_pixels_is_cut_out_as_it_is() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    crop = rectify(pixels, box_to_quad([10, 20, 50, 45]))
+    assert np.array_equal(crop.pixels, pixels[20:45, 10:50])
+
+
+def test_a_plate_upside_down_is_turned_upright() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    crop = rectify(pixels, box_to_quad([10, 20, 50, 45])[[2, 3, 0, 1]])
+    assert np.array_equal(crop.pixels, pixels[20:45, 10:50][::-1, ::-1])
+
+
+def test_fine_stripes_average_when_they_shrink() -> None:
+    stripes = np.zeros((400, 1600, 3), np.uint8)
+    stripes[:, ::2] = 255
+    crop = rectify(stripes, box_to_quad([0, 0, 1600, 400]), (100, 25))
+    assert np.abs(crop.pixels.astype(float) - 127.5).max() < 3
+
+
+def test_outside_the_picture_its_edge_goes_on() -> None:
+    white = np.full((50, 50, 3), 255, np.uint8)
+    for box in ([-30, -30, 20, 20], [40, 40, 90, 90], [60, 60, 90, 90]):
+        assert rectify(white, box_to_quad(box)).pixels.min() == 255
+
+
+def test_very_wide_pictures_can_be_cut() -> None:
+    wide = np.zeros((40, 40000, 3), np.uint8)
+    wide[:, 39900:] = 255
+    assert rectify(wide, box_to_quad([39910, 5, 39990, 35])).pixels.min() == 255
+
+
+@given(st.sampled_from([[0, 2, 1, 3], [3, 2, 1, 0]]))
+def test_a_quad_that_cannot_be_flattened_is_a_mistake(order: list[int]) -> None:
+    with pytest.raises(ValueError, match="convex"):
+        rectify(ramp(), QUAD[order])
+
+
+def mark(quad: np.ndarray, text: str | None = "AB123") -> PlateMark:
+    return PlateMark(0.9, as_box(quad_to_box(quad)), as_quad(quad), text=text, text_score=0.8)
+
+
+def test_marks_are_drawn_on_a_copy() -> None:
+    before = ramp()
+    drawn = draw_marks(before, [mark(QUAD)])
+    assert np.array_equal(before, ramp())
+    assert drawn.shape == before.shape
+    changed = np.argwhere((drawn != before).any(axis=2))
+    assert len(changed) > 200
+    # Corners are marked, the inside of the plate is not touched.
+    for x, y in QUAD:
+        assert np.abs(changed - (y, x)).sum(axis=1).min() <= 3
+    inner = rectify(drawn, enlarge_quad(QUAD, -0.1)).pixels
+    assert np.array_equal(inner, rectify(before, enlarge_quad(QUAD, -0.1)).pixels)
+    assert np.array_equal(draw_marks(before, []), before)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (290, 0), (0, 190), (290, 190)])
+@pytest.mark.parametrize("text", [None, "AB123", "ЖЩ 豊田 500"])
+def test_labels_stay_within_the_picture(corner: tuple[int, int], text: str | None) -> None:
+    quad = box_to_quad([*corner, corner[0] + 30, corner[1] + 10])
+    drawn = draw_marks(np.zeros((200, 320, 3), np.uint8), [mark(quad, text)])
+    green = (drawn == (0, 200, 83)).all(axis=2)
+    box_area = 30 * 10
+    assert green.sum() > box_area
+    assert not green.all()
+
+
+def test_lines_and_letters_grow_with_the_picture() -> None:
+    def share(scale: int) -> float:
+        blank = np.zeros((400 * scale, 640 * scale, 3), np.uint8)
+        return float(draw_marks(blank, [mark(QUAD * scale)]).any(axis=2).mean())
+
+    assert share(6) == pytest.approx(share(2), rel=0.35)
+
+
+def test_a_page_is_read_again_to_be_drawn_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    PIL.Image.fromarray(ramp()).save(path)
+    drawn = draw_page(str(path), 0, [mark(QUAD)])
+    assert np.array_equal(np.asarray(drawn), draw_marks(ramp(), [mark(QUAD)]))
+    with pytest.raises(UnreadableImage, match="no page 1"):
+        draw_page(str(path), 1, [])
+
+
+def test_homography_of_a_crop_is_inverse_to_the_quad() -> None:
+    crop = rectify(ramp(), QUAD, (160, 48))
+    there = homography(QUAD, box_to_quad([0, 0, 160, 48]))
+    assert np.allclose(
+        apply_homography(there, apply_homography(crop.to_image, [[80, 24]])), [[80, 24]]
+    )

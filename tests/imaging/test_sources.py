@@ -1,0 +1,212 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+from platemark.errors import InputTooLarge, UnreadableImage, UnsupportedInput
+from platemark.imaging.image import Image
+from platemark.imaging.sources import Unread, open_pages, read_inputs
+
+COLOURS = ("red", "lime", "blue")
+RGB = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+def pictures() -> list[PIL.Image.Image]:
+    return [PIL.Image.new("RGB", (60 + 10 * i, 40), colour) for i, colour in enumerate(COLOURS)]
+
+
+def save_pages(path: Path) -> Path:
+    first, *others = pictures()
+    first.save(path, save_all=True, append_images=others)
+    return path
+
+
+def colour_of(image: Image) -> str:
+    middle = image.pixels[image.height // 2, image.width // 2]
+    return min(
+        RGB, key=lambda name: sum(abs(int(a) - b) for a, b in zip(middle, RGB[name], strict=True))
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder ``in`` with pictures, a broken one, what is no picture, and subfolders."""
+    monkeypatch.chdir(tmp_path)
+    inside = tmp_path / "in"
+    for name in ("sub/deep", "empty", ".hidden"):
+        (inside / name).mkdir(parents=True)
+    red, lime, blue = pictures()
+    red.save(inside / "b.jpg")
+    lime.save(inside / "A.PNG")
+    blue.save(inside / "sub" / "deep" / "c.bmp")
+    red.save(inside / ".hidden" / "no.jpg")
+    red.save(inside / ".no.jpg")
+    (inside / "notes.txt").write_text("not a picture")
+    (inside / "sub" / "bad.jpg").write_bytes(b"not a picture")
+    return inside
+
+
+def names(*inputs: str) -> list[str]:
+    return [item.source for item in read_inputs(inputs)]
+
+
+def only_error(*inputs: str) -> str:
+    (item,) = read_inputs(inputs)
+    assert isinstance(item, Unread)
+    assert item.error.source == item.source
+    return item.error.message
+
+
+def test_a_folder_gives_its_pictures_sorted_and_as_found(folder: Path) -> None:
+    assert names("in") == ["in/A.PNG", "in/b.jpg", "in/sub/bad.jpg", "in/sub/deep/c.bmp"]
+    assert names("./in/sub/deep") == ["./in/sub/deep/c.bmp"]
+
+
+def test_a_broken_file_does_not_stop_the_others(folder: Path) -> None:
+    items = list(read_inputs(["in", "none.jpg", "in/b.jpg"]))
+    failed = [(item.source, item.error.code) for item in items if isinstance(item, Unread)]
+    assert failed == [("in/sub/bad.jpg", "unreadable_image"), ("none.jpg", "unreadable_image")]
+    assert [colour_of(item) for item in items if isinstance(item, Image)] == [
+        "lime",
+        "red",
+        "blue",
+        "red",
+    ]
+
+
+def test_a_folder_without_pictures_is_an_error_that_names_it(folder: Path) -> None:
+    assert only_error("in/empty") == "in/empty is a folder with no images or PDFs in it"
+
+
+def test_globs_are_sorted_and_go_into_folders(folder: Path) -> None:
+    assert names("in/[Ab].*") == ["in/A.PNG", "in/b.jpg"]
+    assert names("in/**/*.bmp") == ["in/sub/deep/c.bmp"]
+    assert names("in/su*") == ["in/sub/bad.jpg", "in/sub/deep/c.bmp"]
+    assert only_error("in/*.gif").startswith("in/*.gif matches no file")
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(folder: Path) -> None:
+    pictures()[0].save("in/x[1].png")
+    assert names("in/x[1].png") == ["in/x[1].png"]
+
+
+def test_a_list_names_files_folders_and_globs(folder: Path) -> None:
+    Path("list.txt").write_text("\ufeffin/b.jpg\n\n  in/sub/deep \nin/A*\n", encoding="utf-8")
+    assert names("@list.txt") == ["in/b.jpg", "in/sub/deep/c.bmp", "in/A.PNG"]
+
+
+def test_a_list_that_cannot_be_read_is_an_error(folder: Path) -> None:
+    Path("list.bin").write_bytes(b"\xff\xfe\x00")
+    assert only_error("@none.txt").startswith("@none.txt is not a readable list")
+    assert "UTF-8" in only_error("@list.bin")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".pdf"])
+def test_documents_give_all_their_pages(tmp_path: Path, suffix: str) -> None:
+    path = save_pages(tmp_path / f"scan{suffix}")
+    for value in (path, path.read_bytes()):
+        items = list(read_inputs([value]))
+        assert [item.page for item in items] == [0, 1, 2]
+        assert [colour_of(item) for item in items if isinstance(item, Image)] == list(COLOURS)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".pdf"])
+def test_pages_may_be_read_in_any_order(tmp_path: Path, suffix: str) -> None:
+    path = save_pages(tmp_path / f"scan{suffix}")
+    pages = open_pages(path)
+    assert [colour_of(pages.read(page)) for page in (2, 0, 2, 1)] == ["blue", "red", "blue", "lime"]
+    assert pages.read(1).file == str(path)
+
+
+def test_pdf_resolution_can_be_set(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    PIL.Image.new("RGB", (720, 360)).save(path, resolution=72.0)
+    assert (open_pages(path).read(0).width, open_pages(path).read(0).height) == (2000, 1000)
+    assert open_pages(path, dpi=72).read(0).width == 720
+
+
+def test_a_page_over_the_limit_fails_alone(tmp_path: Path) -> None:
+    path = save_pages(tmp_path / "scan.tif")
+    items = list(read_inputs([path], max_pixels=60 * 40))
+    assert [isinstance(item, Unread) for item in items] == [False, True, True]
+    with pytest.raises(InputTooLarge):
+        open_pages(save_pages(tmp_path / "scan.pdf"), max_pixels=100).read(0)
+
+
+def protected_pdf() -> bytes:
+    """A PDF whose empty user password does not fit (ISO 32000-1, 7.6.3.2)."""
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 72 72]>>",
+        b"<</Filter/Standard/V 1/R 2/P -4/O<" + b"41" * 32 + b">/U<" + b"42" * 32 + b">>>",
+    ]
+    data, offsets = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, start=1):
+        offsets.append(len(data))
+        data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = b"0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in offsets)
+    trailer = b"<</Size 5/Root 1 0 R/Encrypt 4 0 R/ID[<00><00>]>>"
+    end = b"xref\n0 5\n%strailer\n%s\nstartxref\n%d\n%%%%EOF\n" % (table, trailer, len(data))
+    return data + end
+
+
+def test_a_pdf_with_a_password_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "secret.pdf"
+    path.write_bytes(protected_pdf())
+    for value in (path, path.read_bytes()):
+        with pytest.raises(UnsupportedInput, match=r"secret\.pdf is protected by a password"):
+            open_pages(value, "secret.pdf")
+
+
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.7 and no more", b"no PDF at all"])
+def test_a_broken_pdf_says_so(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "bad.pdf"
+    path.write_bytes(data)
+    with pytest.raises(UnreadableImage, match=r"bad\.pdf is damaged or not a PDF"):
+        open_pages(path)
+
+
+def test_a_truncated_tiff_says_so(tmp_path: Path) -> None:
+    data = save_pages(tmp_path / "scan.tif").read_bytes()
+    (item, *_) = read_inputs([data[:1000]])
+    assert isinstance(item, Unread)
+    assert item.error.code == "unreadable_image"
+
+
+@pytest.fixture
+def standard_input(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    def give(data: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return give
+
+
+def test_standard_input_is_an_image_or_a_pdf(
+    standard_input: Callable[[bytes], None], tmp_path: Path
+) -> None:
+    buffer = io.BytesIO()
+    pictures()[2].save(buffer, "PNG")
+    standard_input(buffer.getvalue())
+    (image,) = read_inputs(["-"])
+    assert isinstance(image, Image)
+    assert (image.source, colour_of(image), image.file) == ("-", "blue", None)
+    standard_input(save_pages(tmp_path / "a.pdf").read_bytes())
+    assert names("-") == ["-"] * 3
+    standard_input(b"")
+    assert only_error("-") == "- is empty (0 bytes)"
+
+
+def test_a_video_is_refused_and_folders_pass_it_over(folder: Path) -> None:
+    Path("in/clip.mp4").write_bytes(b"")
+    assert "in/clip.mp4" not in names("in")
+    assert "is a video" in only_error("in/clip.mp4")
+
+
+def test_reading_is_lazy(folder: Path) -> None:
+    items = read_inputs(["in/b.jpg", "in/A.PNG"])
+    next(items)
+    Path("in/A.PNG").unlink()
+    assert isinstance(next(items), Unread)
