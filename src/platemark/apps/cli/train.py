@@ -1,0 +1,95 @@
+"""``platemark train``: teach a network and package it as a model."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from platemark.apps.cli.common import (
+    INTERRUPTED,
+    QuietOption,
+    ThreadsOption,
+    check_exists,
+    messages,
+    writable_folder,
+)
+from platemark.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from platemark.models.card import ModelCard
+
+
+def train(
+    task: Annotated[Literal["detector", "reader"], typer.Argument(help="What to train.")],
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", metavar="MANIFEST...", help="Annotated images; one or more."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
+    kind: Annotated[Literal["plate"], typer.Option(help="The marks it is for.")] = "plate",
+    minutes: Annotated[float | None, typer.Option(min=0, help="Length by the clock.")] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(min=0, help="Length in passes over the data; repeatable from the seed."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a network on annotated images and package it as a model.
+
+    Only the train splits are used. The folder gets the checkpoint, a log and its curve, and at the
+    end the model: model.onnx and card.json. Ctrl-C keeps the last checkpoint; --resume goes on.
+    """
+    # "--data A B": an option takes one value, so what follows the first arrives as an argument
+    manifests = [*data, *(more or ())]
+    for manifest in manifests:
+        check_exists(manifest, "--data")
+    if minutes is not None and epochs is not None:
+        raise typer.BadParameter("give --minutes or --epochs, not both")
+    folder = writable_folder(output, "--output")
+    words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
+    lengths = {"--minutes": minutes, "--epochs": epochs, "--batch": batch, "--seed": seed}
+    words += [word for key, v in lengths.items() if v is not None for word in (key, f"{v:g}")]
+    try:
+        card = _training()(
+            kind,
+            task,
+            manifests,
+            folder,
+            minutes=minutes,
+            epochs=epochs,
+            resume=resume,
+            device=device,
+            seed=seed,
+            batch=batch,
+            threads=threads,
+            command=shlex.join([*words, "--output", str(output)]),
+            report=(lambda line: None) if quiet else _report,
+        )
+    except KeyboardInterrupt:
+        messages().print(f"Interrupted. To go on from the last checkpoint in {folder}: --resume")
+        raise typer.Exit(INTERRUPTED) from None
+    _report(f"{card.name} {card.version} is in {folder}")
+    typer.echo(folder)
+
+
+def _report(line: str) -> None:
+    messages().print(line, markup=False)
+
+
+def _training() -> "Callable[..., ModelCard]":
+    try:
+        from platemark.train.recipe import train as run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("platemark"):
+            raise
+        raise MissingExtra("training", "train") from error
+    return run

@@ -1,0 +1,66 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from platemark.apps.cli import app
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["train", *map(str, words)])
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """A few synthetic crops to learn from."""
+    words = ["synth", "plates", "--output", str(tmp_path / "crops"), "--kind", "crops"]
+    made = CliRunner().invoke(app, [*words, "--count", "12", "--workers", "1"])
+    assert made.exit_code == 0, made.output
+    return Path(made.stdout.strip())
+
+
+def test_a_reader_is_trained_and_packaged(manifest: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    words = ("--kind", "plate", "--epochs", "1", "--batch", "4", "--threads", "1")
+    result = run("reader", *words, "--data", manifest, manifest, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == str(output)
+    card = json.loads((output / "card.json").read_text())
+    assert (card["task"], card["kind"]) == ("reader", "plate")
+    assert len(card["training"]["data"]) == 2
+    assert card["training"]["command"].startswith("platemark train reader --kind plate --data")
+    verified = CliRunner().invoke(app, ["models", "verify", str(output)])
+    assert verified.exit_code == 0
+
+
+def test_without_torch_the_extra_is_named(manifest: Path, tmp_path: Path) -> None:
+    words = ["train", "reader", "--data", str(manifest), "--output", str(tmp_path / "run")]
+    code = "import sys; sys.modules['torch'] = None; from platemark.apps.cli import app; app()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "platemark[train]" in done.stderr
+
+
+def test_an_interrupt_says_how_to_go_on(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("platemark.train.recipe.fit", interrupted)
+    result = run("reader", "--data", manifest, "--output", tmp_path / "run", "--epochs", "1")
+    assert result.exit_code == 130
+    assert "--resume" in result.stderr
+
+
+def test_wrong_usage(manifest: Path, tmp_path: Path) -> None:
+    output = ("--output", tmp_path / "run")
+    assert run("segmenter", "--data", manifest, *output).exit_code == 2
+    assert run("reader", "--data", tmp_path / "nowhere", *output).exit_code == 2
+    both = ("--minutes", "1", "--epochs", "1")
+    assert run("reader", "--data", manifest, *output, *both).exit_code == 2
