@@ -1,0 +1,58 @@
+"""The command, with the models that ship, on real photos."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from platemark.apps.cli import app
+from platemark.datasets import Manifest
+from platemark.types import Result
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PHOTOS = sorted(path for path in EXAMPLES.rglob("*") if path.suffix in {".jpg", ".png"})
+LEAST_SHARE_READ = 0.8
+
+
+def test_demo_reads_the_plates_of_the_examples(tmp_path: Path) -> None:
+    words = ["plates", str(EXAMPLES), "--annotated", str(tmp_path), "--format", "table"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert len(list(tmp_path.glob("*.jpg"))) == len(PHOTOS)
+
+
+def test_accuracy_on_the_examples_does_not_fall() -> None:
+    manifest = EXAMPLES / "annotations.jsonl"
+    assert len(Manifest.read(manifest, split="test")) == len(PHOTOS)
+    done = CliRunner().invoke(app, ["evaluate", "plates", str(manifest)])
+    assert done.exit_code == 0, done.output
+    scene = json.loads(done.stdout)["overall"]["scene"]
+    assert scene["detection"]["0.5"]["recall"]["value"] >= LEAST_SHARE_READ
+    assert scene["end_to_end"]["exact"]["value"] >= LEAST_SHARE_READ
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
+def test_ctrl_c_leaves_whole_lines(tmp_path: Path) -> None:
+    for number in range(300):
+        shutil.copy(PHOTOS[0], tmp_path / f"{number:03}{PHOTOS[0].suffix}")
+    words = [sys.executable, "-m", "platemark", "plates", str(tmp_path), "--format", "jsonl"]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, messages = process.communicate(timeout=60)
+    assert process.returncode == 130, messages
+    lines = [first, *rest.splitlines(keepends=True)]
+    assert 1 <= len(lines) < 300
+    for line in lines:
+        assert line.endswith(b"\n")
+        assert Result.from_dict(json.loads(line)).error is None
+    assert b"go on" in messages

@@ -1,0 +1,50 @@
+"""The command line that scripts of others rely on."""
+
+import shlex
+
+import pytest
+import typer
+
+from platemark.apps.cli import app
+
+COMMANDS = {"plates", "synth", "train", "evaluate", "models", "bench"}
+FORMS = """
+platemark plates DIR --format jsonl
+platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv
+platemark plates DIR --annotated OUT --crops OUT --min-score 0.4 --model DIR --threads 2 --quiet
+platemark synth plates --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
+platemark train detector --kind plate --data a.jsonl b.jsonl --output DIR --minutes 5 --resume
+platemark train reader --kind plate --data a.jsonl --data b.jsonl --output DIR --epochs 2
+platemark train reader --kind plate --data a.jsonl --output DIR --device cuda
+platemark evaluate plates m.jsonl --split test --model DIR --errors DIR --format json
+platemark evaluate plates m.jsonl --format table
+platemark models list
+platemark models show plate-reader
+platemark models verify
+platemark bench
+"""
+
+
+def test_there_are_these_commands_and_no_stubs() -> None:
+    command = typer.main.get_command(app)
+    assert set(command.commands) == COMMANDS  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("form", FORMS.strip().splitlines())
+def test_the_exact_forms_are_taken(form: str) -> None:
+    command = typer.main.get_command(app)
+    words = shlex.split(form)[1:]
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context("platemark", words)
+
+
+def test_several_manifests_may_follow_one_option() -> None:
+    command = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
+    words = "reader --data a.jsonl b.jsonl --output out --data c.jsonl".split()
+    given = command.make_context("train", words).params
+    assert [path.name for path in (*given["data"], *given["more"])] == [
+        "a.jsonl",
+        "c.jsonl",
+        "b.jsonl",
+    ]
