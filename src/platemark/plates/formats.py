@@ -136,7 +136,7 @@ class Drawing:
 
     Of `grounds` (a colour or the gradient ``#rrggbb>#rrggbb``), `inks` and `fonts` one each is
     picked. `char_height` is the height of capitals as a share of the plate's height, or, on a plate
-    of several rows, of the row's share of it. `stickers` and `bolts` are probabilities.
+XX and `bolts` are probabilities.
     """
 
     size: tuple[Positive, Positive]
@@ -146,6 +146,7 @@ class Drawing:
     fonts: Annotated[tuple[FontStyle, ...], pydantic.Field(min_length=1)]
     weight: Positive = 1.0
     char_height: Fraction = 0.68
+    letter_height: Fraction = 1.0
     stretch: Positive = 1.0
     border: bool = False
     border_colour: Colour | None = None

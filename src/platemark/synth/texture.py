@@ -63,6 +63,21 @@ class _Area:
     bottom: float
 
 
+@dataclass(frozen=True)
+class _Script:
+    """How a row is lettered: typeface, ink, width of the glyphs, heavier or lighter strokes, lower letters."""
+
+    face: Typeface
+    ink: Colour
+    stretch: float = 1.0
+    stroke: int = 0
+    letter_height: float = 1.0
+
+    def height(self, char: str) -> float:
+        """Height of a character as a fraction of that of a digit."""
+        return self.letter_height if char.isalpha() else 1.0
+
+
 def parse_colour(code: str) -> Colour:
     """``#rrggbb`` as an RGB triple."""
     value = int(code.lstrip("#"), 16)
@@ -334,17 +349,9 @@ def _draw_rows(
         if field_tokens:
             right = _draw_field(canvas, field_tokens, drawing.field, area, face, ink, fonts, rng)
         room = _Area(area.left, top, right, top + share)
-        _draw_tokens(
-            canvas,
-            main,
-            room,
-            size,
-            face,
-            ink,
-            drawing.stretch * float(rng.uniform(0.92, 1.08)),
-            stroke,
-            rng,
-        )
+        stretch = drawing.stretch * float(rng.uniform(0.92, 1.08))
+        script = _Script(face, ink, stretch, stroke, drawing.letter_height)
+        _draw_tokens(canvas, main, room, size, script, rng)
 
 
 def _split_field(row: Sequence[RowToken]) -> tuple[Sequence[RowToken], Sequence[RowToken]]:
@@ -374,7 +381,7 @@ def _draw_field(
     size = look.char_height * height
     top = area.top if has_caption else (height - size) / 2 - 0.1 * height
     room = _Area(left, top, area.right, top + size * 1.2 if has_caption else height - top)
-    _draw_tokens(canvas, tokens, room, size, face, ink, 1.0, 0, rng)
+    _draw_tokens(canvas, tokens, room, size, _Script(face, ink), rng)
     y = 0.82 * height
     if look.caption:
         write_text(
@@ -396,10 +403,7 @@ def _draw_tokens(
     tokens: Sequence[RowToken],
     room: _Area,
     size: float,
-    face: Typeface,
-    ink: Colour,
-    stretch: float,
-    stroke: int,
+    script: _Script,
     rng: np.random.Generator,
 ) -> None:
     """One row: glyphs side by side, gaps and ornaments between, centred in the room and narrowed to fit it."""
@@ -408,9 +412,10 @@ def _draw_tokens(
     gap = float(rng.uniform(0.22, 0.5)) * size
     widths = []
     for token in tokens:
-        glyph = face.glyph(token.char) if token.kind == "char" else None
+        glyph = script.face.glyph(token.char) if token.kind == "char" else None
         if glyph is not None:
-            widths.append(glyph.advance * scale * stretch + tracking)
+            grow = scale * script.height(token.char)
+            widths.append(glyph.advance * grow * script.stretch + tracking)
         else:
             widths.append(
                 {"gap": gap, "dash": 0.45 * size, "dot": 0.25 * size, "emblem": 0.55 * size}.get(
@@ -434,7 +439,8 @@ def _draw_tokens(
     for token, width in zip(tokens, widths, strict=True):
         step = width * squeeze
         if token.kind == "char":
-            _draw_glyph(canvas, face, token.char, x, y, scale, stretch * squeeze, stroke, ink)
+            grow = scale * script.height(token.char)
+            _draw_glyph(canvas, script, token.char, (x, y + size), grow, squeeze)
         elif token.kind == "emblem":
             _draw_seal(canvas, (x + step / 2, y + size / 2), 0.42 * min(step, size), rng)
         elif token.kind in ("dash", "dot"):
@@ -442,34 +448,33 @@ def _draw_tokens(
             thick = 0.1 * size
             corner = (round(x + step / 2 - long / 2), round(y + size / 2 - thick / 2))
             cv2.rectangle(
-                canvas, corner, (round(corner[0] + long), round(corner[1] + thick)), ink, -1
+                canvas, corner, (round(corner[0] + long), round(corner[1] + thick)), script.ink, -1
             )
         x += step
 
 
 def _draw_glyph(
     canvas: Pixels,
-    face: Typeface,
+    script: _Script,
     char: str,
-    x: float,
-    y: float,
+    origin: tuple[float, float],
     scale: float,
-    stretch: float,
-    stroke: int,
-    ink: Colour,
+    squeeze: float,
 ) -> None:
-    glyph = face.glyph(char)
+    """One glyph with its foot at ``origin``."""
+    glyph = script.face.glyph(char)
     if glyph is None:
         return
-    mask = glyph.mask
-    if stroke:
+    mask, wide = glyph.mask, scale * script.stretch * squeeze
+    if script.stroke:
         padded = cv2.copyMakeBorder(mask, 0, 0, 4, 4, cv2.BORDER_CONSTANT)
-        kernel = np.ones((abs(stroke), abs(stroke)), np.uint8)
-        mask = cv2.dilate(padded, kernel) if stroke > 0 else cv2.erode(padded, kernel)
-    target = (max(1, round(mask.shape[1] * scale * stretch)), max(1, round(mask.shape[0] * scale)))
-    left = x + (glyph.left - (4 if stroke else 0)) * scale * stretch
+        kernel = np.ones((abs(script.stroke), abs(script.stroke)), np.uint8)
+        mask = cv2.dilate(padded, kernel) if script.stroke > 0 else cv2.erode(padded, kernel)
+    target = (max(1, round(mask.shape[1] * wide)), max(1, round(mask.shape[0] * scale)))
+    left = origin[0] + (glyph.left - (4 if script.stroke else 0)) * wide
+    top = origin[1] - (CAP_HEIGHT + script.face.headroom) * scale
     small = cv2.resize(mask, target, interpolation=cv2.INTER_AREA)
-    _blend(canvas, small, round(left), round(y - face.headroom * scale), ink)
+    _blend(canvas, small, round(left), round(top), script.ink)
 
 
 def _draw_seal(

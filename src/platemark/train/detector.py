@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from platemark.datasets.manifest import Manifest
-from platemark.train.losses import Marks, detection_losses, iou
 from platemark.train.loop import Batch, Schedule
+from platemark.train.losses import Marks, detection_losses, iou
 from platemark.train.reader import SYNTHETIC
 
 _STORED_LONG_SIDE = 800
@@ -76,7 +76,9 @@ class DetectorTask:
     def _load(self, path: Path) -> None:
         manifest = Manifest.read(path, split="train", kind="scene")
         for entry in manifest:
-            quads = np.array([plate.corners for plate in entry.plates], np.float32).reshape(-1, 4, 2)
+            quads = np.array([plate.corners for plate in entry.plates], np.float32).reshape(
+                -1, 4, 2
+            )
             boxes = np.array([plate.box for plate in entry.plates], np.float32).reshape(-1, 4)
             known = np.array([plate.quad is not None for plate in entry.plates], bool)
             scene = _compress(manifest.path(entry), boxes, quads, known)
@@ -87,9 +89,13 @@ class DetectorTask:
             else:
                 self.real.append(scene)
 
+    def size(self) -> int:
+        """Labelled scenes to learn from."""
+        return len(self.synthetic) + len(self.real)
+
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that cut about one window from every scene."""
-        return max(1, (len(self.synthetic) or len(self.real)) // schedule.batch)
+        return max(1, self.size() // schedule.batch)
 
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
         """(N, S, S, 3) uint8, then boxes, quads, has_quad, ignore, each padded to a fixed number of marks."""
@@ -113,7 +119,12 @@ class DetectorTask:
         pictures, boxes, quads, has_quad, ignore, present = batch
         predictions = net(scale(pictures))
         marks = [
-            Marks(boxes[i, present[i]], quads[i, present[i]], has_quad[i, present[i]], ignore[i, present[i]])
+            Marks(
+                boxes[i, present[i]],
+                quads[i, present[i]],
+                has_quad[i, present[i]],
+                ignore[i, present[i]],
+            )
             for i in range(len(pictures))
         ]
         return detection_losses(predictions, marks)
@@ -133,7 +144,11 @@ class DetectorTask:
             false += int((~(overlaps > 0.3).any(dim=0)).sum())
         if not marks:
             return {}
-        return {"recall": round(found / marks, 4), "false": round(false / len(self.validation), 3), "marks": marks}
+        return {
+            "recall": round(found / marks, 4),
+            "false": round(false / len(self.validation), 3),
+            "marks": marks,
+        }
 
 
 def scale(pictures: Tensor) -> Tensor:
@@ -155,14 +170,20 @@ def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Win
         factor = float(np.clip(wanted / (box[2] - box[0]), 0.25, 1.8))
     angle = float(rng.normal(0, 0.06)) if scene.has_quad.all() and rng.random() < 0.5 else 0.0
     stretch = np.exp(rng.normal(0, 0.06, 2))
-    matrix = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * stretch[:, None]
+    matrix = (
+        factor
+        * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        * stretch[:, None]
+    )
     mirrored = rng.random() < 0.5
     if mirrored:
         matrix[0] *= -1
     spot = _place(matrix, focus, (width, height), side, rng)
     transform = np.column_stack([matrix, spot - matrix @ focus])
     if factor < 0.6:
-        shrunk = cv2.resize(pixels, None, fx=1.6 * factor, fy=1.6 * factor, interpolation=cv2.INTER_AREA)
+        shrunk = cv2.resize(
+            pixels, None, fx=1.6 * factor, fy=1.6 * factor, interpolation=cv2.INTER_AREA
+        )
         drawn = np.column_stack([transform[:, :2] / (shrunk.shape[1] / width), transform[:, 2]])
         pixels = np.asarray(shrunk, np.uint8)
     else:
@@ -177,7 +198,11 @@ def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Win
 
 
 def _place(
-    matrix: NDArray[np.float64], focus: NDArray[np.float64], size: tuple[int, int], side: int, rng: np.random.Generator
+    matrix: NDArray[np.float64],
+    focus: NDArray[np.float64],
+    size: tuple[int, int],
+    side: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Where the focus lands in the window: anywhere, but with the window on the picture where the picture is larger."""
     corners = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]]) - focus
@@ -205,7 +230,9 @@ def _relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def _label(pixels: NDArray[np.uint8], quads: NDArray[np.float32], has_quad: NDArray[np.bool_], side: int) -> Window:
+def _label(
+    pixels: NDArray[np.uint8], quads: NDArray[np.float32], has_quad: NDArray[np.bool_], side: int
+) -> Window:
     """Keeps the marks that are in the window; those cut off or tiny are to be ignored, not learned."""
     boxes = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).reshape(-1, 4)
     clipped = boxes.clip(0, side)
@@ -233,7 +260,9 @@ def _stack(windows: list[Window]) -> Batch:
     return pixels, boxes, quads, flags[0], flags[1], flags[2]
 
 
-def _compress(path: Path, boxes: NDArray[np.float32], quads: NDArray[np.float32], known: NDArray[np.bool_]) -> LabelledScene:
+def _compress(
+    path: Path, boxes: NDArray[np.float32], quads: NDArray[np.float32], known: NDArray[np.bool_]
+) -> LabelledScene:
     pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
     factor = min(1.0, _STORED_LONG_SIDE / max(pixels.shape[:2]))
     if factor < 1:
@@ -242,13 +271,17 @@ def _compress(path: Path, boxes: NDArray[np.float32], quads: NDArray[np.float32]
     return LabelledScene(np.asarray(jpeg, np.uint8), boxes * factor, quads * factor, known)
 
 
-def _fit_picture(scene: LabelledScene, long_side: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _fit_picture(
+    scene: LabelledScene, long_side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """The whole scene with its long side scaled, padded to multiples of 32, and its boxes."""
     pixels = cv2.imdecode(scene.jpeg, cv2.IMREAD_COLOR)[..., ::-1]
     factor = long_side / max(pixels.shape[:2])
     pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     padding = [-side % 32 for side in pixels.shape[:2]]
-    padded = cv2.copyMakeBorder(pixels, 0, padding[0], 0, padding[1], cv2.BORDER_CONSTANT, value=(_GREY,) * 3)
+    padded = cv2.copyMakeBorder(
+        pixels, 0, padding[0], 0, padding[1], cv2.BORDER_CONSTANT, value=(_GREY,) * 3
+    )
     return np.asarray(padded, np.uint8), scene.boxes * np.float32(factor)
 
 

@@ -56,6 +56,10 @@ class Task(Protocol):
         """Endless batches, the first being number ``start`` of the run."""
         ...
 
+    def size(self) -> int:
+        """Labelled examples to learn from."""
+        ...
+
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches in one pass over the data."""
         ...
@@ -132,7 +136,9 @@ def fit(
             report(f"  held out: {task.validate(averaged.eval())}")
     _save(checkpoint, net, averaged, optimiser, step, seconds)
     averaged.eval()
-    report(f"finished: {step} steps, {seconds / 60:.1f} minutes, held out: {task.validate(averaged)}")
+    report(
+        f"finished: {step} steps, {seconds / 60:.1f} minutes, held out: {task.validate(averaged)}"
+    )
     return averaged
 
 
@@ -162,7 +168,12 @@ def _update_average(averaged: nn.Module, net: nn.Module, decay: float) -> None:
 
 
 def _save(
-    path: Path, net: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, step: int, seconds: float
+    path: Path,
+    net: nn.Module,
+    averaged: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    seconds: float,
 ) -> None:
     state = {
         "net": net.state_dict(),
@@ -223,7 +234,11 @@ class _Log:
         self._count += 1
 
     def flush(self, step: int, seconds: float, rate: float) -> str:
-        row: dict[str, Any] = {"step": step, "minutes": round(seconds / 60, 2), "rate": f"{rate:.2e}"}
+        row: dict[str, Any] = {
+            "step": step,
+            "minutes": round(seconds / 60, 2),
+            "rate": f"{rate:.2e}",
+        }
         row |= {name: round(total / self._count, 5) for name, total in self._sums.items()}
         fresh = not self.path.exists()
         with self.path.open("a", newline="") as file:

@@ -33,7 +33,9 @@ class Marks:
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of boxes (..., 4), elementwise with broadcasting."""
-    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0)
+    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(
+        min=0
+    )
     intersection = overlap[..., 0] * overlap[..., 1]
     union = _area(a) + _area(b) - intersection
     return intersection / union.clamp(min=1e-6)
@@ -41,8 +43,12 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
 
 def generalised_iou(a: Tensor, b: Tensor) -> Tensor:
     """IoU less the empty share of the enclosing box (Rezatofighi et al. 2019); boxes (..., 4)."""
-    hull = torch.cat([torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])], dim=-1)
-    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0)
+    hull = torch.cat(
+        [torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])], dim=-1
+    )
+    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(
+        min=0
+    )
     intersection = overlap[..., 0] * overlap[..., 1]
     union = _area(a) + _area(b) - intersection
     enclosing = _area(hull).clamp(min=1e-6)
@@ -50,7 +56,9 @@ def generalised_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2] - boxes[..., 0]).clamp(min=0) * (boxes[..., 3] - boxes[..., 1]).clamp(min=0)
+    return (boxes[..., 2] - boxes[..., 0]).clamp(min=0) * (boxes[..., 3] - boxes[..., 1]).clamp(
+        min=0
+    )
 
 
 @torch.no_grad()
@@ -112,7 +120,9 @@ def detection_losses(predictions: Predictions, marks: list[Marks]) -> dict[str, 
     weight = torch.stack([w for _, _, w in assigned])
     total = target.sum().clamp(min=1.0)
     probability = predictions.logits.sigmoid()
-    entropy = functional.binary_cross_entropy_with_logits(predictions.logits, target, reduction="none")
+    entropy = functional.binary_cross_entropy_with_logits(
+        predictions.logits, target, reduction="none"
+    )
     score = ((probability.detach() - target).abs() ** 2 * entropy * weight).sum() / total
     box = predictions.logits.new_zeros(())
     corner = predictions.logits.new_zeros(())
@@ -126,5 +136,13 @@ def detection_losses(predictions: Predictions, marks: list[Marks]) -> dict[str, 
         size = (truth[:, 2:] - truth[:, :2])[:, None]
         error = (predictions.quads[index, cells] - marks[index].quads[owner[cells]]) / size
         known = marks[index].has_quad[owner[cells]].float() * share
-        corner = corner + (functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=0.05).mean(dim=(1, 2)) * known).sum()
+        corner = (
+            corner
+            + (
+                functional.smooth_l1_loss(
+                    error, torch.zeros_like(error), reduction="none", beta=0.05
+                ).mean(dim=(1, 2))
+                * known
+            ).sum()
+        )
     return {"score": score, "box": 1.5 * box / total, "corner": 6.0 * corner / total}

@@ -67,7 +67,9 @@ class ReaderTask:
 
     def _load(self, manifest: Path) -> None:
         for record in Manifest.read(manifest, split="train").entries:
-            texts = [plate for plate in record.plates if plate.text and encode(plate.text) is not None]
+            texts = [
+                plate for plate in record.plates if plate.text and encode(plate.text) is not None
+            ]
             if not texts:
                 continue
             grey = cv2.imread(str(manifest.parent / record.image), cv2.IMREAD_GRAYSCALE)
@@ -80,9 +82,13 @@ class ReaderTask:
                 else:
                     (self.validation if held_out(text) else self.real).append(crop)
 
+    def size(self) -> int:
+        """Labelled crops to learn from."""
+        return len(self.synthetic) + len(self.real)
+
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that show about every crop once."""
-        return max(1, (len(self.synthetic) or len(self.real)) // schedule.batch)
+        return max(1, self.size() // schedule.batch)
 
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
         """(N, 1, H, W) float32 pictures, (sum of lengths,) classes, (N,) lengths."""
@@ -104,7 +110,9 @@ class ReaderTask:
         pictures, classes, lengths = batch
         log_probs = net(pictures)
         steps = torch.full((len(pictures),), log_probs.shape[1], dtype=torch.long)
-        loss = functional.ctc_loss(log_probs.transpose(0, 1), classes, steps, lengths, zero_infinity=True)
+        loss = functional.ctc_loss(
+            log_probs.transpose(0, 1), classes, steps, lengths, zero_infinity=True
+        )
         return {"ctc": loss}
 
     @torch.no_grad()
@@ -116,9 +124,14 @@ class ReaderTask:
         correct = 0
         for start in range(0, len(self.validation), 64):
             chunk = self.validation[start : start + 64]
-            pictures = scale(np.stack([flatten(c.pixels, c.quad, (WIDTH, HEIGHT), MARGIN) for c in chunk]))
+            pictures = scale(
+                np.stack([flatten(c.pixels, c.quad, (WIDTH, HEIGHT), MARGIN) for c in chunk])
+            )
             best = net(pictures.to(device)).argmax(-1).cpu().numpy()
-            correct += sum(collapse(row) == crop.classes.tolist() for row, crop in zip(best, chunk, strict=True))
+            correct += sum(
+                collapse(row) == crop.classes.tolist()
+                for row, crop in zip(best, chunk, strict=True)
+            )
         return {"exact": round(correct / len(self.validation), 4), "plates": len(self.validation)}
 
 

@@ -55,7 +55,9 @@ class DetectorNet(nn.Module):
         neck: width of the pyramid.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int, int] = (12, 32, 64, 96, 128), neck: int = 64) -> None:
+    def __init__(
+        self, channels: tuple[int, int, int, int, int] = (12, 32, 64, 96, 128), neck: int = 64
+    ) -> None:
         super().__init__()
         stem, c2, c3, c4, c5 = channels
         self.stage3 = nn.Sequential(
@@ -65,8 +67,12 @@ class DetectorNet(nn.Module):
             Bottleneck(c3, c3 // 2),
             Bottleneck(c3, c3 // 2),
         )
-        self.stage4 = nn.Sequential(ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(3)))
-        self.stage5 = nn.Sequential(ConvBlock(c4, c5, 2), *(Bottleneck(c5, c5 // 2) for _ in range(2)))
+        self.stage4 = nn.Sequential(
+            ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(3))
+        )
+        self.stage5 = nn.Sequential(
+            ConvBlock(c4, c5, 2), *(Bottleneck(c5, c5 // 2) for _ in range(2))
+        )
         self.lateral = nn.ModuleList(ConvBlock(c, neck, kernel=1) for c in (c3, c4, c5))
         self.fuse = nn.ModuleList(_Separable(neck, neck) for _ in STRIDES)
         self.heads = nn.ModuleList(
@@ -81,7 +87,7 @@ class DetectorNet(nn.Module):
 
     def forward(self, pictures: Tensor) -> Predictions:
         """Args:
-            pictures: (N, 3, H, W) float32 RGB in -1..1, H and W multiples of 32.
+        pictures: (N, 3, H, W) float32 RGB in -1..1, H and W multiples of 32.
         """
         fine = self.stage3(pictures)
         middle = self.stage4(fine)
@@ -95,9 +101,14 @@ class DetectorNet(nn.Module):
 
 def _decode(maps: list[Tensor]) -> Predictions:
     raw = torch.cat([level.flatten(2).transpose(1, 2) for level in maps], dim=1).float()
-    centres = torch.cat([_centres(level, stride) for level, stride in zip(maps, STRIDES, strict=True)])
+    centres = torch.cat(
+        [_centres(level, stride) for level, stride in zip(maps, STRIDES, strict=True)]
+    )
     strides = torch.cat(
-        [torch.full_like(_centres(level, stride)[:, 0], stride) for level, stride in zip(maps, STRIDES, strict=True)]
+        [
+            torch.full_like(_centres(level, stride)[:, 0], stride)
+            for level, stride in zip(maps, STRIDES, strict=True)
+        ]
     )
     reach = raw[..., 1:5].clamp(-4, 4).exp() * strides[:, None]
     boxes = torch.cat([centres - reach[..., :2], centres + reach[..., 2:]], dim=-1)

@@ -12,10 +12,17 @@ class ConvBlock(nn.Sequential):
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, stride: int | tuple[int, int] = 1, kernel: int = 3, groups: int = 1
+        self,
+        channels_in: int,
+        channels_out: int,
+        stride: int | tuple[int, int] = 1,
+        kernel: int = 3,
+        groups: int = 1,
     ) -> None:
         super().__init__(
-            nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.Conv2d(
+                channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False
+            ),
             nn.BatchNorm2d(channels_out),
             nn.ReLU(inplace=True),
         )

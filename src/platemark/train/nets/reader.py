@@ -25,7 +25,10 @@ class SelfAttention(nn.Module):
         self.to_qkv = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
         self.feed = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width)
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.ReLU(inplace=True),
+            nn.Linear(2 * width, width),
         )
 
     def forward(self, sequence: Tensor) -> Tensor:

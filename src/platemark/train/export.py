@@ -1,0 +1,206 @@
+"""From trained weights to a model folder: ONNX with the decoding inside, its card, and a proof that both agree.
+
+Batch normalisation is folded by the runtime; pictures go in as bytes, so that no caller repeats the scaling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from platemark.models.card import (
+    CARD_NAME,
+    MODEL_NAME,
+    DetectorDecode,
+    DetectorPreprocess,
+    FileEntry,
+    ModelCard,
+    ReaderDecode,
+    ReaderPreprocess,
+)
+from platemark.models.onnx import OnnxModel
+from platemark.models.store import find_model
+from platemark.train import reader
+
+KEPT = 100
+"""Cells that a detector's graph returns, best first, before non-maximum suppression."""
+
+_OPSET = 18
+_PARITY = 2e-3
+
+
+class DetectorGraph(nn.Module):
+    """A detector with its pre- and post-processing: bytes in, the best cells out."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, H, W, 3) uint8 to boxes (N, K, 4), quads (N, K, 4, 2) and scores (N, K), K = 100, best first."""
+        found = self.net(images.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        # Small pictures have fewer cells than K: empty ones with score 0 fill up.
+        filler = torch.full_like(found.logits[:, :1], -20.0).expand(-1, KEPT)
+        logits = torch.cat([found.logits, filler], dim=1)
+        best, cells = logits.topk(KEPT, dim=1)
+        coordinates = torch.cat([found.boxes, found.quads.flatten(2)], dim=2)
+        padded = torch.cat(
+            [coordinates, torch.zeros_like(coordinates[:, :1]).expand(-1, KEPT, -1)], dim=1
+        )
+        chosen = padded.gather(1, cells[..., None].expand(-1, -1, 12))
+        return chosen[..., :4], chosen[..., 4:].unflatten(-1, (4, 2)), best.sigmoid()
+
+
+class ReaderGraph(nn.Module):
+    """A reader with its scaling: grey bytes in, CTC log-probabilities out."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(N, H, W) uint8 to (N, T, C) float32."""
+        log_probs: Tensor = self.net(crops.float().unsqueeze(1) / 127.5 - 1.0)
+        return log_probs
+
+
+def export_detector(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
+    """Writes a plate detector's model folder.
+
+    Args:
+        net: trained weights, in evaluation mode.
+        folder: made if missing.
+        training: what the card says of the training: command, data, seed and so on.
+
+    Raises:
+        RuntimeError: the exported graph disagrees with the network.
+    """
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 96, 160, 3), np.uint8))
+    batch, height, width = torch.export.Dim("N"), torch.export.Dim("H32"), torch.export.Dim("W32")
+    card = _card_base("plate-detector", "detector", training) | {
+        "inputs": {"images": "uint8 (N, H, W, 3) RGB, H and W multiples of 32"},
+        "outputs": {
+            "boxes": f"float32 (N, {KEPT}, 4) x0 y0 x1 y1 in input pixels",
+            "quads": f"float32 (N, {KEPT}, 4, 2) corners, clockwise from the mark's own top-left",
+            "scores": f"float32 (N, {KEPT}) descending, before non-maximum suppression",
+        },
+        "preprocess": DetectorPreprocess(long_side=640),
+        "decode": DetectorDecode(),
+        "thresholds": {"min_score": 0.4},
+        "classes": ("plate",),
+    }
+    return _write(
+        DetectorGraph(net).eval(),
+        images,
+        ["boxes", "quads", "scores"],
+        {0: batch, 1: 32 * height, 2: 32 * width},
+        folder,
+        card,
+    )
+
+
+def export_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
+    """Writes a plate reader's model folder; see :func:`export_detector`."""
+    shape = (2, reader.HEIGHT, reader.WIDTH)
+    crops = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    card = _card_base("plate-reader", "reader", training) | {
+        "inputs": {"crops": f"uint8 (N, {reader.HEIGHT}, {reader.WIDTH}) grey"},
+        "outputs": {"log_probs": f"float32 (N, T, {len(reader.ALPHABET) + 1}), class 0 the blank"},
+        "preprocess": ReaderPreprocess(
+            height=reader.HEIGHT, width=reader.WIDTH, margin=reader.MARGIN
+        ),
+        "decode": ReaderDecode(alphabet=reader.ALPHABET),
+    }
+    return _write(
+        ReaderGraph(net).eval(), crops, ["log_probs"], {0: torch.export.Dim("N")}, folder, card
+    )
+
+
+def _card_base(name: str, task: str, training: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": "1.0.0",
+        "task": task,
+        "kind": "plate",
+        "training": dict(training),
+    }
+
+
+def _write(
+    graph: nn.Module,
+    example: Tensor,
+    outputs: list[str],
+    dynamic: Mapping[int, Any],
+    folder: Path,
+    card: dict[str, Any],
+) -> ModelCard:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / MODEL_NAME
+    (name,) = card["inputs"]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.cpu(),
+            (example,),
+            path,
+            input_names=[name],
+            output_names=outputs,
+            dynamic_shapes=(dict(dynamic),),
+            opset_version=_OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    data = path.read_bytes()
+    entry = FileEntry(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    made = ModelCard(files={MODEL_NAME: entry}, **card)
+    made.write(folder / CARD_NAME)
+    check_parity(graph, folder, name, example.numpy(), made)
+    return made
+
+
+def check_parity(
+    graph: nn.Module, folder: Path, name: str, example: NDArray[np.uint8], card: ModelCard
+) -> None:
+    """Compares the exported model with the network on one input.
+
+    Raises:
+        RuntimeError: an output differs by more than rounding.
+    """
+    model = OnnxModel(find_model(folder, task=card.task, kind=card.kind), threads=1)
+    exported = model.run(**{name: example})
+    with torch.no_grad():
+        result = graph(torch.from_numpy(example))
+    values = result if isinstance(result, tuple) else (result,)
+    for (output, value), expected in zip(exported.items(), values, strict=True):
+        worst = _disagreement(value, expected.numpy())
+        if worst > _PARITY:
+            raise RuntimeError(
+                f"{folder}: output {output} of the exported model is off by {worst:.2g}"
+            )
+
+
+def _disagreement(value: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Largest difference, relative to the largest value, of each of the first rows to the nearest expected row.
+
+    Rounding may swap rows whose scores are all but equal, so rows are paired by nearness, not by place.
+    """
+    rows = value[0].reshape(value.shape[1], -1)[: max(1, value.shape[1] // 2)]
+    others = expected[0].reshape(expected.shape[1], -1)
+    distance = np.abs(rows[:, None] - others[None]).max(axis=-1).min(axis=1)
+    return float(distance.max()) / max(1.0, float(np.abs(others).max()))
+
+
+def load_weights(net: nn.Module, checkpoint: Path) -> nn.Module:
+    """Puts a checkpoint's averaged weights into a network, in evaluation mode."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    net.load_state_dict(state["average"])
+    return net.eval()

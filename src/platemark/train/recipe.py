@@ -1,0 +1,145 @@
+"""One call from manifests to a packaged model: the data, the network, the schedule and the export that belong together."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from platemark.errors import DatasetError
+from platemark.models.card import ModelCard
+from platemark.train.detector import DetectorTask
+from platemark.train.export import export_detector, export_reader
+from platemark.train.loop import Schedule, Task, fit
+from platemark.train.nets.detector import DetectorNet
+from platemark.train.nets.reader import ReaderNet
+from platemark.train.reader import ALPHABET, ReaderTask
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes one kind of model.
+
+    Attributes:
+        load: manifests to data and loss.
+        network: fresh weights.
+        export: trained weights and training facts to a model folder.
+        schedule: the defaults, of which callers change length, seed and batch.
+    """
+
+    load: Callable[[Sequence[Path]], Task]
+    network: Callable[[], nn.Module]
+    export: Callable[[nn.Module, Path, Mapping[str, Any]], ModelCard]
+    schedule: Schedule
+
+
+RECIPES: dict[tuple[str, str], Recipe] = {
+    ("plate", "detector"): Recipe(
+        DetectorTask,
+        DetectorNet,
+        export_detector,
+        Schedule(batch=16, rate=2e-3, warmup=200, minutes=95),
+    ),
+    ("plate", "reader"): Recipe(
+        ReaderTask,
+        lambda: ReaderNet(len(ALPHABET) + 1),
+        export_reader,
+        Schedule(batch=128, rate=2e-3, minutes=110),
+    ),
+}
+"""What can be trained, by kind of mark and task."""
+
+
+def train(
+    kind: str,
+    task: str,
+    data: Sequence[Path],
+    output: Path,
+    *,
+    minutes: float | None = None,
+    epochs: float | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    seed: int = 0,
+    batch: int | None = None,
+    threads: int | None = None,
+    command: str = "",
+    report: Callable[[str], None] = print,
+) -> ModelCard:
+    """Trains a model and writes it to ``output`` (``model.onnx``, ``card.json``) beside its checkpoint, log and curve.
+
+    Args:
+        kind: ``plate``.
+        task: ``detector`` or ``reader``.
+        data: manifests; only their train splits are used.
+        output: folder of the run.
+        minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.
+        epochs: length in passes over the data; such a run is reproducible from its seed.
+        resume: go on from the checkpoint in ``output``.
+        device: ``cpu`` or ``cuda``.
+        seed: of weights, order and augmentation.
+        batch: pictures per step, the recipe's own by default.
+        threads: CPU threads, all cores by default.
+        command: recorded in the card.
+        report: receives a line of text now and then.
+
+    Raises:
+        ValueError: there is no recipe for this kind and task.
+        DatasetError: a manifest cannot be read, or there is nothing to learn from in the train splits.
+    """
+    if (kind, task) not in RECIPES:
+        known = ", ".join(f"{known_kind} {known_task}" for known_kind, known_task in RECIPES)
+        raise ValueError(f"nothing trains a {kind} {task}; there are: {known}")
+    recipe = RECIPES[kind, task]
+    if threads:
+        torch.set_num_threads(threads)
+    schedule = replace(recipe.schedule, seed=seed, batch=batch or recipe.schedule.batch)
+    if minutes is not None or epochs is not None:
+        schedule = replace(schedule, minutes=minutes, epochs=epochs or 1.0)
+    learning = recipe.load(data)
+    if learning.size() == 0:
+        raise DatasetError("no usable marks in the train splits", source=", ".join(map(str, data)))
+    torch.manual_seed(seed)
+    net = fit(
+        recipe.network(), learning, schedule, output, resume=resume, device=device, report=report
+    )
+    draw_curve(output / "log.csv", output / "curve.png")
+    facts = {
+        "command": command,
+        "data": [{"manifest": path.name, "sha256": _digest(path)} for path in data],
+        "marks": learning.size(),
+        "seed": seed,
+        "held_out": learning.validate(net),
+    }
+    return recipe.export(net.cpu(), output, facts)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def draw_curve(log: Path, picture: Path) -> None:
+    """Plots the loss terms of ``log.csv`` over the minutes; needs a log of at least two rows."""
+    if not log.exists():
+        return
+    with log.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if len(rows) < 2:
+        return
+    from matplotlib.figure import Figure  # slow to import, and only needed at the end of a run
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    minutes = [float(row["minutes"]) for row in rows]
+    for name in [name for name in rows[0] if name not in ("step", "minutes", "rate")]:
+        axes.plot(minutes, [float(row[name]) for row in rows], label=name)
+    axes.set(xlabel="minutes", ylabel="loss", yscale="log")
+    axes.legend()
+    figure.savefig(picture, dpi=120)
