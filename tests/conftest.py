@@ -1,7 +1,7 @@
 """Models for tests: painted parts that stand in for the networks, and tiny networks that are real.
 
-A painted plate is a rectangle with a red border; the blue of its ground says what it reads. The tiny
-networks are ONNX files made by hand: what they answer can be told from the picture.
+A painted plate is a rectangle with a red border; the blue of its ground says what it reads. The
+tiny networks are ONNX files made by hand: what they answer can be told from the picture.
 """
 
 from collections.abc import Callable, Sequence
@@ -122,7 +122,7 @@ def _save_network(
 
 
 def _white_box_nodes() -> list[Node]:
-    """From ``images``: ``x0``, ``y0``, ``x1``, ``y1`` (N, 1) of what is white, ``any`` if any is."""
+    """``images`` give ``x0``, ``y0``, ``x1``, ``y1`` (N, 1) of what is white; ``any`` if any is."""
     nodes: list[Node] = [
         ("Cast", ["images"], ["f"], {"to": TensorProto.FLOAT}),
         ("ReduceMin", ["f"], ["darkest"], {"axes": [3], "keepdims": 0}),

@@ -1,0 +1,145 @@
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from platemark.errors import InferenceFailed, UnreadableImage
+from platemark.imaging.draw import draw_marks
+from platemark.imaging.image import Image
+from platemark.pipeline import Pipeline
+from platemark.types import Detection, PlateMark, Result
+
+
+def detect(image: Image) -> list[Detection]:
+    """One mark in the upper half of every picture; a picture 13 wide fails."""
+    if image.width == 13:
+        raise InferenceFailed(f"{image.source} is unlucky", source=image.source)
+    width, height = image.width, image.height / 2
+    quad = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
+    return [Detection("plate", 0.9, (0, 0, width, height), quad)]
+
+
+def describe(image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
+    return [
+        PlateMark(item.score, item.box, item.quad, text=f"W{image.width}") for item in detections
+    ]
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return Pipeline(detect, describe)
+
+
+def save(path: Path, *widths: int) -> Path:
+    first, *others = [PIL.Image.new("RGB", (width, 20)) for width in widths]
+    first.save(path, **({"save_all": True, "append_images": others} if others else {}))
+    return path
+
+
+def test_one_image_gives_one_result(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", 30)
+    result = pipeline(path)
+    assert (result.source, result.page, result.width, result.height) == (str(path), 0, 30, 20)
+    assert [mark.text for mark in result.marks] == ["W30"]
+    assert result.elapsed_ms > 0
+    assert result.error is None
+
+
+def test_all_kinds_of_input_give_the_same_marks(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", 30)
+    with PIL.Image.open(path) as picture:
+        inputs = [
+            path,
+            str(path),
+            path.read_bytes(),
+            np.asarray(picture),
+            picture,
+            Image.read(path),
+        ]
+        assert len({pipeline(value).marks for value in inputs}) == 1
+
+
+def test_one_image_that_fails_raises(pipeline: Pipeline, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match="does not exist"):
+        pipeline(tmp_path / "none.jpg")
+    with pytest.raises(InferenceFailed):
+        pipeline(save(tmp_path / "a.png", 13))
+
+
+def test_a_stream_goes_on_after_errors(pipeline: Pipeline, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", 30)
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    save(tmp_path / "c.png", 13)
+    save(tmp_path / "d.tif", 40, 13, 50)
+    results = list(pipeline.stream([tmp_path, tmp_path / "none.jpg"]))
+    codes = [result.error and result.error.code for result in results]
+    bad, unlucky = "unreadable_image", "inference_failed"
+    assert codes == [None, bad, unlucky, None, unlucky, None, bad]
+    assert [result.page for result in results] == [0, 0, 0, 0, 1, 2, 0]
+    assert results[1].to_dict()["source"] == str(tmp_path / "b.jpg")
+
+
+def test_a_stream_is_lazy(pipeline: Pipeline, tmp_path: Path) -> None:
+    paths = [save(tmp_path / f"{i}.png", 30) for i in range(2)]
+    results = pipeline.stream(paths)
+    assert next(results).error is None
+    paths[1].unlink()
+    assert next(results).error is not None
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".pdf"])
+def test_pages_are_looked_at_when_they_are_asked_for(tmp_path: Path, suffix: str) -> None:
+    seen: list[int] = []
+
+    def note(image: Image) -> list[Detection]:
+        seen.append(image.page)
+        return detect(image)
+
+    pages = Pipeline(note, describe).pages(save(tmp_path / f"scan{suffix}", 30, 40, 50))
+    assert len(pages) == 3
+    assert seen == []
+    assert pages[2].page == pages[-1].page == 2
+    assert seen == [2]
+    assert [result.page for result in pages] == [0, 1, 2]
+    assert [result.page for result in pages[1:]] == [1, 2]
+    assert seen == [2, 0, 1]
+    with pytest.raises(IndexError):
+        pages[3]
+
+
+def test_a_document_as_one_image_is_its_first_page(pipeline: Pipeline, tmp_path: Path) -> None:
+    assert pipeline(save(tmp_path / "scan.tif", 30, 40)).width == 30
+
+
+def drawn(result: Result, pixels: np.ndarray) -> bool:
+    return np.array_equal(np.asarray(result.plot()), draw_marks(pixels, result.marks))
+
+
+def test_plot_draws_on_the_image_wherever_it_came_from(pipeline: Pipeline, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(noise).save(buffer, "PNG")
+    path = tmp_path / "a.png"
+    path.write_bytes(buffer.getvalue())
+    for value in (path, noise, buffer.getvalue()):
+        assert drawn(pipeline(value), noise)
+        (result,) = pipeline.stream([value])
+        assert drawn(result, noise)
+
+
+def test_results_of_files_do_not_hold_their_pixels(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = save(tmp_path / "scan.tif", 30, 40)
+    page = pipeline.pages(path)[1]
+    assert page.plot().size == (40, 20)
+    path.unlink()
+    with pytest.raises(UnreadableImage, match="does not exist"):
+        page.plot()
+
+
+def test_a_renamed_array_is_not_mistaken_for_a_file(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", 30)
+    noise = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert drawn(pipeline(Image.read(noise, str(path))), noise)
