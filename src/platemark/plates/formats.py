@@ -136,7 +136,8 @@ class Drawing:
 
     Of `grounds` (a colour or the gradient ``#rrggbb>#rrggbb``), `inks` and `fonts` one each is
     picked. `char_height` is the height of capitals as a share of the plate's height, or, on a plate
-XX and `bolts` are probabilities.
+    of several rows, of the row's share of it; `letter_height` is the height of letters as a share
+    of that of digits. `stickers` and `bolts` are probabilities.
     """
 
     size: tuple[Positive, Positive]
