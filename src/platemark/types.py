@@ -391,6 +391,7 @@ class Result:
         marks: The marks, best score first. Empty when nothing was found.
         elapsed_ms: Time from pixels to marks, in milliseconds.
         error: Why the input could not be looked at; ``None`` when it was.
+        draw: Draws marks on the image, for `plot`; ``None`` when there is no image any more.
     """
 
     source: str
