@@ -51,16 +51,17 @@ format: $(VENV)/.developer ## put the source into shape
 bench: $(VENV)/.installed ## time every stage on this machine
 	$(BIN)/platemark bench
 
-synth: $(VENV)/.installed ## long: draw training images into runs/synth
-	$(BIN)/platemark synth plates --output $(RUNS)/synth --count $(COUNT) --seed $(SEED)
+synth: $(VENV)/.installed ## long: draw scenes and crops into runs/
+	$(BIN)/platemark synth plates --kind scenes --output $(RUNS)/scenes --count $(COUNT) --seed $(SEED)
+	$(BIN)/platemark synth plates --kind crops --output $(RUNS)/crops --count $(COUNT) --seed $(SEED)
 
 train-detector: $(VENV)/.developer ## long: train the plate detector
-	$(BIN)/platemark train detector --kind plate --data $(RUNS)/synth/annotations.jsonl \
-		--data $(DATA) --output $(RUNS)/plate-detector --minutes $(MINUTES)
+	$(BIN)/platemark train detector --kind plate --data $(RUNS)/scenes/annotations.jsonl $(DATA) \
+		--output $(RUNS)/plate-detector --minutes $(MINUTES)
 
 train-reader: $(VENV)/.developer ## long: train the plate reader
-	$(BIN)/platemark train reader --kind plate --data $(RUNS)/synth/annotations.jsonl \
-		--data $(DATA) --output $(RUNS)/plate-reader --minutes $(MINUTES)
+	$(BIN)/platemark train reader --kind plate --data $(RUNS)/crops/annotations.jsonl $(DATA) \
+		--output $(RUNS)/plate-reader --minutes $(MINUTES)
 
 train: train-detector train-reader ## long: train both networks
 
