@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save
 
@@ -22,6 +23,10 @@ from platemark.plates.pipeline import PlatePipeline
 from platemark.types import Character, Crop, Detection, Reading
 
 Paint = Callable[..., Path]
+# A busy machine is slow, not wrong.
+settings.register_profile("platemark", deadline=None)
+settings.load_profile("platemark")
+
 MakeModel = Callable[..., Path]
 Node = tuple[str, Sequence[str], Sequence[str], dict[str, Any]]
 TEXTS = ("AB12CD", "O0I1", "KA777", "", "XY99")
