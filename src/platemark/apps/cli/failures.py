@@ -19,6 +19,8 @@ from platemark.imaging.image import Image
 
 TRUTH, FOUND = (0, 170, 60), (225, 30, 30)
 _PHOTO_SIDE, _CROP_SIZE, _LINE = 960, (320, 110), 22
+_MOST_PANELS = 12
+"""Plates shown beside one photo; the index lists the others too."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def failure_picture(outcome: ImageOutcome) -> PIL.Image.Image:
         _outline(draw, plate.truth.corners * scale, TRUTH, width=5)
     for mark in outcome.result.marks:
         _outline(draw, [(x * scale, y * scale) for x, y in mark.quad], FOUND, width=2)
-    panels = [_panel(image, corners, lines) for corners, lines in _panels(outcome)]
+    panels = [_panel(image, corners, lines) for corners, lines in _panels(outcome)[:_MOST_PANELS]]
     height = max(photo.height, sum(panel.height for panel in panels))
     sheet = PIL.Image.new("RGB", (photo.width + _CROP_SIZE[0] + 12, height), "white")
     sheet.paste(photo, (0, 0))
