@@ -1,1 +1,1 @@
-"""Synthetic training images: plates drawn from their formats, then photographed by a simulated camera."""
+"""Synthetic training images: plates drawn from their formats, seen by a simulated camera."""

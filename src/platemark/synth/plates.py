@@ -1,6 +1,4 @@
-"""``platemark synth plates``: annotated scenes and crops written to a folder with their manifest."""
-
-from __future__ import annotations
+"""``platemark synth plates``: annotated scenes and crops in a folder with their manifest."""
 
 import json
 import multiprocessing
@@ -12,7 +10,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from platemark.synth.scene import Pixels
+from platemark.imaging.image import Pixels
 from platemark.synth.studio import PlateLabel, PlateStudio
 
 PictureKind = Literal["scenes", "crops"]
@@ -45,16 +43,18 @@ def generate(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Makes ``count`` annotated pictures under ``output``; the same seed gives the same pictures with any number of workers.
+    """Make annotated pictures; a seed gives the same pictures with any number of workers.
 
     Args:
         output: folder for the pictures (``images/``) and ``annotations.jsonl``; made if missing.
         count: number of pictures.
         seed: picks every random choice; picture i depends on (seed, i) alone.
-        kind: ``scenes`` (any number of plates, for the detector) or ``crops`` (one plate close up, for the reader).
+        kind: ``scenes`` (any number of plates, for the detector) or ``crops`` (one plate close up,
+            for the reader).
         fonts: folder of fonts searched before the bundled ones.
         backgrounds: folder of photos without plates.
-        over: manifest of real photos; part of the scenes paint new plates over the annotated ones (its train split alone).
+        over: manifest of real photos; part of the scenes paint new plates over the annotated ones
+            (of its train split alone).
         workers: processes; None for one per core.
         progress: called with (done, count).
 

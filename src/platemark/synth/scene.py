@@ -1,24 +1,24 @@
-"""What the road and the camera do to a flat mark: dirt, light, perspective, optics, sensor and compression.
+"""What road and camera do to a flat mark: dirt, light, perspective, optics, sensor, compression.
 
-All images are (H, W, 3) uint8 RGB. Quads are (4, 2) float pixels, clockwise from the mark's own top-left, in the
-continuous frame where pixel (column j, row i) covers [j, j+1) x [i, i+1).
+All images are (H, W, 3) uint8 RGB. Quads are (4, 2) float pixels, clockwise from the mark's own
+top-left, in the continuous frame where pixel (column j, row i) covers [j, j+1) x [i, i+1).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-Pixels = NDArray[np.uint8]
+from platemark.imaging.image import Pixels
+
 Quad = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How far a plate may turn from the camera, in degrees, as the standard deviations of normal draws."""
+    """How far a plate turns from the camera: standard deviations of normal draws, in degrees."""
 
     yaw: float = 22.0
     pitch: float = 9.0
@@ -61,7 +61,7 @@ def tilted_quad(
 def smooth_noise(
     height: int, width: int, cells: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Low-frequency noise in 0..1, (H, W) float32, with about ``cells`` bumps along the longer side."""
+    """Slow noise in 0..1, (H, W) float32, with about ``cells`` bumps along the longer side."""
     scale = cells / max(height, width)
     grid = rng.random((max(2, round(height * scale) + 1), max(2, round(width * scale) + 1))).astype(
         np.float32
@@ -72,7 +72,7 @@ def smooth_noise(
 
 
 def weather(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Wear and light on the plate itself: embossed edges, fading, dirt, scratches, shadows, glare."""
+    """Wear and light on the plate: embossed edges, fading, dirt, scratches, shadows, glare."""
     out = pixels.astype(np.float32)
     height, width = out.shape[:2]
     if rng.random() < 0.5:
@@ -84,7 +84,9 @@ def weather(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         noise = smooth_noise(height, width, int(rng.integers(3, 25)), rng)
         threshold = float(rng.uniform(0.4, 0.8))
         cover = np.clip((noise - threshold) * 4, 0, 1)[..., None] * float(rng.uniform(0.15, 0.75))
-        mud = np.float32(rng.uniform(50, 170)) * np.array([1.05, 1.0, rng.uniform(0.75, 1.0)], np.float32)
+        mud = np.float32(rng.uniform(50, 170)) * np.array(
+            [1.05, 1.0, rng.uniform(0.75, 1.0)], np.float32
+        )
         out += (mud - out) * cover
     if rng.random() < 0.12:
         _scratch(out, rng)
@@ -99,7 +101,8 @@ def _emboss(out: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
     grey = out.mean(axis=2)
     dx, dy = int(rng.choice([-2, -1, 1, 2])), int(rng.choice([-2, -1, 1, 2]))
     relief = grey - np.roll(grey, (dy, dx), (0, 1))
-    return out + cv2.GaussianBlur(relief, (0, 0), 1.0)[..., None] * float(rng.uniform(0.1, 0.6))
+    raised = cv2.GaussianBlur(relief, (0, 0), 1.0)[..., None]
+    return np.asarray(out + raised * float(rng.uniform(0.1, 0.6)), np.float32)
 
 
 def _scratch(out: NDArray[np.float32], rng: np.random.Generator) -> None:
@@ -131,10 +134,17 @@ def _glare(height: int, width: int, rng: np.random.Generator) -> NDArray[np.floa
     return np.asarray(np.exp(-distance / (2 * radius**2)) * float(rng.uniform(40, 180)), np.float32)
 
 
-def paste(canvas: Pixels, pixels: Pixels, alpha: NDArray[np.uint8], quad: Quad) -> None:
-    """Lays a flat picture on the canvas in place, its corners on ``quad``; what falls outside is clipped.
+def paste(canvas: Pixels, pixels: Pixels, alpha: Pixels, quad: Quad) -> None:
+    """Lay a flat picture on the canvas in place, its corners on ``quad``, clipped at the edges.
 
-    The source is shrunk with area averaging first where the quad is much smaller, so that fine print does not alias.
+    The source is shrunk with area averaging first where the quad is much smaller, so that fine
+    print does not alias.
+
+    Args:
+        canvas: (H, W, 3) uint8, written to.
+        pixels: (h, w, 3) uint8.
+        alpha: (h, w) uint8 cover, 255 where the picture hides the canvas.
+        quad: corners on the canvas.
     """
     shrink = _mean_side(quad) / ((pixels.shape[0] + pixels.shape[1]) / 2)
     if shrink < 0.75:
@@ -171,13 +181,15 @@ def _mean_side(quad: Quad) -> float:
 
 
 def _to_quad(width: int, height: int, quad: Quad) -> NDArray[np.float64]:
-    """Homography from the picture's corners to the quad; OpenCV counts pixel centres, hence the half-pixel shift."""
+    """Homography from a picture to the quad; OpenCV counts pixel centres, hence the half pixel."""
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
     return np.asarray(cv2.getPerspectiveTransform(corners, (quad - 0.5).astype(np.float32)))
 
 
-def flatten(image: Pixels, quad: Quad, size: tuple[int, int], margin: float) -> Pixels:
-    """The inverse of :func:`paste`: the quad, widened by ``margin`` of its size on each side, as a flat picture.
+def flatten(
+    image: Pixels, quad: NDArray[np.floating], size: tuple[int, int], margin: float
+) -> Pixels:
+    """The quad, widened by a margin, as a flat picture; the inverse of :func:`paste`.
 
     Args:
         image: (H, W) or (H, W, 3) uint8.
@@ -232,7 +244,7 @@ class Camera:
     halo: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, plate_height: float) -> Camera:
+    def draw(cls, rng: np.random.Generator, plate_height: float) -> Self:
         """A random camera whose blur keeps a plate of ``plate_height`` pixels mostly legible."""
         dark = rng.random() < 0.12
         tint = 0.06 if rng.random() < 0.85 else 0.2
@@ -256,11 +268,12 @@ class Camera:
 
     def shoot(self, image: Pixels, rng: np.random.Generator) -> Pixels:
         """The picture this camera takes of a scene."""
-        out = image.astype(np.float32)
+        out: NDArray[np.float32] = image.astype(np.float32)
         if self.blur > 0.2:
-            out = cv2.GaussianBlur(out, (0, 0), self.blur)
+            out = _floats(cv2.GaussianBlur(out, (0, 0), self.blur))
         if self.motion > 1:
-            out = cv2.filter2D(out, -1, _motion_kernel(self.motion, self.motion_angle))
+            kernel = _motion_kernel(self.motion, self.motion_angle)
+            out = _floats(cv2.filter2D(out, -1, kernel))
         out = (out - 128) * self.contrast + 128
         out = out * (self.gain * np.array(self.balance, np.float32))
         if self.noise > 0.5:
@@ -274,8 +287,12 @@ class Camera:
 def jpeg_round_trip(pixels: Pixels, quality: int) -> Pixels:
     """The picture after JPEG compression."""
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return np.ascontiguousarray(decoded[..., ::-1], dtype=np.uint8)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1])
+
+
+def _floats(pixels: ArrayLike) -> NDArray[np.float32]:
+    return np.asarray(pixels, np.float32)
 
 
 def _motion_kernel(length: float, angle: float) -> NDArray[np.float32]:

@@ -1,6 +1,4 @@
-"""Whole scenes for the detector: plates on real photos and plain surfaces, new plates over real ones, and look-alikes."""
-
-from __future__ import annotations
+"""What stands in scenes beside plates: real photos to paint over, car bodies, look-alikes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.datasets.manifest import Manifest
-from platemark.synth.scene import Pixels, Quad, paste, tilted_quad
+from platemark.imaging.image import Pixels
+from platemark.synth.photos import read_photo
+from platemark.synth.scene import Quad, paste, tilted_quad
 from platemark.synth.texture import Texture, write_text
 from platemark.synth.typefaces import FontLibrary
 
-_WORDS = (
-    "sale taxi bank hotel parking open cafe pizza pharmacy service auto market school bakery garage rent cars school bus "
-    "police delivery express water gas station center club music books turbo diesel quattro hybrid sport gti limited "
-    "super extra premium no entry stop exit danger private property customers only max height reserved call now"
-).split()
+_SIGNS = """
+sale taxi bank hotel parking open cafe pizza pharmacy service auto market school bakery garage
+rent cars school bus police delivery express water gas station center club music books turbo
+diesel quattro hybrid sport gti limited super extra premium no entry stop exit danger private
+property customers only max height reserved call now
+"""
+_WORDS = _SIGNS.split()
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,11 @@ class RealPhotos:
     def load(self, index: int) -> tuple[Pixels, list[RealPlate]]:
         """Photo ``index`` as (H, W, 3) uint8 RGB and its plates in its pixels."""
         entry = self._manifest.entries[index]
-        pixels = cv2.imread(str(self._manifest.path(entry)), cv2.IMREAD_COLOR)
+        pixels = read_photo(self._manifest.path(entry))
         scale = min(1.0, self._long_side / max(pixels.shape[:2]))
         size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
         if scale < 1:
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+            pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         ratio = np.array([size[0] / entry.width, size[1] / entry.height])
         plates = [
             RealPlate(
@@ -60,13 +62,14 @@ class RealPhotos:
             )
             for plate in entry.plates
         ]
-        return np.ascontiguousarray(pixels[..., ::-1], dtype=np.uint8), plates
+        return pixels, plates
 
 
 def upright_quad(box: NDArray[np.float64], texture: Texture) -> Quad | None:
-    """The box as a quad for the texture, or None where the box is so high that the plate in it must be turned.
+    """The box as a quad for the texture, or None where it is so high that its plate must be turned.
 
-    Which way it is turned cannot be told from a box, and a new plate laid the wrong way leaves parts of the old one.
+    Which way it is turned cannot be told from a box, and a new plate laid the wrong way leaves
+    parts of the old one.
     """
     x0, y0, x1, y1 = box
     aspect = texture.pixels.shape[1] / texture.pixels.shape[0]
@@ -76,7 +79,7 @@ def upright_quad(box: NDArray[np.float64], texture: Texture) -> Quad | None:
 
 
 def repaint(photo: Pixels, texture: Texture, quad: Quad, rng: np.random.Generator) -> None:
-    """Lays a plate over the one at ``quad``, matched to it in light, colour and sharpness; in place."""
+    """Lay a plate over the one at ``quad``, matched in light, colour and sharpness; in place."""
     low = np.maximum(np.floor(quad.min(axis=0)).astype(int) - 4, 0)
     high = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 4, photo.shape[1::-1])
     if (high - low < 6).any():
@@ -85,12 +88,12 @@ def repaint(photo: Pixels, texture: Texture, quad: Quad, rng: np.random.Generato
     before = region.copy()
     after = region.copy()
     paste(after, _match_light(texture.pixels, before, rng), texture.alpha, quad - low)
-    cover = np.zeros(region.shape[:2], np.float32)
+    cover: NDArray[np.float32] = np.zeros(region.shape[:2], np.float32)
     cv2.fillConvexPoly(cover, (quad - low).round().astype(np.int32), 1.0)
     blur = _matching_blur(after, before)
     if blur > 0:
         after = np.asarray(cv2.GaussianBlur(after, (0, 0), blur), np.uint8)
-        cover = cv2.GaussianBlur(cover, (0, 0), max(blur, 0.5))
+        cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), max(blur, 0.5)), np.float32)
     mixed = before + (after.astype(np.float32) - before) * np.clip(cover * 1.3, 0, 1)[..., None]
     mixed += rng.normal(0, rng.uniform(0, 3), mixed.shape)
     region[:] = np.clip(mixed, 0, 255).astype(np.uint8)
@@ -102,7 +105,8 @@ def _match_light(plate: Pixels, original: Pixels, rng: np.random.Generator) -> P
     ink, ground = np.percentile(plate.mean(axis=2), [5, 90])
     unit = (plate.astype(np.float32) - ink) / max(ground - ink, 40.0)
     contrast = float(rng.uniform(0.85, 1.15))
-    return np.clip(dark + unit * np.maximum(light - dark, 25) * contrast, 0, 255).astype(np.uint8)
+    toned = dark + unit * np.maximum(light - dark, 25) * contrast
+    return np.asarray(np.clip(toned, 0, 255), np.uint8)
 
 
 def _matching_blur(after: Pixels, before: Pixels) -> float:
@@ -120,21 +124,33 @@ def _sharpness(pixels: Pixels) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var() / (grey.var() + 20))
 
 
-def car_body(canvas: Pixels, centre: NDArray[np.float64], width: float, rng: np.random.Generator) -> None:
-    """A bumper or boot lid around a plate: painted panels, a dark grille, a recess, lamps; in place."""
+def car_body(
+    canvas: Pixels, centre: NDArray[np.float64], width: float, rng: np.random.Generator
+) -> None:
+    """Draw a bumper or boot lid around a plate: panels, a grille, a recess, lamps; in place."""
     height, span = canvas.shape[0], float(rng.uniform(2.2, 4.5)) * width
     shade = np.full(3, rng.uniform(10, 240))
     if rng.random() < 0.5:
         shade += (rng.uniform(0, 255, 3) - shade) * rng.uniform(0.1, 0.8)
     top = centre[1] - float(rng.uniform(0.3, 1.0)) * width
     bottom = centre[1] + float(rng.uniform(0.2, 0.7)) * width
-    x0, x1 = centre[0] - span * float(rng.uniform(0.35, 0.65)), centre[0] + span * float(rng.uniform(0.35, 0.65))
+    x0, x1 = (
+        centre[0] - span * float(rng.uniform(0.35, 0.65)),
+        centre[0] + span * float(rng.uniform(0.35, 0.65)),
+    )
     layer = canvas.copy()
     cv2.rectangle(layer, _point(x0, top), _point(x1, bottom), shade.tolist(), -1)
     for _ in range(int(rng.integers(1, 6))):
         y = float(rng.uniform(top, min(bottom, height)))
         line = np.clip(shade * rng.uniform(0.3, 1.5), 0, 255).tolist()
-        cv2.line(layer, _point(x0, y), _point(x1, y + rng.normal(0, 3)), line, int(rng.integers(1, max(2, width // 12))), cv2.LINE_AA)
+        cv2.line(
+            layer,
+            _point(x0, y),
+            _point(x1, y + rng.normal(0, 3)),
+            line,
+            int(rng.integers(1, max(2, int(width // 12)))),
+            cv2.LINE_AA,
+        )
     if rng.random() < 0.6:
         recess = np.clip(shade * rng.uniform(0.2, 0.9), 0, 255).tolist()
         half = np.array([0.5 * width * rng.uniform(1.05, 1.7), 0.2 * width * rng.uniform(0.8, 1.6)])
@@ -143,7 +159,9 @@ def car_body(canvas: Pixels, centre: NDArray[np.float64], width: float, rng: np.
         if rng.random() < 0.6:
             lamp = rng.choice(np.array([[170, 20, 20], [230, 225, 210], [220, 120, 30]])).tolist()
             axes = (max(2, round(0.25 * width)), max(2, round(0.12 * width)))
-            cv2.ellipse(layer, _point(side, top + 0.3 * width), axes, 0, 0, 360, lamp, -1, cv2.LINE_AA)
+            cv2.ellipse(
+                layer, _point(side, top + 0.3 * width), axes, 0, 0, 360, lamp, -1, cv2.LINE_AA
+            )
     softened = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.01 * width))
     canvas[:] = softened if rng.random() < 0.3 else np.where(layer == canvas, canvas, softened)
 
@@ -153,7 +171,7 @@ def _point(x: float, y: float) -> tuple[int, int]:
 
 
 def look_alike(canvas: Pixels, fonts: FontLibrary, rng: np.random.Generator) -> None:
-    """Something that a careless detector takes for a plate: a badge, sign, shop name, phone number, grid or sticker."""
+    """Draw what a careless detector takes for a plate: a badge, sign, shop name, number or grid."""
     height, width = canvas.shape[:2]
     size = float(np.exp(rng.uniform(np.log(24), np.log(0.45 * width))))
     kind = str(rng.choice(["sign", "words", "phone", "grid", "badge", "panel", "light"]))
@@ -173,7 +191,14 @@ def look_alike(canvas: Pixels, fonts: FontLibrary, rng: np.random.Generator) -> 
     elif kind == "light":
         cv2.circle(pixels, (pixels.shape[1] // 2, 32), 28, (255, 250, 235), -1, cv2.LINE_AA)
     elif kind != "panel":
-        _letter(pixels, _sign_text(kind, rng), fonts, rng, ink, alpha if kind in ("words", "badge") else None)
+        _letter(
+            pixels,
+            _sign_text(kind, rng),
+            fonts,
+            rng,
+            ink,
+            alpha if kind in ("words", "badge") else None,
+        )
     quad = tilted_quad(size, pixels.shape[1] / 64, rng) + rng.random(2) * [width, height]
     paste(canvas, pixels, alpha, quad)
 
@@ -181,20 +206,45 @@ def look_alike(canvas: Pixels, fonts: FontLibrary, rng: np.random.Generator) -> 
 def _sign_text(kind: str, rng: np.random.Generator) -> str:
     if kind == "phone":
         digits = "".join(str(d) for d in rng.integers(0, 10, 10))
-        return str(rng.choice([f"({digits[:3]}) {digits[3:6]}-{digits[6:]}", f"+{digits}", f"{digits[:3]} {digits[3:]}"]))
+        return str(
+            rng.choice(
+                [
+                    f"({digits[:3]}) {digits[3:6]}-{digits[6:]}",
+                    f"+{digits}",
+                    f"{digits[:3]} {digits[3:]}",
+                ]
+            )
+        )
     words = " ".join(rng.choice(_WORDS, int(rng.integers(1, 4))))
     return words.upper() if rng.random() < 0.4 else words.title() if rng.random() < 0.5 else words
 
 
 def _letter(
-    pixels: Pixels, text: str, fonts: FontLibrary, rng: np.random.Generator, ink: tuple[int, int, int], alpha: NDArray[np.uint8] | None
+    pixels: Pixels,
+    text: str,
+    fonts: FontLibrary,
+    rng: np.random.Generator,
+    ink: tuple[int, int, int],
+    alpha: Pixels | None,
 ) -> None:
     lines = 1 if rng.random() < 0.7 else 2
     size = float(rng.uniform(0.35, 0.75)) * 64 / lines
     for line in range(lines):
         y = 64 * (line + 0.5) / lines
-        write_text(pixels, text, fonts, rng, pixels.shape[1] / 2, y, size, ink, 0.92 * pixels.shape[1])
+        write_text(
+            pixels, text, fonts, rng, pixels.shape[1] / 2, y, size, ink, 0.92 * pixels.shape[1]
+        )
         if alpha is not None:
             stencil = np.zeros_like(pixels)
-            write_text(stencil, text, fonts, rng, pixels.shape[1] / 2, y, size, (255, 255, 255), 0.92 * pixels.shape[1])
+            write_text(
+                stencil,
+                text,
+                fonts,
+                rng,
+                pixels.shape[1] / 2,
+                y,
+                size,
+                (255, 255, 255),
+                0.92 * pixels.shape[1],
+            )
             np.maximum(alpha, stencil[..., 0], out=alpha)

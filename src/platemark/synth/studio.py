@@ -1,19 +1,18 @@
-"""Plates in pictures: close crops for the reader and whole scenes for the detector, with exact corners and text."""
-
-from __future__ import annotations
+"""Plates in pictures with exact corners and text: crops for the reader, scenes for the detector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from platemark.imaging.image import Pixels
 from platemark.plates.formats import PlateFormat, load_formats
+from platemark.synth.photos import read_photo
 from platemark.synth.scene import (
     Camera,
-    Pixels,
     Pose,
     Quad,
     paste,
@@ -21,7 +20,7 @@ from platemark.synth.scene import (
     tilted_quad,
     weather,
 )
-from platemark.synth.street import RealPhotos, car_body, upright_quad, look_alike, repaint
+from platemark.synth.street import RealPhotos, car_body, look_alike, repaint, upright_quad
 from platemark.synth.texture import Texture, draw_plate, write_text
 from platemark.synth.typefaces import FontLibrary
 
@@ -30,7 +29,7 @@ _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 @dataclass(frozen=True)
 class PlateLabel:
-    """The truth about one plate: box and corners in pixels of the picture, text, format code and number of rows.
+    """The truth about one plate: box and corners in pixels, text, format code, number of rows.
 
     For a real plate that was left as it is, only the box is known and the rest is None.
     """
@@ -42,7 +41,7 @@ class PlateLabel:
     rows: int | None = None
 
     @classmethod
-    def of(cls, texture: Texture, quad: Quad) -> PlateLabel:
+    def of(cls, texture: Texture, quad: Quad) -> Self:
         """The label of a texture laid on ``quad``."""
         (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
         return cls((x0, y0, x1, y1), quad, texture.text, texture.format_code, texture.rows)
@@ -92,7 +91,7 @@ class PlateStudio:
         return surface(height, width, rng)
 
     def crop(self, rng: np.random.Generator) -> tuple[Pixels, PlateLabel]:
-        """A plate close up, as small in pixels as cameras give it, with some of its surroundings."""
+        """A plate close up, as small in pixels as cameras give it, with some surroundings."""
         texture = self.texture(rng)
         rows = 1.0 if texture.rows == 1 else 1.6
         plate_height = float(np.exp(rng.uniform(np.log(9.5), np.log(52)))) * rows
@@ -107,7 +106,7 @@ class PlateStudio:
         return picture, PlateLabel.of(texture, quad)
 
     def scene(self, rng: np.random.Generator) -> tuple[Pixels, list[PlateLabel]]:
-        """A whole picture about 640 px long with any number of plates and things that resemble them."""
+        """A whole picture about 640 px long with any number of plates and things like them."""
         if self._real is not None and rng.random() < 0.5:
             canvas, labels = self._repainted(rng)
         else:
@@ -133,7 +132,9 @@ class PlateStudio:
     def _texture_like(self, aspect: float, rng: np.random.Generator, tries: int = 4) -> Texture:
         """Of a few plates the one whose shape is nearest to the wanted aspect."""
         textures = [self.texture(rng) for _ in range(tries)]
-        return min(textures, key=lambda t: abs(np.log(t.pixels.shape[1] / t.pixels.shape[0] / aspect)))
+        return min(
+            textures, key=lambda t: abs(np.log(t.pixels.shape[1] / t.pixels.shape[0] / aspect))
+        )
 
     def _composed(self, rng: np.random.Generator) -> tuple[Pixels, list[PlateLabel]]:
         width = int(rng.integers(512, 700))
@@ -146,7 +147,9 @@ class PlateStudio:
         for _ in range(int(rng.choice(5, p=[0.14, 0.46, 0.2, 0.12, 0.08]))):
             texture = self.texture(rng)
             aspect = texture.pixels.shape[1] / texture.pixels.shape[0]
-            plate_width = float(np.exp(rng.uniform(np.log(18), np.log(0.6 * width)))) * min(1.0, aspect / 3)
+            plate_width = float(np.exp(rng.uniform(np.log(18), np.log(0.6 * width)))) * min(
+                1.0, aspect / 3
+            )
             quad = tilted_quad(plate_width, aspect, rng)
             reach = (quad.max(axis=0) - quad.min(axis=0)) / 2 + 2
             if (2 * reach > [width, height]).any():
@@ -166,8 +169,7 @@ class PlateStudio:
 
     def _photo(self, path: Path) -> Pixels:
         if path not in self._photos:
-            loaded = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            self._photos[path] = np.ascontiguousarray(loaded[..., ::-1], dtype=np.uint8)
+            self._photos[path] = read_photo(path)
         return self._photos[path]
 
 
@@ -194,7 +196,7 @@ def surface(height: int, width: int, rng: np.random.Generator) -> Pixels:
     if rng.random() < 0.4:
         colour += (rng.uniform(0, 255, 3) - colour) * rng.uniform(0.2, 0.9)
     light = 0.6 + 0.8 * smooth_noise(height, width, int(rng.integers(2, 5)), rng)
-    canvas = np.clip(colour * light[..., None], 0, 255).astype(np.uint8)
+    canvas = np.asarray(np.clip(colour * light[..., None], 0, 255), np.uint8)
     for _ in range(int(rng.integers(0, 5))):
         ends = (rng.random((2, 2)) * [width, height]).round().astype(int)
         if rng.random() < 0.7:
@@ -208,7 +210,7 @@ def surface(height: int, width: int, rng: np.random.Generator) -> Pixels:
 def mount(
     canvas: Pixels, texture: Texture, quad: Quad, rng: np.random.Generator, fonts: FontLibrary
 ) -> None:
-    """Puts the plate on the canvas: sometimes in a frame with a dealer's name, with a cast shadow at its edge."""
+    """Put the plate on the canvas: sometimes in a dealer's frame, or with a cast shadow."""
     if rng.random() < 0.45:
         frame, frame_quad = dealer_frame(texture, quad, rng, fonts)
         paste(canvas, frame, np.full(frame.shape[:2], 255, np.uint8), frame_quad)
@@ -224,7 +226,10 @@ def mount(
 def dealer_frame(
     texture: Texture, quad: Quad, rng: np.random.Generator, fonts: FontLibrary
 ) -> tuple[Pixels, Quad]:
-    """A plate holder: flat picture and its corners. Its lower bar may carry a dealer's name, which is not plate text."""
+    """A plate holder: flat picture and its corners.
+
+    Its lower bar may carry a dealer's name, which is not plate text.
+    """
     height, width = 100, max(60, round(100 * texture.pixels.shape[1] / texture.pixels.shape[0]))
     side, top = float(rng.uniform(0.01, 0.08)), float(rng.uniform(0.01, 0.1))
     bottom = float(rng.uniform(0.02, 0.28))

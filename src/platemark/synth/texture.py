@@ -1,22 +1,20 @@
 """A plate as it leaves the press: a flat, clean picture of one sample of a plate format.
 
-Ground, bands with flags or stars, text rows with their gaps, seals and dashes, the region field, captions, stickers,
-screws and the rim. What happens to it on the road and in the camera is in :mod:`platemark.synth.scene`.
+Ground, bands with flags or stars, text rows with their gaps, seals and dashes, the region field,
+captions, stickers, screws and the rim. What happens to it on the road and in the camera is in
+:mod:`platemark.synth.scene`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from platemark.imaging.image import Pixels
 from platemark.plates.formats import Band, Caption, Drawing, Field, RowToken, Sample
 from platemark.synth.typefaces import CAP_HEIGHT, FontLibrary, Typeface
 
-Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 _ROW_PIXELS = 72
@@ -47,7 +45,7 @@ class Texture:
     """
 
     pixels: Pixels
-    alpha: NDArray[np.uint8]
+    alpha: Pixels
     text: str
     rows: int
     format_code: str
@@ -65,7 +63,7 @@ class _Area:
 
 @dataclass(frozen=True)
 class _Script:
-    """How a row is lettered: typeface, ink, width of the glyphs, heavier or lighter strokes, lower letters."""
+    """How a row is lettered: typeface, ink, width of glyphs, weight of strokes, lower letters."""
 
     face: Typeface
     ink: Colour
@@ -85,7 +83,7 @@ def parse_colour(code: str) -> Colour:
 
 
 def draw_plate(sample: Sample, fonts: FontLibrary, rng: np.random.Generator) -> Texture:
-    """Draws one sample of a plate format as a flat texture.
+    """Draw one sample of a plate format as a flat texture.
 
     Args:
         sample: the text and look, from :meth:`platemark.plates.formats.PlateFormat.sample`.
@@ -125,7 +123,7 @@ def _ground(height: int, width: int, spec: str, rng: np.random.Generator) -> Pix
     return np.ascontiguousarray(canvas)
 
 
-def _rounded_mask(height: int, width: int) -> NDArray[np.uint8]:
+def _rounded_mask(height: int, width: int) -> Pixels:
     mask = np.zeros((height, width), np.uint8)
     radius = max(2, height // 12)
     cv2.rectangle(mask, (radius, 0), (width - 1 - radius, height - 1), 255, -1)
@@ -136,8 +134,8 @@ def _rounded_mask(height: int, width: int) -> NDArray[np.uint8]:
     return mask
 
 
-def _blend(canvas: Pixels, mask: NDArray[np.uint8], x: int, y: int, colour: Colour) -> None:
-    """Lays ``colour`` on the canvas through ``mask`` with its top-left corner at (x, y), clipped at the edges."""
+def _blend(canvas: Pixels, mask: Pixels, x: int, y: int, colour: Colour) -> None:
+    """Lay ``colour`` on the canvas through ``mask``, whose top-left is at (x, y); clipped."""
     x0, y0 = max(x, 0), max(y, 0)
     x1, y1 = min(x + mask.shape[1], canvas.shape[1]), min(y + mask.shape[0], canvas.shape[0])
     if x1 <= x0 or y1 <= y0:
@@ -148,7 +146,7 @@ def _blend(canvas: Pixels, mask: NDArray[np.uint8], x: int, y: int, colour: Colo
 
 
 def _artwork(canvas: Pixels, rng: np.random.Generator) -> None:
-    """Scenery behind the text, as on many plates of the United States: hills, suns, washes of colour."""
+    """Draw scenery behind the text, as on many plates of the United States: hills, suns, washes."""
     if rng.random() < 0.45:
         return
     height, width = canvas.shape[:2]
@@ -159,7 +157,7 @@ def _artwork(canvas: Pixels, rng: np.random.Generator) -> None:
             base = int(rng.uniform(0.3, 1.0) * height)
             xs = np.linspace(0, width, 9)
             ys = base - rng.uniform(0, 0.45) * height * rng.random(9)
-            hill = np.stack([xs, ys], 1).tolist() + [[width, height], [0, height]]
+            hill = [*np.stack([xs, ys], 1).tolist(), [width, height], [0, height]]
             cv2.fillPoly(layer, [np.array(hill, np.int32)], colour, cv2.LINE_AA)
         else:
             centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
@@ -264,7 +262,7 @@ def write_text(
     colour: Colour,
     width: float | None = None,
 ) -> None:
-    """Small text centred at (x, y) with capitals ``size`` px high, narrowed to ``width`` if it is longer."""
+    """Write small text centred at (x, y), capitals ``size`` px high, narrowed to ``width``."""
     face = fonts.choose("sans-bold", text.replace(" ", ""), rng) if text.strip() else None
     if face is None or size < 2:
         return
@@ -272,15 +270,15 @@ def write_text(
     scale = size / CAP_HEIGHT
     wide = line.shape[1] * scale
     target = (max(1, round(min(wide, width or wide))), max(1, round(line.shape[0] * scale)))
-    mask = cv2.resize(line, target, interpolation=cv2.INTER_AREA)
+    mask = np.asarray(cv2.resize(line, target, interpolation=cv2.INTER_AREA), np.uint8)
     top = y - size / 2 - face.headroom * scale
     _blend(canvas, mask, round(x - target[0] / 2), round(top), colour)
 
 
-def _line_mask(face: Typeface, text: str, tracking: float) -> NDArray[np.uint8]:
-    """A line of text at ``CAP_HEIGHT``; a space is 0.4 of the cap height, ``tracking`` is extra room per character."""
+def _line_mask(face: Typeface, text: str, tracking: float) -> Pixels:
+    """A line of text at ``CAP_HEIGHT``; ``tracking`` is room per character, in cap heights."""
     x = 0.0
-    placed: list[tuple[int, NDArray[np.uint8]]] = []
+    placed: list[tuple[int, Pixels]] = []
     for char in text:
         glyph = face.glyph(char) if char != " " else None
         if glyph is not None:
@@ -395,7 +393,7 @@ def _draw_field(
             look.emblem[5:],
             (x0, round(y) - half, round(x0 + 0.24 * (width - left)), round(y) + half),
         )
-    return left - 0.01 * width
+    return float(left - 0.01 * width)
 
 
 def _draw_tokens(
@@ -406,7 +404,7 @@ def _draw_tokens(
     script: _Script,
     rng: np.random.Generator,
 ) -> None:
-    """One row: glyphs side by side, gaps and ornaments between, centred in the room and narrowed to fit it."""
+    """Draw a row: glyphs, gaps and ornaments, about centred in the room and narrowed to fit it."""
     scale = size / CAP_HEIGHT
     tracking = float(rng.uniform(0.02, 0.14)) * size
     gap = float(rng.uniform(0.22, 0.5)) * size
@@ -469,18 +467,19 @@ def _draw_glyph(
     if script.stroke:
         padded = cv2.copyMakeBorder(mask, 0, 0, 4, 4, cv2.BORDER_CONSTANT)
         kernel = np.ones((abs(script.stroke), abs(script.stroke)), np.uint8)
-        mask = cv2.dilate(padded, kernel) if script.stroke > 0 else cv2.erode(padded, kernel)
+        change = cv2.dilate if script.stroke > 0 else cv2.erode
+        mask = np.asarray(change(padded, kernel), np.uint8)
     target = (max(1, round(mask.shape[1] * wide)), max(1, round(mask.shape[0] * scale)))
     left = origin[0] + (glyph.left - (4 if script.stroke else 0)) * wide
     top = origin[1] - (CAP_HEIGHT + script.face.headroom) * scale
-    small = cv2.resize(mask, target, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(mask, target, interpolation=cv2.INTER_AREA), np.uint8)
     _blend(canvas, small, round(left), round(top), script.ink)
 
 
 def _draw_seal(
     canvas: Pixels, centre: tuple[float, float], radius: float, rng: np.random.Generator
 ) -> None:
-    """A seal, coat of arms or inspection disc: one or two small coloured marks between the groups."""
+    """Draw a seal, coat of arms or inspection disc: small coloured marks between the groups."""
     x, y = centre
     count = int(rng.integers(1, 3))
     for index in range(count):

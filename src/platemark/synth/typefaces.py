@@ -1,11 +1,10 @@
 """Typefaces for synthesis: font files by style, and their glyphs as ink masks.
 
-A style (``fe``, ``din``, ``highway`` ...) is what a plate format asks for. Every style is a list of font-file stems, best first;
-a folder given by the user is searched before the fonts that travel with the package, and any other font in that folder
-joins the ``sans-bold`` and ``condensed`` styles, so a folder of one's own widens the variety.
+A style (``fe``, ``din``, ``highway`` ...) is what a plate format asks for. Every style is a list of
+font-file stems, best first; a folder given by the user is searched before the fonts that travel
+with the package, and any other font in that folder joins the ``sans-bold`` and ``condensed``
+styles, so a folder of one's own widens the variety.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +44,8 @@ class Glyph:
     """One character's ink.
 
     Attributes:
-        mask: (H, W) uint8 coverage, tight in x; in y it spans the typeface's own row (see :class:`Typeface`).
+        mask: (H, W) uint8 coverage, tight in x; in y it spans the typeface's row, see
+            :class:`Typeface`.
         left: side bearing before the ink, in mask pixels.
         advance: distance to the next character's origin, in mask pixels.
     """
@@ -59,7 +59,8 @@ class Glyph:
 class Typeface:
     """A font at one size, with its glyphs cached as masks.
 
-    Masks are ``CAP_HEIGHT`` rows high for the body of a capital plus ``headroom`` rows above for accents and a few below.
+    Masks have ``CAP_HEIGHT`` rows for the body of a capital, ``headroom`` rows above for accents,
+    and a few below.
     """
 
     path: Path
@@ -107,7 +108,7 @@ class FontLibrary:
     """The typefaces at hand, by style.
 
     Args:
-        folder: fonts of the user, searched before the bundled ones; None for the bundled ones alone.
+        folder: fonts of the user, searched before the bundled ones; None for the bundled alone.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -126,7 +127,7 @@ class FontLibrary:
         self.captions: tuple[Typeface, ...] = tuple(faces.values())
 
     def choose(self, style: str, text: str, rng: np.random.Generator) -> Typeface:
-        """A typeface of ``style`` that covers ``text``; the style's first faces are the likelier ones."""
+        """A typeface of ``style`` that covers ``text``; the style's first faces are likelier."""
         faces = [face for face in self._styles.get(style, self.captions) if face.covers(text)]
         if not faces:
             faces = [face for face in self.captions if face.covers(text)]

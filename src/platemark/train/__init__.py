@@ -1,1 +1,1 @@
-"""Training of the shipped networks; the only part of platemark that needs PyTorch (``pip install platemark[train]``)."""
+"""Training of the networks; the only part that needs PyTorch (``platemark[train]``)."""

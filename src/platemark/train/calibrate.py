@@ -1,10 +1,8 @@
-"""Makes scores mean what they say: a logistic curve fitted on held-out marks and written into the card.
+"""Makes scores mean what they say: a logistic curve fitted on held-out marks, kept in the card.
 
-The scores come from the packaged model through the same stage that users run, so that whatever decoding does to them is
-part of what is fitted (Platt 1999).
+The scores come from the packaged model through the same stage that users run, so that whatever
+decoding does to them is part of what is fitted (Platt 1999).
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +23,9 @@ _LIMITS = (0.2, 5.0)
 
 
 def platt(scores: ArrayLike, right: ArrayLike, rounds: int = 50) -> Calibration:
-    """Fits ``sigmoid(scale * logit(score) + bias)`` to outcomes by Newton's method, held weakly to the identity.
+    """Fit ``sigmoid(scale * logit(score) + bias)`` to outcomes by Newton's method.
+
+    The fit is held weakly to the identity, so that few outcomes change little.
 
     Args:
         scores: (N,) raw scores in 0..1.
@@ -48,7 +48,7 @@ def platt(scores: ArrayLike, right: ArrayLike, rounds: int = 50) -> Calibration:
 
 
 def calibrate_reader(folder: Path, crops: Sequence[Pixels], texts: Sequence[str]) -> ModelCard:
-    """Fits the text scores of the reader in ``folder`` on rectified RGB crops whose texts are known."""
+    """Fit the text scores of the reader in ``folder`` on rectified RGB crops of known text."""
     _write(folder, Calibration())
     readings = PlateReader.from_pretrained(folder)(crops)
     scores = [reading.score for reading in readings]
@@ -59,7 +59,7 @@ def calibrate_reader(folder: Path, crops: Sequence[Pixels], texts: Sequence[str]
 def calibrate_detector(
     folder: Path, photos: Sequence[Pixels], boxes: Sequence[NDArray[np.float32]]
 ) -> ModelCard:
-    """Fits the detection scores of the detector in ``folder`` on RGB photos; ``boxes`` (M, 4) are all marks of each."""
+    """Fit the scores of the detector in ``folder`` on RGB photos; ``boxes`` (M, 4) of each."""
     _write(folder, Calibration())
     detector = Detector.from_pretrained(folder, min_score=_LEAST_SCORE)
     scores: list[float] = []
@@ -67,7 +67,7 @@ def calibrate_detector(
     for photo, truth in zip(photos, boxes, strict=True):
         for found in detector(photo):
             scores.append(found.score)
-            right.append(bool(len(truth)) and bool((iou_matrix(found.box, truth) >= _RIGHT_IOU).any()))
+            right.append(bool((iou_matrix(found.box, truth) >= _RIGHT_IOU).any()))
     return _write(folder, platt(scores, right))
 
 

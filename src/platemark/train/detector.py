@@ -1,6 +1,4 @@
-"""Teaches the detector: square windows of scenes in which plates appear at every size, and windows without any."""
-
-from __future__ import annotations
+"""Teaches the detector: square windows of scenes, with plates of every size or without any."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from platemark.datasets.manifest import Manifest
+from platemark.imaging.image import Pixels
+from platemark.synth.photos import read_photo
 from platemark.train.loop import Batch, Schedule
 from platemark.train.losses import Marks, detection_losses, iou
 from platemark.train.reader import SYNTHETIC
@@ -38,16 +38,20 @@ class LabelledScene:
         has_quad: (M,) bool.
     """
 
-    jpeg: NDArray[np.uint8]
+    jpeg: Pixels
     boxes: NDArray[np.float32]
     quads: NDArray[np.float32]
     has_quad: NDArray[np.bool_]
+
+    def pixels(self) -> Pixels:
+        """(H, W, 3) uint8 RGB."""
+        return np.asarray(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
 
 
 class Window(NamedTuple):
     """A square cut of a scene: (S, S, 3) uint8 RGB, and the marks in it."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     boxes: NDArray[np.float32]
     quads: NDArray[np.float32]
     has_quad: NDArray[np.bool_]
@@ -98,7 +102,7 @@ class DetectorTask:
         return max(1, self.size() // schedule.batch)
 
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
-        """(N, S, S, 3) uint8, then boxes, quads, has_quad, ignore, each padded to a fixed number of marks."""
+        """(N, S, S, 3) uint8; boxes, quads, has_quad, ignore, present, padded to equal length."""
         step = start
         waiting = self._threads.submit(self._batch, schedule, step)
         while True:
@@ -131,7 +135,7 @@ class DetectorTask:
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Recall at IoU 0.5 and false marks per photo on held-out photos at 512 px, best score first, score over 0.3."""
+        """Recall at IoU 0.5 and false marks per held-out photo at 512 px, for scores over 0.3."""
         device = next(net.parameters()).device
         found = marks = false = 0
         for scene in self.validation:
@@ -152,14 +156,14 @@ class DetectorTask:
 
 
 def scale(pictures: Tensor) -> Tensor:
-    """(N, H, W, 3) uint8 to the network's (N, 3, H, W) float32 in -1..1; the exported graph does the same."""
+    """(N, H, W, 3) uint8 to the network's (N, 3, H, W) float32 in -1..1, as the exported graph."""
     floats = pictures.permute(0, 3, 1, 2).float().div(127.5).sub(1.0)
     return floats.contiguous(memory_format=torch.channels_last)
 
 
 def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Window:
-    """A square of the scene, scaled so that one of its plates has a random size, mirrored half of the time."""
-    pixels = np.asarray(cv2.imdecode(scene.jpeg, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+    """A square of the scene, scaled to give one of its plates a random size, at times mirrored."""
+    pixels = scene.pixels()
     height, width = pixels.shape[:2]
     factor = float(np.exp(rng.uniform(np.log(0.45), np.log(1.3))))
     focus = rng.random(2) * [width, height]
@@ -181,11 +185,8 @@ def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Win
     spot = _place(matrix, focus, (width, height), side, rng)
     transform = np.column_stack([matrix, spot - matrix @ focus])
     if factor < 0.6:
-        shrunk = cv2.resize(
-            pixels, None, fx=1.6 * factor, fy=1.6 * factor, interpolation=cv2.INTER_AREA
-        )
-        drawn = np.column_stack([transform[:, :2] / (shrunk.shape[1] / width), transform[:, 2]])
-        pixels = np.asarray(shrunk, np.uint8)
+        pixels = _shrink(pixels, 1.6 * factor)
+        drawn = np.column_stack([transform[:, :2] / (pixels.shape[1] / width), transform[:, 2]])
     else:
         drawn = transform
     shift = drawn[:, :2] @ [0.5, 0.5] - 0.5
@@ -204,7 +205,7 @@ def _place(
     side: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Where the focus lands in the window: anywhere, but with the window on the picture where the picture is larger."""
+    """Where the focus lands in the window: anywhere that keeps the window on a larger picture."""
     corners = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]]) - focus
     drawn = corners @ matrix.T
     spot = rng.uniform(0.12, 0.88, 2) * side
@@ -215,7 +216,7 @@ def _place(
     return np.asarray(spot)
 
 
-def _relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def _relight(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Exposure, contrast, colour cast, now and then grey or noisy."""
     out = pixels.astype(np.float32)
     if rng.random() < 0.12:
@@ -227,13 +228,13 @@ def _relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
         out += rng.normal(0, rng.uniform(1, 10), out.shape).astype(np.float32)
     if rng.random() < 0.12:
         out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.2)))
-    return np.clip(out, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
 def _label(
-    pixels: NDArray[np.uint8], quads: NDArray[np.float32], has_quad: NDArray[np.bool_], side: int
+    pixels: Pixels, quads: NDArray[np.float32], has_quad: NDArray[np.bool_], side: int
 ) -> Window:
-    """Keeps the marks that are in the window; those cut off or tiny are to be ignored, not learned."""
+    """Keep the marks in the window; those cut off or tiny are to be ignored, not learned."""
     boxes = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).reshape(-1, 4)
     clipped = boxes.clip(0, side)
     size, whole = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
@@ -263,21 +264,26 @@ def _stack(windows: list[Window]) -> Batch:
 def _compress(
     path: Path, boxes: NDArray[np.float32], quads: NDArray[np.float32], known: NDArray[np.bool_]
 ) -> LabelledScene:
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    pixels = read_photo(path)
     factor = min(1.0, _STORED_LONG_SIDE / max(pixels.shape[:2]))
     if factor < 1:
-        pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+        pixels = _shrink(pixels, factor)
+    jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
     return LabelledScene(np.asarray(jpeg, np.uint8), boxes * factor, quads * factor, known)
 
 
-def _fit_picture(
-    scene: LabelledScene, long_side: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _shrink(pixels: Pixels, factor: float) -> Pixels:
+    method = cv2.INTER_AREA
+    return np.asarray(
+        cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=method), np.uint8
+    )
+
+
+def _fit_picture(scene: LabelledScene, long_side: int) -> tuple[Pixels, NDArray[np.float32]]:
     """The whole scene with its long side scaled, padded to multiples of 32, and its boxes."""
-    pixels = cv2.imdecode(scene.jpeg, cv2.IMREAD_COLOR)[..., ::-1]
+    pixels = scene.pixels()
     factor = long_side / max(pixels.shape[:2])
-    pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    pixels = _shrink(pixels, factor)
     padding = [-side % 32 for side in pixels.shape[:2]]
     padded = cv2.copyMakeBorder(
         pixels, 0, padding[0], 0, padding[1], cv2.BORDER_CONSTANT, value=(_GREY,) * 3

@@ -1,9 +1,8 @@
-"""From trained weights to a model folder: ONNX with the decoding inside, its card, and a proof that both agree.
+"""From trained weights to a model folder: ONNX with the decoding inside, its card, a parity check.
 
-Batch normalisation is folded by the runtime; pictures go in as bytes, so that no caller repeats the scaling.
+Batch normalisation is folded by the runtime; pictures go in as bytes, so that no caller repeats the
+scaling.
 """
-
-from __future__ import annotations
 
 import hashlib
 import warnings
@@ -45,7 +44,7 @@ class DetectorGraph(nn.Module):
         self.net = net
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, H, W, 3) uint8 to boxes (N, K, 4), quads (N, K, 4, 2) and scores (N, K), K = 100, best first."""
+        """(N, H, W, 3) uint8 to boxes (N, K, 4), quads (N, K, 4, 2), scores (N, K), best first."""
         found = self.net(images.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
         # Small pictures have fewer cells than K: empty ones with score 0 fill up.
         filler = torch.full_like(found.logits[:, :1], -20.0).expand(-1, KEPT)
@@ -56,7 +55,7 @@ class DetectorGraph(nn.Module):
             [coordinates, torch.zeros_like(coordinates[:, :1]).expand(-1, KEPT, -1)], dim=1
         )
         chosen = padded.gather(1, cells[..., None].expand(-1, -1, 12))
-        return chosen[..., :4], chosen[..., 4:].unflatten(-1, (4, 2)), best.sigmoid()
+        return chosen[..., :4], torch.unflatten(chosen[..., 4:], -1, (4, 2)), best.sigmoid()
 
 
 class ReaderGraph(nn.Module):
@@ -73,7 +72,7 @@ class ReaderGraph(nn.Module):
 
 
 def export_detector(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
-    """Writes a plate detector's model folder.
+    """Write a plate detector's model folder.
 
     Args:
         net: trained weights, in evaluation mode.
@@ -108,7 +107,7 @@ def export_detector(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
 
 
 def export_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
-    """Writes a plate reader's model folder; see :func:`export_detector`."""
+    """Write a plate reader's model folder; see :func:`export_detector`."""
     shape = (2, reader.HEIGHT, reader.WIDTH)
     crops = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     card = _card_base("plate-reader", "reader", training) | {
@@ -170,7 +169,7 @@ def _write(
 def check_parity(
     graph: nn.Module, folder: Path, name: str, example: NDArray[np.uint8], card: ModelCard
 ) -> None:
-    """Compares the exported model with the network on one input.
+    """Compare the exported model with the network on one input.
 
     Raises:
         RuntimeError: an output differs by more than rounding.
@@ -189,9 +188,10 @@ def check_parity(
 
 
 def _disagreement(value: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Largest difference, relative to the largest value, of each of the first rows to the nearest expected row.
+    """Largest distance of one of the first rows to its nearest expected row, to the largest value.
 
-    Rounding may swap rows whose scores are all but equal, so rows are paired by nearness, not by place.
+    Rounding may swap rows whose scores are all but equal, so rows are paired by nearness, not by
+    place.
     """
     rows = value[0].reshape(value.shape[1], -1)[: max(1, value.shape[1] // 2)]
     others = expected[0].reshape(expected.shape[1], -1)
@@ -200,7 +200,7 @@ def _disagreement(value: NDArray[np.float32], expected: NDArray[np.float32]) -> 
 
 
 def load_weights(net: nn.Module, checkpoint: Path) -> nn.Module:
-    """Puts a checkpoint's averaged weights into a network, in evaluation mode."""
+    """Put a checkpoint's averaged weights into a network, in evaluation mode."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net.load_state_dict(state["average"])
     return net.eval()

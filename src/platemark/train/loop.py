@@ -1,10 +1,9 @@
-"""The training loop, read from top to bottom: one schedule, one optimiser, an average of the weights, checkpoints, a log.
+"""The training loop: a schedule, an optimiser, an average of the weights, checkpoints, a log.
 
-The same loop trains every network. It runs for a number of minutes (the cosine schedule follows the clock, summed over
-resumed runs) or for a number of epochs (the schedule follows the steps and the run is reproducible from its seed).
+The same loop trains every network. It runs for a number of minutes (the cosine schedule follows the
+clock, summed over resumed runs) or for a number of epochs (the schedule follows the steps and the
+run is reproducible from its seed).
 """
-
-from __future__ import annotations
 
 import copy
 import csv
@@ -83,13 +82,15 @@ def fit(
     device: str = "cpu",
     report: Callable[[str], None] = print,
 ) -> nn.Module:
-    """Trains ``net`` and returns the averaged weights in a copy of it, in evaluation mode.
+    """Train ``net`` and return the averaged weights in a copy of it, in evaluation mode.
 
-    Writes ``checkpoint.pt`` (weights, average, optimiser, clock), ``log.csv`` and ``schedule.json`` into ``output``.
+    ``checkpoint.pt`` (weights, average, optimiser, clock), ``log.csv`` and ``schedule.json`` are
+    written to ``output``.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(schedule.seed)
-    net.to(device=device, memory_format=torch.channels_last)
+    # PyTorch takes both at once; its stubs know no memory format.
+    net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(_decay_groups(net, schedule.weight_decay), lr=schedule.rate)
     averaged = copy.deepcopy(net).requires_grad_(False)
     step, seconds = 0, 0.0
@@ -119,7 +120,7 @@ def fit(
             losses = task.losses(net, batch)
         loss = torch.stack(list(losses.values())).sum()
         optimiser.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
+        torch.autograd.backward(scaler.scale(loss))
         scaler.unscale_(optimiser)
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         scaler.step(optimiser)
@@ -188,7 +189,7 @@ def _save(
 
 
 class _Precision:
-    """Mixed precision where it pays: always on a GPU; on a CPU only if a trial of bfloat16 steps beats float32 ones.
+    """Mixed precision where it pays: always on a GPU; on a CPU if bfloat16 steps prove faster.
 
     Processors without native bfloat16 emulate it several times slower than float32.
     """
@@ -209,7 +210,7 @@ class _Precision:
         return torch.autocast(self.device, dtype, enabled=self.use_low)
 
     def learn(self, step: int, seconds: float) -> None:
-        """Notes how long a step took; after the trial, the faster precision stays."""
+        """Note how long a step took; after the trial, the faster precision stays."""
         if self.device == "cuda" or self._steps >= 2 * self._TRIAL:
             return
         self._times[self.use_low].append(seconds)

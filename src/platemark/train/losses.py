@@ -1,7 +1,5 @@
 """Which cells answer for which mark, and how wrong they are."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -63,12 +61,15 @@ def _area(boxes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, Tensor, Tensor]:
-    """Task-aligned assignment (TOOD, Feng et al. 2021): the cells that already see a mark best answer for it.
+    """Task-aligned assignment: the cells that already see a mark best answer for it.
+
+    After TOOD (Feng et al. 2021).
 
     Returns:
         owner: (A,) index of the mark each cell answers for, -1 for none.
         target: (A,) score each cell should give, 0..1.
-        weight: (A,) 0 where the score must not count (inside an ignored mark, outside every real one).
+        weight: (A,) 0 where the score must not count: inside an ignored mark, outside every real
+            one.
     """
     centres, strides = predictions.centres, predictions.strides
     cells = len(centres)
@@ -104,7 +105,7 @@ def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, 
 
 
 def _near(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
-    """(M, A) whether a cell may answer for a mark: inside the box, or within a cell's reach of the centre of a tiny one."""
+    """(M, A) whether a cell may answer for a mark: in the box, or near the centre of a tiny one."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = ((boxes[:, 2:] - boxes[:, :2]) / 2)[:, None].expand(-1, len(centres), -1)
     half = torch.maximum(half, strides[None, :, None] * 0.75)
@@ -114,7 +115,11 @@ def _near(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
 
 
 def detection_losses(predictions: Predictions, marks: list[Marks]) -> dict[str, Tensor]:
-    """Quality focal loss on scores (Li et al. 2020), generalised IoU on boxes, smooth L1 on corners relative to size."""
+    """The score, box and corner terms, to be summed.
+
+    Quality focal loss on scores (Li et al. 2020), generalised IoU on boxes, smooth L1 on corners
+    relative to the size of the mark.
+    """
     assigned = [assign(predictions, index, one) for index, one in enumerate(marks)]
     target = torch.stack([t for _, t, _ in assigned])
     weight = torch.stack([w for _, _, w in assigned])

@@ -1,6 +1,4 @@
-"""Teaches the reader: crops from manifests, rectified and disturbed as the detector's corners will be, CTC loss."""
-
-from __future__ import annotations
+"""Teaches the reader: crops rectified by corners as inexact as the detector's, CTC loss."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from platemark.datasets.manifest import Manifest
+from platemark.imaging.image import Pixels
+from platemark.synth.photos import read_grey
 from platemark.synth.scene import flatten
 from platemark.train.loop import Batch, Schedule
 
@@ -29,9 +29,16 @@ SYNTHETIC = "platemark synth"
 
 @dataclass(frozen=True)
 class TextCrop:
-    """One plate kept in memory: a grey cut-out with some surroundings, its corners in it, its text as classes."""
+    """One plate kept in memory.
 
-    pixels: NDArray[np.uint8]
+    Attributes:
+        pixels: (H, W) grey cut-out with some surroundings.
+        quad: (4, 2) corners in it.
+        classes: (L,) its text, see :func:`encode`.
+        loose: whether the corners are those of a box, which fits less well.
+    """
+
+    pixels: Pixels
     quad: NDArray[np.float32]
     classes: NDArray[np.int64]
     loose: bool
@@ -45,7 +52,7 @@ def encode(text: str) -> NDArray[np.int64] | None:
 
 
 def held_out(text: str) -> bool:
-    """Whether real plates with this text are kept for validation; by text, so that one car is on one side."""
+    """Whether real plates of this text are for validation; so one car is on one side only."""
     return zlib.crc32(text.encode()) % 1000 < 1000 * _HELD_OUT
 
 
@@ -53,7 +60,7 @@ class ReaderTask:
     """Data and loss of the reader; see :class:`platemark.train.loop.Task`.
 
     Args:
-        manifests: annotated pictures; only the train split is used. Real plates are drawn more often than synthetic ones.
+        manifests: annotated pictures; only the train split is used.
         real_share: part of every batch that is real, where there are real plates.
     """
 
@@ -61,22 +68,23 @@ class ReaderTask:
         self.synthetic: list[TextCrop] = []
         self.real: list[TextCrop] = []
         self.validation: list[TextCrop] = []
-        for manifest in manifests:
-            self._load(manifest)
+        for path in manifests:
+            self._load(path)
         self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
 
-    def _load(self, manifest: Path) -> None:
-        for record in Manifest.read(manifest, split="train").entries:
+    def _load(self, path: Path) -> None:
+        manifest = Manifest.read(path, split="train")
+        for record in manifest:
             texts = [
                 plate for plate in record.plates if plate.text and encode(plate.text) is not None
             ]
             if not texts:
                 continue
-            grey = cv2.imread(str(manifest.parent / record.image), cv2.IMREAD_GRAYSCALE)
+            grey = read_grey(manifest.path(record))
             for plate in texts:
                 text = plate.text or ""
                 corners = plate.corners.astype(np.float32)
-                crop = _cut(np.asarray(grey, np.uint8), corners, text, plate.quad is None)
+                crop = _cut(grey, corners, text, plate.quad is None)
                 if record.source == SYNTHETIC:
                     self.synthetic.append(crop)
                 else:
@@ -135,8 +143,8 @@ class ReaderTask:
         return {"exact": round(correct / len(self.validation), 4), "plates": len(self.validation)}
 
 
-def scale(pictures: NDArray[np.uint8]) -> Tensor:
-    """(N, H, W) grey levels to the network's (N, 1, H, W) in -1..1; the exported graph does the same."""
+def scale(pictures: Pixels) -> Tensor:
+    """(N, H, W) grey levels to the network's (N, 1, H, W) in -1..1, as the exported graph does."""
     return torch.from_numpy(pictures).float().div_(127.5).sub_(1.0).unsqueeze(1)
 
 
@@ -146,8 +154,8 @@ def collapse(classes: NDArray[np.int64]) -> list[int]:
     return [int(value) for value in kept if value]
 
 
-def disturb(crop: TextCrop, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The crop as (H, W) grey with corners, light and sharpness a little off, differently each time."""
+def disturb(crop: TextCrop, rng: np.random.Generator) -> Pixels:
+    """The crop as (H, W) grey with corners, light and sharpness a little off, never the same."""
     side_x = (crop.quad[1] - crop.quad[0] + crop.quad[2] - crop.quad[3]) / 2
     side_y = (crop.quad[3] - crop.quad[0] + crop.quad[2] - crop.quad[1]) / 2
     spread = 0.03 if crop.loose else 0.022
@@ -161,7 +169,7 @@ def disturb(crop: TextCrop, rng: np.random.Generator) -> NDArray[np.uint8]:
     flat = flatten(crop.pixels, quad, (WIDTH, HEIGHT), MARGIN).astype(np.float32)
     flat = (flat - 128) * float(rng.uniform(0.6, 1.3)) + 128 + float(rng.normal(0, 18))
     if rng.random() < 0.2:
-        flat = cv2.GaussianBlur(flat, (0, 0), float(rng.uniform(0.4, 1.5)))
+        flat = np.asarray(cv2.GaussianBlur(flat, (0, 0), float(rng.uniform(0.4, 1.5))), np.float32)
     if rng.random() < 0.3:
         flat += rng.normal(0, rng.uniform(1, 12), flat.shape).astype(np.float32)
     if rng.random() < 0.04:
@@ -175,7 +183,7 @@ def _rotate(quad: NDArray[np.float32], angle: float) -> NDArray[np.float32]:
     return np.asarray((quad - centre) @ turn.T + centre, np.float32)
 
 
-def _cut(grey: NDArray[np.uint8], quad: NDArray[np.float32], text: str, loose: bool) -> TextCrop:
+def _cut(grey: Pixels, quad: NDArray[np.float32], text: str, loose: bool) -> TextCrop:
     """Keeps the plate and its surroundings, shrunk if far larger than the network sees it."""
     low, high = quad.min(axis=0), quad.max(axis=0)
     pad = _CONTEXT * (high - low)[1]

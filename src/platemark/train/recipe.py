@@ -1,6 +1,4 @@
-"""One call from manifests to a packaged model: the data, the network, the schedule and the export that belong together."""
-
-from __future__ import annotations
+"""From manifests to a packaged model: data, network, schedule and export that belong together."""
 
 import csv
 import hashlib
@@ -72,7 +70,7 @@ def train(
     command: str = "",
     report: Callable[[str], None] = print,
 ) -> ModelCard:
-    """Trains a model and writes it to ``output`` (``model.onnx``, ``card.json``) beside its checkpoint, log and curve.
+    """Train a model; write ``model.onnx`` and ``card.json`` beside its checkpoint, log and curve.
 
     Args:
         kind: ``plate``.
@@ -91,7 +89,7 @@ def train(
 
     Raises:
         ValueError: there is no recipe for this kind and task.
-        DatasetError: a manifest cannot be read, or there is nothing to learn from in the train splits.
+        DatasetError: a manifest or picture cannot be read, or the train splits teach nothing.
     """
     if (kind, task) not in RECIPES:
         known = ", ".join(f"{known_kind} {known_task}" for known_kind, known_task in RECIPES)
@@ -126,7 +124,7 @@ def _digest(path: Path) -> str:
 
 
 def draw_curve(log: Path, picture: Path) -> None:
-    """Plots the loss terms of ``log.csv`` over the minutes; needs a log of at least two rows."""
+    """Plot the loss terms of ``log.csv`` over the minutes; needs a log of at least two rows."""
     if not log.exists():
         return
     with log.open(newline="") as file:

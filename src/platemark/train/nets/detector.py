@@ -1,10 +1,9 @@
 """The detector: a small residual backbone, a feature pyramid and one anchor-free head per level.
 
-Every cell of every level answers for itself: a score, the distances to the sides of the box (FCOS, Tian et al. 2019) and
-the offsets to the four corners of the mark (the idea of WPOD-NET, Silva and Jung 2018, as free corners).
+Every cell of every level answers for itself: a score, the distances to the sides of the box (FCOS,
+Tian et al. 2019) and the offsets to the four corners of the mark (the idea of WPOD-NET, Silva and
+Jung 2018, as free corners).
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -16,6 +15,8 @@ from platemark.train.nets.layers import Bottleneck, ConvBlock
 
 STRIDES = (8, 16, 32)
 _OUTPUTS = 1 + 4 + 8
+# Logit at the start: few cells hold a mark, and their loss must not drown in that of the others.
+_RARE = -5.0
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,17 @@ class DetectorNet(nn.Module):
         )
         self.lateral = nn.ModuleList(ConvBlock(c, neck, kernel=1) for c in (c3, c4, c5))
         self.fuse = nn.ModuleList(_Separable(neck, neck) for _ in STRIDES)
-        self.heads = nn.ModuleList(
-            nn.Sequential(_Separable(neck, neck), nn.Conv2d(neck, _OUTPUTS, 1)) for _ in STRIDES
-        )
-        for head in self.heads:
-            final = head[-1]
+        self.heads, finals = nn.ModuleList(), list[nn.Conv2d]()
+        for _ in STRIDES:
+            body, final = _Separable(neck, neck), nn.Conv2d(neck, _OUTPUTS, 1)
+            self.heads.append(nn.Sequential(body, final))
+            finals.append(final)
+        for final in finals:
             nn.init.normal_(final.weight, std=0.01)
-            nn.init.zeros_(final.bias)
-            with torch.no_grad():
-                final.bias[0] = -5.0
+            final.bias = nn.Parameter(torch.tensor([_RARE] + [0.0] * (_OUTPUTS - 1)))
 
     def forward(self, pictures: Tensor) -> Predictions:
-        """Args:
-        pictures: (N, 3, H, W) float32 RGB in -1..1, H and W multiples of 32.
-        """
+        """(N, 3, H, W) float32 RGB in -1..1, H and W multiples of 32, to what every cell says."""
         fine = self.stage3(pictures)
         middle = self.stage4(fine)
         coarse = self.stage5(middle)
@@ -112,7 +110,7 @@ def _decode(maps: list[Tensor]) -> Predictions:
     )
     reach = raw[..., 1:5].clamp(-4, 4).exp() * strides[:, None]
     boxes = torch.cat([centres - reach[..., :2], centres + reach[..., 2:]], dim=-1)
-    offsets = raw[..., 5:].unflatten(-1, (4, 2)) * (2 * strides[:, None, None])
+    offsets = torch.unflatten(raw[..., 5:], -1, (4, 2)) * (2 * strides[:, None, None])
     return Predictions(raw[..., 0], boxes, centres[:, None] + offsets, centres, strides)
 
 

@@ -1,7 +1,5 @@
 """Blocks shared by the networks."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 

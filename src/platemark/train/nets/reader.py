@@ -1,10 +1,9 @@
-"""The reader: convolutions down to two rows of features, a transformer over both, CTC classes per position.
+"""The reader: convolutions down to two rows of features, a transformer over both, CTC classes.
 
-The two feature rows are read one after the other, top then bottom, so one network and one CTC sequence reads plates of
-one line and of two in the order in which they are printed; on a plate of one line it learns to leave the rest blank.
+The two feature rows are read one after the other, top then bottom, so one network and one CTC
+sequence reads plates of one line and of two in the order in which they are printed; on a plate of
+one line it learns to leave the rest blank.
 """
-
-from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ _STRIDE = 4
 
 
 class SelfAttention(nn.Module):
-    """Pre-norm transformer encoder layer in plain operations, so that it exports to few ONNX nodes."""
+    """Pre-norm transformer encoder layer in plain operations, which export to few ONNX nodes."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
