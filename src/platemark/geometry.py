@@ -109,14 +109,13 @@ def homography(source: ArrayLike, target: ArrayLike) -> FloatArray:
         ]
     )
     _, sizes, directions = np.linalg.svd(rows)
-    if sizes[7] < 1e-10 * sizes[0]:
+    between = directions[-1].reshape(3, 3)
+    # The centre of the source is the origin here; its weight must not vanish.
+    weight = float(between[2, 2])
+    if sizes[7] < 1e-10 * sizes[0] or abs(weight) < 1e-9 or abs(np.linalg.det(between)) < 1e-10:
         raise ValueError("the points do not fix a homography: three of them lie on a line")
-    matrix = np.linalg.solve(to_unit_b, directions[-1].reshape(3, 3) @ to_unit_a)
-    # The sign and scale are free; the centre of the source gets a positive weight of 1.
-    weight = float(matrix[2] @ np.append(a.mean(axis=0), 1.0))
-    if abs(weight) < 1e-12 or abs(np.linalg.det(matrix)) < 1e-15 * np.abs(matrix).max() ** 3:
-        raise ValueError("the points do not fix a homography: three of them lie on a line")
-    return np.asarray(matrix / weight, dtype=np.float64)
+    # Sign and scale are free: the centre of the source gets the weight 1.
+    return np.asarray(np.linalg.solve(to_unit_b, between @ to_unit_a) / weight, dtype=np.float64)
 
 
 def _normaliser(points: FloatArray) -> FloatArray:
