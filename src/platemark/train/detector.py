@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from platemark.datasets.manifest import Manifest
 from platemark.imaging.image import Pixels
+from platemark.models.card import ModelCard
 from platemark.synth.photos import read_photo
+from platemark.train.calibrate import calibrate_detector
 from platemark.train.loop import Batch, Schedule
 from platemark.train.losses import Marks, detection_losses, iou
 from platemark.train.reader import SYNTHETIC
@@ -45,7 +47,7 @@ class LabelledScene:
 
     def pixels(self) -> Pixels:
         """(H, W, 3) uint8 RGB."""
-        return np.asarray(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+        return np.asarray(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
 class Window(NamedTuple):
@@ -132,6 +134,11 @@ class DetectorTask:
             for i in range(len(pictures))
         ]
         return detection_losses(predictions, marks)
+
+    def calibrate(self, folder: Path) -> ModelCard:
+        """Fit detection scores on the held-out photos."""
+        photos = [scene.pixels() for scene in self.validation]
+        return calibrate_detector(folder, photos, [scene.boxes for scene in self.validation])
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:

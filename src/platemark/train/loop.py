@@ -18,6 +18,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from platemark.models.card import ModelCard
+
 Batch = tuple[Tensor, ...]
 
 
@@ -65,6 +67,10 @@ class Task(Protocol):
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Named terms; their sum is minimised."""
+        ...
+
+    def calibrate(self, folder: Path) -> ModelCard:
+        """Fit the scores of the exported model in ``folder`` on held-out training data."""
         ...
 
     def validate(self, net: nn.Module) -> dict[str, float]:

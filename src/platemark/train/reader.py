@@ -14,8 +14,10 @@ from torch.nn import functional
 
 from platemark.datasets.manifest import Manifest
 from platemark.imaging.image import Pixels
+from platemark.models.card import ModelCard
 from platemark.synth.photos import read_grey
 from platemark.synth.scene import flatten
+from platemark.train.calibrate import calibrate_reader
 from platemark.train.loop import Batch, Schedule
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
@@ -24,6 +26,7 @@ MARGIN = 0.04
 _CONTEXT = 0.35
 _MAX_STORED_HEIGHT = 110
 _HELD_OUT = 0.12
+_CALIBRATION_CROPS = 400
 SYNTHETIC = "platemark synth"
 
 
@@ -122,6 +125,18 @@ class ReaderTask:
             log_probs.transpose(0, 1), classes, steps, lengths, zero_infinity=True
         )
         return {"ctc": loss}
+
+    def calibrate(self, folder: Path) -> ModelCard:
+        """Fit text scores on held-out real plates and on synthetic ones disturbed afresh."""
+        rng = np.random.default_rng(0)
+        picked = rng.permutation(len(self.synthetic))[:_CALIBRATION_CROPS]
+        crops = [flatten(c.pixels, c.quad, (WIDTH, HEIGHT), MARGIN) for c in self.validation]
+        crops += [disturb(self.synthetic[i], rng) for i in picked]
+        known = self.validation + [self.synthetic[i] for i in picked]
+        texts = ["".join(ALPHABET[label - 1] for label in crop.classes) for crop in known]
+        return calibrate_reader(
+            folder, [np.repeat(crop[..., None], 3, axis=2) for crop in crops], texts
+        )
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:

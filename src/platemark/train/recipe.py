@@ -115,7 +115,8 @@ def train(
         "seed": seed,
         "held_out": learning.validate(net),
     }
-    return recipe.export(net.cpu(), output, facts)
+    recipe.export(net.cpu(), output, facts)
+    return learning.calibrate(output)
 
 
 def _digest(path: Path) -> str:
