@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from platemark.errors import FormatError
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import Band, Caption, Drawing, Field, RowToken, Sample
 from platemark.synth.typefaces import CAP_HEIGHT, FontLibrary, Typeface
@@ -18,18 +19,43 @@ from platemark.synth.typefaces import CAP_HEIGHT, FontLibrary, Typeface
 Colour = tuple[int, int, int]
 
 _ROW_PIXELS = 72
-_FLAGS: dict[str, tuple[str, ...]] = {
-    "ua": ("#0057b7", "#ffd700"),
-    "ru": ("#ffffff", "#0039a6", "#d52b1e"),
-    "by": ("#c8313e", "#c8313e", "#4aa657"),
-    "kz": ("#00afca", "#fec50c", "#00afca"),
-    "am": ("#d90012", "#0033a0", "#f2a800"),
-    "ge": ("#ffffff", "#ff0000", "#ffffff"),
-    "kg": ("#e8112d", "#ffef00", "#e8112d"),
-    "md": ("#0046ae", "#ffd200", "#cc092f"),
-    "br": ("#009739", "#fedd00", "#009739"),
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """A flag as it shows at a few pixels: stripes, from the left if upright, else from the top.
+
+    A cross lies over the stripes, its colours from the outer edge to the middle.
+    """
+
+    stripes: tuple[str, ...]
+    upright: bool = False
+    cross: tuple[str, ...] = ()
+
+
+_FLAGS = {
+    "am": _Flag(("#d90012", "#0033a0", "#f2a800")),
+    "ar": _Flag(("#74acdf", "#ffffff", "#74acdf")),
+    "bg": _Flag(("#ffffff", "#00966e", "#d62612")),
+    "br": _Flag(("#009739", "#fedd00", "#009739")),
+    "by": _Flag(("#c8313e", "#c8313e", "#4aa657")),
+    "ee": _Flag(("#0072ce", "#000000", "#ffffff")),
+    "gb": _Flag(("#012169",), cross=("#ffffff", "#c8102e")),
+    "ge": _Flag(("#ffffff",), cross=("#ff0000",)),
+    "hu": _Flag(("#cd2a3e", "#ffffff", "#436f4d")),
+    "kg": _Flag(("#e8112d", "#ffef00", "#e8112d")),
+    "kz": _Flag(("#00afca", "#fec50c", "#00afca")),
+    "lt": _Flag(("#fdb913", "#006a44", "#c1272d")),
+    "lv": _Flag(("#9e3039", "#9e3039", "#ffffff", "#9e3039", "#9e3039")),
+    "md": _Flag(("#0046ae", "#ffd200", "#cc092f"), upright=True),
+    "no": _Flag(("#ba0c2f",), cross=("#ffffff", "#00205b")),
+    "pl": _Flag(("#ffffff", "#dc143c")),
+    "ro": _Flag(("#002b7f", "#fcd116", "#ce1126"), upright=True),
+    "ru": _Flag(("#ffffff", "#0039a6", "#d52b1e")),
+    "sk": _Flag(("#ffffff", "#0b4ea2", "#ee1c25")),
+    "ua": _Flag(("#0057b7", "#ffd700")),
+    "uz": _Flag(("#0099b5", "#ffffff", "#1eb53a")),
 }
-_DEFAULT_FLAG = ("#0039a6", "#ffffff", "#d52b1e")
 
 
 @dataclass(frozen=True)
@@ -206,7 +232,9 @@ def _draw_band(
             0.6 * thickness,
             (245, 245, 245),
         )
-        _flag(canvas, "br", (x1 - int(1.6 * thickness), y0 + 3, x1 - 6, y1 - 3))
+        if band.emblem != "none":
+            box = (x1 - int(1.6 * thickness), y0 + 3, x1 - 6, y1 - 3)
+            _draw_flag(canvas, band.emblem, box)
         return
     emblem_box = (x0 + 3, y0 + round(0.1 * height), x1 - 3, y0 + round(0.5 * height))
     _emblem(canvas, band.emblem, emblem_box)
@@ -227,6 +255,7 @@ def _draw_band(
 
 
 def _emblem(canvas: Pixels, emblem: str, box: tuple[int, int, int, int]) -> None:
+    """Draw the stars of the European Union, or a flag in the middle of the box."""
     x0, y0, x1, y1 = box
     if emblem == "stars":
         centre = ((x0 + x1) / 2, (y0 + y1) / 2)
@@ -237,18 +266,34 @@ def _emblem(canvas: Pixels, emblem: str, box: tuple[int, int, int, int]) -> None
                 round(centre[1] + radius * np.sin(angle)),
             )
             cv2.circle(canvas, star, max(1, round(radius * 0.14)), (250, 215, 40), -1, cv2.LINE_AA)
-    elif emblem.startswith("flag:"):
+    elif emblem != "none":
         middle = (y0 + y1) // 2
         half = max(3, round((x1 - x0) * 0.36))
-        _flag(canvas, emblem[5:], (x0, middle - half, x1, middle + half))
+        _draw_flag(canvas, emblem, (x0, middle - half, x1, middle + half))
 
 
-def _flag(canvas: Pixels, country: str, box: tuple[int, int, int, int]) -> None:
-    x0, y0, x1, y1 = box
-    stripes = _FLAGS.get(country, _DEFAULT_FLAG)
-    edges = np.linspace(y0, y1, len(stripes) + 1).round().astype(int)
-    for stripe, top, bottom in zip(stripes, edges[:-1], edges[1:], strict=True):
-        canvas[max(top, 0) : bottom, max(x0, 0) : x1] = parse_colour(stripe)
+def _draw_flag(canvas: Pixels, emblem: str, box: tuple[int, int, int, int]) -> None:
+    """Fill the box with the flag that an emblem ``flag:xx`` names.
+
+    Raises:
+        FormatError: There is no such emblem.
+    """
+    flag = _FLAGS.get(emblem.removeprefix("flag:")) if emblem.startswith("flag:") else None
+    if flag is None:
+        known = ", ".join(["none", "stars", *(f"flag:{country}" for country in _FLAGS)])
+        raise FormatError(f"there is no emblem {emblem!r}, only {known}", key="emblem")
+    x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), box[2], box[3]
+    face = canvas[y0:y1, x0:x1]
+    lined = face.transpose(1, 0, 2) if flag.upright else face
+    edges = np.linspace(0, len(lined), len(flag.stripes) + 1).round().astype(int)
+    for stripe, start, stop in zip(flag.stripes, edges[:-1], edges[1:], strict=True):
+        lined[start:stop] = parse_colour(stripe)
+    middle = np.array(face.shape[:2]) / 2
+    for index, colour in enumerate(flag.cross):
+        half = 0.2 * len(face) / (index + 1)
+        (top, left), (bottom, right) = np.round([middle - half, middle + half]).astype(int)
+        face[top : max(bottom, top + 1)] = parse_colour(colour)
+        face[:, left : max(right, left + 1)] = parse_colour(colour)
 
 
 def write_text(
@@ -345,7 +390,12 @@ def _draw_rows(
         main, field_tokens = _split_field(row)
         right = area.right
         if field_tokens:
-            right = _draw_field(canvas, field_tokens, drawing.field, area, face, ink, fonts, rng)
+            look = drawing.field or Field()
+            frame = _Area(area.left, top, right, top + share)
+            if len(sample.rows) == 1:
+                frame = _Area(area.left, 0, right, canvas.shape[0])
+            script = _Script(face, ink)
+            right = _draw_field(canvas, field_tokens, look, frame, area.top, script, fonts, rng)
         room = _Area(area.left, top, right, top + share)
         stretch = drawing.stretch * float(rng.uniform(0.92, 1.08))
         script = _Script(face, ink, stretch, stroke, drawing.letter_height)
@@ -362,37 +412,38 @@ def _split_field(row: Sequence[RowToken]) -> tuple[Sequence[RowToken], Sequence[
 def _draw_field(
     canvas: Pixels,
     tokens: Sequence[RowToken],
-    look: Field | None,
-    area: _Area,
-    face: Typeface,
-    ink: Colour,
+    look: Field,
+    frame: _Area,
+    first_line: float,
+    script: _Script,
     fonts: FontLibrary,
     rng: np.random.Generator,
 ) -> float:
-    """The boxed region number at the right (ru, kz, uz); returns where the main text must end."""
-    height, width = canvas.shape[:2]
-    look = look or Field()
+    """Draw the boxed region number at the right of its row, as in Russia and Kazakhstan.
+
+    Returns:
+        Where the main text must end.
+    """
+    height, width = frame.bottom - frame.top, canvas.shape[1]
     left = width * (1 - look.size)
     if rng.random() < 0.8:
-        cv2.line(canvas, (round(left), 0), (round(left), height), ink, max(1, round(0.02 * height)))
+        ends = (round(left), round(frame.top)), (round(left), round(frame.bottom))
+        cv2.line(canvas, *ends, script.ink, max(1, round(0.02 * height)))
     has_caption = bool(look.caption or look.emblem != "none")
     size = look.char_height * height
-    top = area.top if has_caption else (height - size) / 2 - 0.1 * height
-    room = _Area(left, top, area.right, top + size * 1.2 if has_caption else height - top)
-    _draw_tokens(canvas, tokens, room, size, _Script(face, ink), rng)
-    y = 0.82 * height
+    inset = (height - size) / 2 - 0.1 * height
+    top = max(first_line, frame.top) if has_caption else frame.top + inset
+    bottom = top + size * 1.2 if has_caption else frame.bottom - inset
+    _draw_tokens(canvas, tokens, _Area(left, top, frame.right, bottom), size, script, rng)
+    y = frame.top + 0.82 * height
     if look.caption:
-        write_text(
-            canvas, look.caption, fonts, rng, left + 0.36 * (width - left), y, 0.15 * height, ink
-        )
-    if look.emblem.startswith("flag:"):
+        x = left + 0.36 * (width - left)
+        write_text(canvas, look.caption, fonts, rng, x, y, 0.15 * height, script.ink)
+    if look.emblem != "none":
         half = round(0.07 * height)
         x0 = round(left + 0.64 * (width - left))
-        _flag(
-            canvas,
-            look.emblem[5:],
-            (x0, round(y) - half, round(x0 + 0.24 * (width - left)), round(y) + half),
-        )
+        box = (x0, round(y) - half, round(x0 + 0.24 * (width - left)), round(y) + half)
+        _draw_flag(canvas, look.emblem, box)
     return float(left - 0.01 * width)
 
 
