@@ -60,6 +60,9 @@ def generate(
 
     Returns:
         The manifest, in the package's annotation format.
+
+    Raises:
+        DatasetError: A font, photo or manifest cannot be used; the message names it.
     """
     (output / "images").mkdir(parents=True, exist_ok=True)
     order = _Order(output, seed, kind, fonts, backgrounds, over)
@@ -134,4 +137,5 @@ def _plate_row(label: PlateLabel) -> dict[str, Any]:
 
 def _save(path: Path, picture: Pixels) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    path.write_bytes(cv2.imencode(".jpg", picture[..., ::-1], options)[1].tobytes())

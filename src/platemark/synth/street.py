@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.datasets.manifest import Manifest
+from platemark.errors import DatasetError
 from platemark.imaging.image import Pixels
 from platemark.synth.photos import read_photo
 from platemark.synth.scene import Quad, paste, tilted_quad
@@ -37,17 +38,26 @@ class RealPhotos:
     Args:
         manifest: annotated photos; its test split is never opened.
         long_side: photos are shrunk to this on loading.
+
+    Raises:
+        DatasetError: The manifest cannot be read, or has no scenes in its train split.
     """
 
     def __init__(self, manifest: Path, long_side: int = 800) -> None:
         self._manifest = Manifest.read(manifest, split="train", kind="scene")
+        if not len(self._manifest):
+            raise DatasetError("its train split has no scenes to paint over", file=manifest)
         self._long_side = long_side
 
     def __len__(self) -> int:
         return len(self._manifest)
 
     def load(self, index: int) -> tuple[Pixels, list[RealPlate]]:
-        """Photo ``index`` as (H, W, 3) uint8 RGB and its plates in its pixels."""
+        """Photo ``index`` as (H, W, 3) uint8 RGB and its plates in its pixels.
+
+        Raises:
+            DatasetError: The photo cannot be read.
+        """
         entry = self._manifest.entries[index]
         pixels = read_photo(self._manifest.path(entry))
         scale = min(1.0, self._long_side / max(pixels.shape[:2]))

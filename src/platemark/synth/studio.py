@@ -8,6 +8,7 @@ from typing import Self
 import cv2
 import numpy as np
 
+from platemark.errors import DatasetError
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import PlateFormat, load_formats
 from platemark.synth.photos import read_photo
@@ -54,7 +55,11 @@ class PlateStudio:
         fonts: folder of fonts, or None for the bundled ones.
         backgrounds: folder of photos without plates, or None for plain surfaces only.
         formats: plate formats to draw; None for all packaged ones.
-        over: manifest of real photos whose annotated plates are painted over in half of the scenes.
+        over: manifest of real photos whose annotated plates are painted over in half of the scenes;
+            its test split is never opened.
+
+    Raises:
+        DatasetError: There are no fonts, photos or train scenes where they were to be.
     """
 
     def __init__(
@@ -174,7 +179,11 @@ class PlateStudio:
 
 
 def _photo_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
+    if not found:
+        kinds = ", ".join(sorted(_PHOTO_SUFFIXES))
+        raise DatasetError(f"there are no photos in it ({kinds})", file=folder)
+    return found
 
 
 def _cut(photo: Pixels, height: int, width: int, rng: np.random.Generator) -> Pixels:

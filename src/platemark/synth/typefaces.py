@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
+from platemark.errors import DatasetError, FormatError
+
 BUNDLED_FONTS = Path(__file__).with_name("fonts")
 CAP_HEIGHT = 96
 """Height of a capital letter in a glyph mask, in pixels."""
@@ -69,7 +71,10 @@ class Typeface:
     headroom: int = field(init=False, default=CAP_HEIGHT // 4)
 
     def __post_init__(self) -> None:
-        probe = ImageFont.truetype(str(self.path), 200)
+        try:
+            probe = ImageFont.truetype(str(self.path), 200)
+        except OSError as error:
+            raise DatasetError(f"the font cannot be read ({error})", file=self.path) from error
         _, top, _, bottom = probe.getbbox("H")
         self._font = ImageFont.truetype(
             str(self.path), round(200 * CAP_HEIGHT / max(bottom - top, 1))
@@ -109,11 +114,16 @@ class FontLibrary:
 
     Args:
         folder: fonts of the user, searched before the bundled ones; None for the bundled alone.
+
+    Raises:
+        DatasetError: The folder has no fonts, or one that cannot be read.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         files = {path.stem: path for path in _font_files(BUNDLED_FONTS)}
         own = {path.stem: path for path in _font_files(folder)} if folder else {}
+        if folder and not own:
+            raise DatasetError("there are no fonts in it (.ttf, .otf)", file=folder)
         files.update(own)
         known = {stem for stems in _STYLES.values() for stem in stems}
         extra = tuple(sorted(stem for stem in own if stem not in known))
@@ -127,10 +137,16 @@ class FontLibrary:
         self.captions: tuple[Typeface, ...] = tuple(faces.values())
 
     def choose(self, style: str, text: str, rng: np.random.Generator) -> Typeface:
-        """A typeface of ``style`` that covers ``text``; the style's first faces are likelier."""
+        """A typeface of ``style`` that covers ``text``; the style's first faces are likelier.
+
+        Raises:
+            FormatError: No typeface has every character of the text.
+        """
         faces = [face for face in self._styles.get(style, self.captions) if face.covers(text)]
         if not faces:
             faces = [face for face in self.captions if face.covers(text)]
+        if not faces:
+            raise FormatError(f"no font at hand has every character of {text!r}", key="alphabet")
         weights = 0.6 ** np.arange(len(faces))
         return faces[int(rng.choice(len(faces), p=weights / weights.sum()))]
 

@@ -111,7 +111,7 @@ def fit(
     (output / "schedule.json").write_text(json.dumps(asdict(schedule), indent=2))
     total_steps = max(1, round(schedule.epochs * task.steps_per_epoch(schedule)))
     scaler = torch.amp.GradScaler(enabled=device == "cuda")
-    precision = _Precision(device)
+    precision = _Precision(device, trial=schedule.minutes is not None)
     log = _Log(output / "log.csv", resume)
     started, last_saved = time.monotonic() - seconds, time.monotonic()
     for batch in task.batches(schedule, step):
@@ -122,7 +122,7 @@ def fit(
         _set_rate(optimiser, _rate(schedule, step, progress))
         net.train()
         batch = tuple(part.to(device) for part in batch)
-        with precision.autocast(step):
+        with precision.autocast():
             losses = task.losses(net, batch)
         loss = torch.stack(list(losses.values())).sum()
         optimiser.zero_grad(set_to_none=True)
@@ -132,7 +132,7 @@ def fit(
         scaler.step(optimiser)
         scaler.update()
         _update_average(averaged, net, min(schedule.average, (step + 1) / (step + 10)))
-        precision.learn(step, time.monotonic() - started - seconds)
+        precision.learn(time.monotonic() - started - seconds)
         step += 1
         log.add({name: float(value.detach()) for name, value in losses.items()})
         if step % 100 == 0:
@@ -141,6 +141,8 @@ def fit(
             last_saved = time.monotonic()
             _save(checkpoint, net, averaged, optimiser, step, last_saved - started)
             report(f"  held out: {task.validate(averaged.eval())}")
+    if log.pending:
+        report(log.flush(step, seconds, optimiser.param_groups[0]["lr"]))
     _save(checkpoint, net, averaged, optimiser, step, seconds)
     averaged.eval()
     report(
@@ -197,31 +199,32 @@ def _save(
 class _Precision:
     """Mixed precision where it pays: always on a GPU; on a CPU if bfloat16 steps prove faster.
 
-    Processors without native bfloat16 emulate it several times slower than float32.
+    Processors without native bfloat16 emulate it several times slower than float32. Without the
+    trial a CPU stays with float32, since what the clock decides cannot be reproduced.
     """
 
     _TRIAL = 2
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, trial: bool) -> None:
         self.device = device
         self.use_low = device == "cuda"
         self._times: dict[bool, list[float]] = {True: [], False: []}
-        self._steps = 0
+        self._left = 2 * self._TRIAL if trial and device == "cpu" else 0
 
-    def autocast(self, step: int) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
         """The context for one step."""
-        if self.device == "cpu" and self._steps < 2 * self._TRIAL:
-            self.use_low = self._steps >= self._TRIAL
+        if self._left:
+            self.use_low = self._left <= self._TRIAL
         dtype = torch.float16 if self.device == "cuda" else torch.bfloat16
         return torch.autocast(self.device, dtype, enabled=self.use_low)
 
-    def learn(self, step: int, seconds: float) -> None:
+    def learn(self, seconds: float) -> None:
         """Note how long a step took; after the trial, the faster precision stays."""
-        if self.device == "cuda" or self._steps >= 2 * self._TRIAL:
+        if not self._left:
             return
         self._times[self.use_low].append(seconds)
-        self._steps += 1
-        if self._steps == 2 * self._TRIAL:
+        self._left -= 1
+        if not self._left:
             self.use_low = min(self._times[True]) < min(self._times[False])
 
 
@@ -234,6 +237,11 @@ class _Log:
         self._count = 0
         if not resume:
             path.unlink(missing_ok=True)
+
+    @property
+    def pending(self) -> bool:
+        """Whether steps have been added since the last flush."""
+        return self._count > 0
 
     def add(self, losses: dict[str, float]) -> None:
         for name, value in losses.items():

@@ -1,0 +1,168 @@
+"""Sets of synthetic pictures: reproducible, exactly labelled, and true to the split."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from platemark.datasets.manifest import Manifest
+from platemark.errors import DatasetError
+from platemark.geometry import is_convex
+from platemark.imaging.image import Pixels
+from platemark.plates.formats import load_formats
+from platemark.synth.plates import generate
+from platemark.synth.scene import flatten, paste
+from platemark.synth.studio import PlateLabel, PlateStudio
+from platemark.synth.texture import draw_plate
+from platemark.synth.typefaces import FontLibrary
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def photo(path: Path, seed: int = 0) -> Path:
+    """A photo of coloured noise, 320x240."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (240, 320, 3), np.uint8)
+    assert cv2.imwrite(str(path), cv2.GaussianBlur(pixels, (0, 0), 3))
+    return path
+
+
+def annotate(folder: Path, **splits: str) -> Path:
+    """A manifest of scenes with one plate each: name of the photo and its split."""
+    rows = [
+        {
+            "image": f"{name}.jpg",
+            "width": 320,
+            "height": 240,
+            "plates": [{"box": [100, 100, 200, 125], "quad": None, "text": None}],
+            "kind": "scene",
+            "split": split,
+        }
+        for name, split in splits.items()
+    ]
+    manifest = folder / "annotations.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return manifest
+
+
+def scenes(studio: PlateStudio, count: int) -> list[tuple[Pixels, list[PlateLabel]]]:
+    return [studio.scene(np.random.default_rng(seed)) for seed in range(count)]
+
+
+def test_pictures_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    for workers in (1, 2):
+        generate(tmp_path / str(workers), 52, 7, kind="crops", workers=workers)
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+
+
+@pytest.mark.parametrize("kind", ["scenes", "crops"])
+def test_a_seed_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
+    sets = {}
+    for name, count, seed in (("a", 3, 1), ("b", 3, 1), ("longer", 4, 1), ("other", 3, 2)):
+        generate(tmp_path / name, count, seed, kind=kind, workers=1)  # type: ignore[arg-type]
+        sets[name] = files(tmp_path / name)
+    assert sets["a"] == sets["b"]
+    assert not any(sets["other"][key] == value for key, value in sets["a"].items())
+    pictures = {key: value for key, value in sets["a"].items() if key.endswith(".jpg")}
+    assert pictures.items() <= sets["longer"].items()
+
+
+@pytest.mark.parametrize("kind", ["scenes", "crops"])
+def test_the_manifest_says_what_is_in_the_pictures(tmp_path: Path, kind: str) -> None:
+    told: list[tuple[int, int]] = []
+    path = generate(
+        tmp_path,
+        6,
+        3,
+        kind=kind,  # type: ignore[arg-type]
+        workers=1,
+        progress=lambda done, count: told.append((done, count)),
+    )
+    manifest = Manifest.read(path)
+    assert told[-1] == (6, 6)
+    assert len(manifest) == 6
+    assert {(entry.kind, entry.split) for entry in manifest} == {(kind.removesuffix("s"), "train")}
+    for entry in manifest:
+        picture = cv2.imread(str(manifest.path(entry)))
+        assert picture is not None
+        assert picture.shape == (entry.height, entry.width, 3)
+    assert any(entry.plates for entry in manifest)
+
+
+@pytest.mark.parametrize("backgrounds", [False, True])
+def test_labels_are_exact(tmp_path: Path, backgrounds: bool) -> None:
+    for index in range(2):
+        photo(tmp_path / f"{index}.jpg", index)
+    studio = PlateStudio(backgrounds=tmp_path if backgrounds else None)
+    formats = load_formats()
+    shown = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        crop, crop_label = studio.crop(rng)
+        scene, scene_labels = studio.scene(rng)
+        pictures = [(crop, crop_label), *((scene, label) for label in scene_labels)]
+        for picture, label in pictures:
+            assert label.quad is not None
+            assert label.region is not None
+            assert label.text is not None
+            assert is_convex(label.quad)
+            assert (label.quad >= 0).all()
+            assert (label.quad <= picture.shape[1::-1]).all()
+            assert formats[label.region].matches(label.text)
+            assert label.box == (*label.quad.min(axis=0), *label.quad.max(axis=0))
+            shown += 1
+    assert shown > 20
+
+
+def test_a_flattened_crop_is_the_plate_again() -> None:
+    fonts, quad = FontLibrary(), np.array([[30.0, 40], [330, 25], [340, 95], [25, 112]])
+    for code in ("eu-de", "ru", "br-mercosul", "us"):
+        rng = np.random.default_rng(3)
+        texture = draw_plate(load_formats()[code].sample(rng), fonts, rng)
+        canvas = np.full((150, 380, 3), 120, np.uint8)
+        paste(canvas, texture.pixels, texture.alpha, quad)
+        size = (texture.pixels.shape[1], texture.pixels.shape[0])
+        back = flatten(canvas, quad, size, 0.0)
+        assert np.corrcoef(back.ravel(), texture.pixels.ravel())[0, 1] > 0.9
+
+
+def test_photos_of_the_test_split_are_never_opened(tmp_path: Path) -> None:
+    photo(tmp_path / "mine.jpg")
+    (tmp_path / "theirs.jpg").write_bytes(b"would be an error")
+    over = annotate(tmp_path, mine="train", theirs="test", missing="test")
+    assert len(scenes(PlateStudio(over=over), 12)) == 12
+
+
+def test_painted_over_plates_change_only_their_surroundings(tmp_path: Path) -> None:
+    photo(tmp_path / "mine.png")
+    manifest = annotate(tmp_path, mine="train")
+    manifest.write_text(manifest.read_text().replace("mine.jpg", "mine.png"))
+    studio = PlateStudio(over=manifest)
+    plain = cv2.imread(str(tmp_path / "mine.png"))
+    assert plain is not None
+    for seed in range(6):
+        canvas, (label,) = studio._repainted(np.random.default_rng(seed))
+        changed = np.flatnonzero((canvas != plain[..., ::-1]).any(axis=2).any(axis=0))
+        assert label.box == pytest.approx((100, 100, 200, 125))
+        assert (label.text is None) == (not len(changed))
+        if len(changed):
+            assert changed.min() >= 90
+            assert changed.max() <= 210
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no photos"):
+        PlateStudio(backgrounds=tmp_path)
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=r"broken\.jpg"):
+        scenes(PlateStudio(backgrounds=tmp_path), 9)
+    over = annotate(tmp_path, missing="train")
+    with pytest.raises(DatasetError, match=r"missing\.jpg"):
+        scenes(PlateStudio(over=over), 9)
+    with pytest.raises(DatasetError, match="train split"):
+        PlateStudio(over=annotate(tmp_path, one="test"))
