@@ -1,15 +1,18 @@
 """Licence plates: the parts and the order of the steps."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from platemark.imaging.draw import rectify
-from platemark.imaging.image import Image, ImageInput
+from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.models.store import ModelName, locate_model
 from platemark.pipeline import Pipeline
+from platemark.plates.consensus import agree, other_views
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.types import Detection, PlateMark, Reading
@@ -61,6 +64,9 @@ class PlatePipeline(Pipeline):
     def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
         """Flatten and read plates whose corners are known, one reading for each in order.
 
+        A plate that is not read surely is read again from views that differ a little, and what
+        they agree on is taken.
+
         Args:
             image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
             quads: Corners (4, 2) in pixels of the image, clockwise from the plate's top-left.
@@ -70,6 +76,17 @@ class PlatePipeline(Pipeline):
             InferenceFailed: The network did not run.
         """
         pixels = Image.read(image).pixels
+        readings = self._read(pixels, quads)
+        unsure = [i for i, reading in enumerate(readings) if reading.score < self.reader.sure_score]
+        if not unsure:
+            return readings
+        views = [other_views(np.asarray(quads[i], dtype=np.float64)) for i in unsure]
+        again = iter(self._read(pixels, [view for plate in views for view in plate]))
+        for i, plate in zip(unsure, views, strict=True):
+            readings[i] = agree([readings[i], *islice(again, len(plate))])
+        return readings
+
+    def _read(self, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Reading]:
         size, margin = self.reader.crop_size, self.reader.margin
         return self.reader([rectify(pixels, quad, size, margin) for quad in quads])
 

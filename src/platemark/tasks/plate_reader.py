@@ -69,6 +69,11 @@ class PlateReader:
         """What crops have around the plate, as a fraction of its width and height."""
         return self._spec.margin
 
+    @property
+    def sure_score(self) -> float:
+        """Readings with this score need no second opinion; 0 where the card states none."""
+        return self._model.card.thresholds.get("sure_score", 0.0)
+
     def __call__(self, crops: Sequence[Crop | Pixels]) -> list[Reading]:
         """Read crops, one reading for each in the same order.
 

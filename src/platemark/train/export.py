@@ -24,6 +24,7 @@ from platemark.models.card import (
     ModelCard,
     ReaderDecode,
     ReaderPreprocess,
+    SecondLook,
 )
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
@@ -82,7 +83,8 @@ def export_detector(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
     Raises:
         RuntimeError: the exported graph disagrees with the network.
     """
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 96, 160, 3), np.uint8))
+    # Two pictures: an example of one would fix the batch at one.
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 96, 160, 3), np.uint8))
     batch, height, width = torch.export.Dim("N"), torch.export.Dim("H32"), torch.export.Dim("W32")
     card = _card_base("plate-detector", "detector", training) | {
         "inputs": {"images": "uint8 (N, H, W, 3) RGB, H and W multiples of 32"},
@@ -91,7 +93,7 @@ def export_detector(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
             "quads": f"float32 (N, {KEPT}, 4, 2) corners, clockwise from the mark's own top-left",
             "scores": f"float32 (N, {KEPT}) descending, before non-maximum suppression",
         },
-        "preprocess": DetectorPreprocess(long_side=640),
+        "preprocess": DetectorPreprocess(long_side=640, max_upscale=2.0, second_look=SecondLook()),
         "decode": DetectorDecode(),
         "thresholds": {"min_score": 0.4},
         "classes": ("plate",),
@@ -117,6 +119,7 @@ def export_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> 
             height=reader.HEIGHT, width=reader.WIDTH, margin=reader.MARGIN
         ),
         "decode": ReaderDecode(alphabet=reader.ALPHABET),
+        "thresholds": {"sure_score": 0.9},
     }
     return _write(
         ReaderGraph(net).eval(), crops, ["log_probs"], {0: torch.export.Dim("N")}, folder, card
