@@ -74,8 +74,7 @@ def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, 
     centres, strides = predictions.centres, predictions.strides
     cells = len(centres)
     owner = torch.full((cells,), -1, dtype=torch.long, device=centres.device)
-    target = torch.zeros(cells, device=centres.device)
-    weight = torch.ones(cells, device=centres.device)
+    target, weight = torch.zeros_like(strides), torch.ones_like(strides)
     if not len(marks.boxes):
         return owner, target, weight
     inside = _near(centres, strides, marks.boxes)
@@ -90,7 +89,7 @@ def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, 
     distance = (centres[None] - centre[:, None]).norm(dim=-1) / strides
     metric = (metric + 1e-6 / (1 + distance)) * inside[real]
     best, cell = metric.topk(min(_CANDIDATES, cells), dim=1)
-    chosen = torch.zeros_like(metric).scatter_(1, cell, (best > 0).float())
+    chosen = torch.zeros_like(metric).scatter_(1, cell, (best > 0).to(metric.dtype))
     claims = torch.where(chosen > 0, overlaps + 1e-9, torch.zeros_like(overlaps))
     value, mark = claims.max(dim=0)
     taken = value > 0

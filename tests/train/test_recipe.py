@@ -1,0 +1,129 @@
+"""From manifests to a model folder that the package itself runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+import platemark  # noqa: E402
+from platemark.datasets.manifest import Manifest  # noqa: E402
+from platemark.errors import DatasetError  # noqa: E402
+from platemark.imaging.image import Image  # noqa: E402
+from platemark.models.card import CARD_NAME, ModelCard  # noqa: E402
+from platemark.models.onnx import OnnxModel  # noqa: E402
+from platemark.models.store import find_model  # noqa: E402
+from platemark.train.export import (  # noqa: E402
+    KEPT,
+    DetectorGraph,
+    check_parity,
+    load_weights,
+)
+from platemark.train.nets.detector import DetectorNet  # noqa: E402
+from platemark.train.recipe import draw_curve, train  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def detector(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a detector after a few steps."""
+    folder = tmp_path_factory.mktemp("detector")
+    train("plate", "detector", [scenes], folder, epochs=1.5, batch=2, threads=1, report=str)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reader(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a reader after a few steps."""
+    folder = tmp_path_factory.mktemp("reader")
+    train("plate", "reader", [crops], folder, epochs=1, batch=10, seed=6, threads=1, report=str)
+    return folder
+
+
+def test_a_detector_runs_in_the_package(detector: Path, scenes: Path) -> None:
+    manifest = Manifest.read(scenes)
+    finder = platemark.Detector.from_pretrained(detector, threads=1, min_score=0.0)
+    found = finder(manifest.path(manifest.entries[0]))
+    assert len(found) > 0
+    assert all(mark.kind == "plate" and 0 <= mark.score <= 1 for mark in found)
+
+
+@pytest.mark.parametrize("size", [(128, 160), (320, 480), (32, 32)])
+def test_a_detector_takes_any_size(detector: Path, size: tuple[int, int]) -> None:
+    net = load_weights(DetectorNet(), detector / "checkpoint.pt")
+    images = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
+    outputs = OnnxModel(find_model(detector, task="detector", kind="plate"), threads=1).run(
+        images=images
+    )
+    with torch.no_grad():
+        expected = DetectorGraph(net)(torch.from_numpy(images))
+    assert outputs["boxes"].shape == (2, KEPT, 4)
+    assert outputs["quads"].shape == (2, KEPT, 4, 2)
+    assert outputs["scores"] == pytest.approx(expected[2].numpy(), abs=1e-4)
+    assert np.diff(outputs["scores"], axis=1).max() < 1e-6
+    best = outputs["boxes"][:, :5], expected[0].numpy()
+    nearest = np.abs(best[0][:, :, None] - best[1][:, None]).max(axis=3).min(axis=2)
+    assert nearest.max() < 0.05
+
+
+def test_a_detector_and_a_reader_make_a_pipeline(
+    detector: Path, reader: Path, scenes: Path
+) -> None:
+    pipeline = platemark.PlatePipeline(
+        platemark.Detector.from_pretrained(detector, threads=1, min_score=0.0),
+        platemark.PlateReader.from_pretrained(reader, threads=1),
+    )
+    manifest = Manifest.read(scenes)
+    photo = Image.read(manifest.path(manifest.entries[1]))
+    marks = pipeline.describe(photo, pipeline.detector(photo)[:3])
+    assert len(marks) > 0
+    assert all(0 <= mark.text_score <= 1 for mark in marks)
+
+
+def test_a_reader_runs_in_the_package(reader: Path, crops: Path) -> None:
+    manifest = Manifest.read(crops)
+    entry = manifest.entries[0]
+    recogniser = platemark.PlateReader.from_pretrained(reader, threads=1)
+    pixels = Image.read(manifest.path(entry)).pixels
+    (reading,) = recogniser([pixels])
+    assert 0 <= reading.score <= 1
+    assert recogniser.crop_size == (160, 48)
+
+
+def test_the_card_says_how_it_was_trained(reader: Path, crops: Path) -> None:
+    card = ModelCard.read(reader / CARD_NAME)
+    assert card.training["seed"] == 6
+    assert card.training["marks"] == 30
+    (data,) = card.training["data"]
+    assert data["manifest"] == crops.name
+    assert len(data["sha256"]) == 64
+
+
+def test_a_model_that_disagrees_is_refused(detector: Path) -> None:
+    torch.manual_seed(1)
+    other = DetectorGraph(DetectorNet()).eval()
+    example = np.random.default_rng(0).integers(0, 256, (1, 96, 160, 3), np.uint8)
+    card = ModelCard.read(detector / CARD_NAME)
+    with pytest.raises(RuntimeError, match="off by"):
+        check_parity(other, detector, "images", example, card)
+
+
+def test_what_cannot_be_trained(crops: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="plate reader"):
+        train("stamp", "reader", [crops], tmp_path)
+    with pytest.raises(DatasetError, match="train splits"):
+        train("plate", "detector", [crops], tmp_path)
+    with pytest.raises(DatasetError, match="nowhere"):
+        train("plate", "reader", [tmp_path / "nowhere.jsonl"], tmp_path)
+
+
+def test_the_curve_needs_two_rows(tmp_path: Path) -> None:
+    log, picture = tmp_path / "log.csv", tmp_path / "curve.png"
+    draw_curve(log, picture)
+    log.write_text("step,minutes,rate,ctc\n100,0.1,1e-3,3.0\n")
+    draw_curve(log, picture)
+    assert not picture.exists()
+    log.write_text(log.read_text() + "200,0.2,1e-3,2.0\n")
+    draw_curve(log, picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
