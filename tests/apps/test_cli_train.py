@@ -22,8 +22,17 @@ def manifest(tmp_path: Path) -> Path:
     return Path(made.stdout.strip())
 
 
-def test_a_reader_is_trained_and_packaged(manifest: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
+@pytest.fixture
+def scenes(tmp_path: Path) -> Path:
+    """A few synthetic scenes to learn from."""
+    words = ["synth", "plates", "--output", str(tmp_path / "scenes"), "--kind", "scenes"]
+    made = CliRunner().invoke(app, [*words, "--count", "4", "--workers", "1"])
+    assert made.exit_code == 0, made.output
+    return Path(made.stdout.strip())
+
+
+def test_models_are_trained_packaged_and_run(manifest: Path, scenes: Path, tmp_path: Path) -> None:
+    output = tmp_path / "models" / "plate-reader"
     words = ("--kind", "plate", "--epochs", "1", "--batch", "4", "--threads", "1")
     result = run("reader", *words, "--data", manifest, manifest, "--output", output)
     assert result.exit_code == 0, result.output
@@ -34,6 +43,17 @@ def test_a_reader_is_trained_and_packaged(manifest: Path, tmp_path: Path) -> Non
     assert card["training"]["command"].startswith("platemark train reader --kind plate --data")
     verified = CliRunner().invoke(app, ["models", "verify", str(output)])
     assert verified.exit_code == 0
+    # what was learned in a few steps runs as any other model does
+    words = ("--data", scenes, "--epochs", "1", "--batch", "2", "--threads", "1", "--quiet")
+    result = run("detector", *words, "--output", output.parent / "plate-detector")
+    assert (result.exit_code, result.stderr) == (0, "")
+    photo = next(scenes.parent.rglob("*.jpg"))
+    words = ("--model", output.parent, "--format", "jsonl", "--min-score", "0.9")
+    found = CliRunner().invoke(app, ["plates", str(photo), *map(str, words)])
+    assert found.exit_code == 0, found.output
+    line = json.loads(found.stdout)
+    assert line["source"] == str(photo)
+    assert line["marks"] == []
 
 
 def test_without_torch_the_extra_is_named(manifest: Path, tmp_path: Path) -> None:
@@ -64,3 +84,5 @@ def test_wrong_usage(manifest: Path, tmp_path: Path) -> None:
     assert run("reader", "--data", tmp_path / "nowhere", *output).exit_code == 2
     both = ("--minutes", "1", "--epochs", "1")
     assert run("reader", "--data", manifest, *output, *both).exit_code == 2
+    for nothing in (("--minutes", "0"), ("--epochs", "0"), ("--minutes", "-1")):
+        assert run("reader", "--data", manifest, *output, *nothing).exit_code == 2

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from platemark.errors import ModelMismatch  # noqa: E402
 from platemark.train.loop import Batch, Schedule, fit  # noqa: E402
 from platemark.train.nets.reader import ReaderNet  # noqa: E402
 from platemark.train.reader import ALPHABET, ReaderTask  # noqa: E402
@@ -111,6 +112,21 @@ def test_without_resume_a_run_starts_anew(
     assert equal(*runs)
     finished = fit(net(), task, short, tmp_path, resume=True, report=str)
     assert equal(runs[0], finished)
+
+
+def test_what_cannot_be_resumed(
+    task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
+) -> None:
+    short = replace(SCHEDULE, epochs=1)
+    other = ReaderNet(len(ALPHABET) + 1, channels=(8, 8, 8, 8), layers=1)
+    fit(other, task, short, tmp_path / "other", report=str)
+    for folder in ("other", "damaged"):
+        checkpoint = tmp_path / folder / "checkpoint.pt"
+        if folder == "damaged":
+            checkpoint.parent.mkdir()
+            checkpoint.write_bytes(b"damaged")
+        with pytest.raises(ModelMismatch, match=folder):
+            fit(net(), task, short, tmp_path / folder, resume=True, report=str)
 
 
 def test_a_run_by_the_clock_ends(

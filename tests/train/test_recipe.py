@@ -10,7 +10,7 @@ pytest.importorskip("onnxscript")
 
 import platemark  # noqa: E402
 from platemark.datasets.manifest import Manifest  # noqa: E402
-from platemark.errors import DatasetError  # noqa: E402
+from platemark.errors import DatasetError, SettingsError  # noqa: E402
 from platemark.imaging.image import Image  # noqa: E402
 from platemark.models.card import CARD_NAME, ModelCard  # noqa: E402
 from platemark.models.onnx import OnnxModel  # noqa: E402
@@ -112,10 +112,18 @@ def test_a_model_that_disagrees_is_refused(detector: Path) -> None:
 def test_what_cannot_be_trained(crops: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="plate reader"):
         train("stamp", "reader", [crops], tmp_path)
+    with pytest.raises(ValueError, match="above 0"):
+        train("plate", "reader", [crops], tmp_path, minutes=0)
     with pytest.raises(DatasetError, match="train splits"):
         train("plate", "detector", [crops], tmp_path)
     with pytest.raises(DatasetError, match="nowhere"):
         train("plate", "reader", [tmp_path / "nowhere.jsonl"], tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there(crops: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="CUDA"):
+        train("plate", "reader", [crops], tmp_path, device="cuda")
 
 
 def test_the_curve_needs_two_rows(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ scaling.
 """
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -147,6 +148,8 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / MODEL_NAME
     (name,) = card["inputs"]
+    exporter = logging.getLogger("torch.onnx")
+    exporter.setLevel(logging.ERROR)  # it warns of libraries that it could use and does not need
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(

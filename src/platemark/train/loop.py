@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from platemark.errors import ModelMismatch
 from platemark.models.card import ModelCard
 
 Batch = tuple[Tensor, ...]
@@ -92,6 +94,9 @@ def fit(
 
     ``checkpoint.pt`` (weights, average, optimiser, clock), ``log.csv`` and ``schedule.json`` are
     written to ``output``.
+
+    Raises:
+        ModelMismatch: The checkpoint to resume from is damaged or of another network.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(schedule.seed)
@@ -102,13 +107,12 @@ def fit(
     step, seconds = 0, 0.0
     checkpoint = output / "checkpoint.pt"
     if resume and checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        net.load_state_dict(state["net"])
-        averaged.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, seconds = int(state["step"]), float(state["seconds"])
+        step, seconds = _load(checkpoint, net, averaged, optimiser, device)
         report(f"resumed at step {step}, {seconds / 60:.1f} minutes in")
+    elif resume:
+        report(f"there is no checkpoint in {output} yet: starting at step 0")
     (output / "schedule.json").write_text(json.dumps(asdict(schedule), indent=2))
+    limit = None if schedule.minutes is None else 60 * schedule.minutes
     total_steps = max(1, round(schedule.epochs * task.steps_per_epoch(schedule)))
     scaler = torch.amp.GradScaler(enabled=device == "cuda")
     precision = _Precision(device, trial=schedule.minutes is not None)
@@ -116,7 +120,7 @@ def fit(
     started, last_saved = time.monotonic() - seconds, time.monotonic()
     for batch in task.batches(schedule, step):
         seconds = time.monotonic() - started
-        progress = seconds / 60 / schedule.minutes if schedule.minutes else step / total_steps
+        progress = step / total_steps if limit is None else seconds / limit
         if progress >= 1:
             break
         _set_rate(optimiser, _rate(schedule, step, progress))
@@ -194,6 +198,24 @@ def _save(
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
+
+
+def _load(
+    path: Path, net: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, device: str
+) -> tuple[int, float]:
+    """Put a checkpoint's state into a run; return its steps and seconds so far."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        net.load_state_dict(state["net"])
+        averaged.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        return int(state["step"]), float(state["seconds"])
+    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+        raise ModelMismatch(
+            f"{path} is damaged or of another network; train into another folder, "
+            "or without resuming",
+            source=str(path),
+        ) from error
 
 
 class _Precision:

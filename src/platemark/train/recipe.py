@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from platemark.errors import DatasetError
+from platemark.errors import DatasetError, SettingsError
 from platemark.models.card import ModelCard
 from platemark.train.detector import DetectorTask
 from platemark.train.export import export_detector, export_reader
@@ -88,12 +88,18 @@ def train(
         report: receives a line of text now and then.
 
     Raises:
-        ValueError: there is no recipe for this kind and task.
+        ValueError: there is no recipe for this kind and task, or a length that is not positive.
+        SettingsError: the device is not there.
+        ModelMismatch: the checkpoint to resume from is damaged or of another network.
         DatasetError: a manifest or picture cannot be read, or the train splits teach nothing.
     """
     if (kind, task) not in RECIPES:
         known = ", ".join(f"{known_kind} {known_task}" for known_kind, known_task in RECIPES)
         raise ValueError(f"nothing trains a {kind} {task}; there are: {known}")
+    if any(length is not None and length <= 0 for length in (minutes, epochs)):
+        raise ValueError(f"minutes and epochs are above 0, got {minutes} and {epochs}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("PyTorch finds no CUDA device here; train on the CPU", key="device")
     recipe = RECIPES[kind, task]
     if threads:
         torch.set_num_threads(threads)

@@ -54,7 +54,10 @@ def train(
         check_exists(manifest, "--data")
     if minutes is not None and epochs is not None:
         raise typer.BadParameter("give --minutes or --epochs, not both")
+    if 0 in (minutes, epochs):
+        raise typer.BadParameter("--minutes and --epochs are above 0")
     folder = writable_folder(output, "--output")
+    report = _ignore if quiet else _report
     words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
     lengths = {"--minutes": minutes, "--epochs": epochs, "--batch": batch, "--seed": seed}
     words += [word for key, v in lengths.items() if v is not None for word in (key, f"{v:g}")]
@@ -72,17 +75,21 @@ def train(
             batch=batch,
             threads=threads,
             command=shlex.join([*words, "--output", str(output)]),
-            report=(lambda line: None) if quiet else _report,
+            report=report,
         )
     except KeyboardInterrupt:
         messages().print(f"Interrupted. To go on from the last checkpoint in {folder}: --resume")
         raise typer.Exit(INTERRUPTED) from None
-    _report(f"{card.name} {card.version} is in {folder}")
+    report(f"{card.name} {card.version} is in {folder}")
     typer.echo(folder)
 
 
 def _report(line: str) -> None:
     messages().print(line, markup=False)
+
+
+def _ignore(line: str) -> None:
+    """Take a message that nobody wants to see."""
 
 
 def _training() -> "Callable[..., ModelCard]":
