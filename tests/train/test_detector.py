@@ -122,7 +122,7 @@ def test_suppression_agrees_with_the_geometry() -> None:
 
 
 def test_batches_depend_on_the_seed_and_the_step_alone(scenes: Path) -> None:
-    task, schedule = DetectorTask([scenes], side=64), Schedule(batch=3, rate=1e-3, seed=3)
+    task, schedule = DetectorTask([scenes], sides=[64]), Schedule(batch=3, rate=1e-3, seed=3)
     stream = task.batches(schedule, 0)
     first, second = next(stream), next(stream)
     again = next(task.batches(schedule, 1))

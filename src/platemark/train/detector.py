@@ -65,12 +65,18 @@ class DetectorTask:
 
     Args:
         manifests: annotated pictures; only scenes of the train split are used.
-        side: width and height of the windows, a multiple of 32.
+        sides: width and height of the windows, multiples of 32, one after the other; batches of
+            larger windows hold fewer of them, so that every step costs the same.
         real_share: part of every batch cut from real photos as they are.
     """
 
-    def __init__(self, manifests: Sequence[Path], side: int = 384, real_share: float = 0.3) -> None:
-        self.side = side
+    def __init__(
+        self,
+        manifests: Sequence[Path],
+        sides: Sequence[int] = (256, 256, 448),
+        real_share: float = 0.3,
+    ) -> None:
+        self.sides = tuple(sides)
         self.synthetic: list[LabelledScene] = []
         self.real: list[LabelledScene] = []
         self.validation: list[LabelledScene] = []
@@ -114,11 +120,13 @@ class DetectorTask:
 
     def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
-        real = round(self.real_share * schedule.batch)
+        side = self.sides[step % len(self.sides)]
+        size = max(1, round(schedule.batch * (self.sides[0] / side) ** 2))
+        real = round(self.real_share * size)
         pool = self.synthetic or self.real
         scenes = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
-        scenes += [pool[i] for i in rng.integers(0, len(pool), schedule.batch - real)]
-        return _stack([cut_window(scene, self.side, rng) for scene in scenes])
+        scenes += [pool[i] for i in rng.integers(0, len(pool), size - real)]
+        return _stack([cut_window(scene, side, rng) for scene in scenes])
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Score, box and corner terms."""

@@ -42,7 +42,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         DetectorTask,
         DetectorNet,
         export_detector,
-        Schedule(batch=16, rate=2e-3, warmup=200, minutes=95),
+        Schedule(batch=24, rate=2e-3, warmup=200, minutes=95),
     ),
     ("plate", "reader"): Recipe(
         ReaderTask,
