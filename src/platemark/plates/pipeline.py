@@ -26,12 +26,14 @@ class PlatePipeline(Pipeline):
     Args:
         detector: Finds the plates.
         reader: Reads a rectified plate.
+        sure_score: Plates read with a lower score get a second opinion, see `read`.
     """
 
-    def __init__(self, detector: Detector, reader: PlateReader) -> None:
+    def __init__(self, detector: Detector, reader: PlateReader, *, sure_score: float = 0.0) -> None:
         super().__init__(detector, self.describe)
         self.detector = detector
         self.reader = reader
+        self.sure_score = sure_score
 
     @classmethod
     def from_pretrained(
@@ -55,11 +57,10 @@ class PlatePipeline(Pipeline):
             ModelCorrupt: A file differs from the model's card.
             ModelMismatch: The model neither finds nor reads plates.
         """
-        finder, reader = _parts(model)
-        return cls(
-            Detector.from_pretrained(finder, threads=threads, min_score=min_score),
-            PlateReader.from_pretrained(reader, threads=threads),
-        )
+        finder, reading = _parts(model)
+        detector = Detector.from_pretrained(finder, threads=threads, min_score=min_score)
+        reader = PlateReader.from_pretrained(reading, threads=threads)
+        return cls(detector, reader, sure_score=reader.sure_score)
 
     def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
         """Flatten and read plates whose corners are known, one reading for each in order.
@@ -77,7 +78,7 @@ class PlatePipeline(Pipeline):
         """
         pixels = Image.read(image).pixels
         readings = self._read(pixels, quads)
-        unsure = [i for i, reading in enumerate(readings) if reading.score < self.reader.sure_score]
+        unsure = [i for i, reading in enumerate(readings) if reading.score < self.sure_score]
         if not unsure:
             return readings
         views = [other_views(np.asarray(quads[i], dtype=np.float64)) for i in unsure]
