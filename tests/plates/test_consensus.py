@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platemark.geometry import is_convex, quad_area
-from platemark.plates.consensus import agree, other_views
+from platemark.plates.consensus import agree, other_views, prefer_formats
 from platemark.types import Alternative, Character, Reading
 
+CHARACTERS = tuple(Character(char, 0.6) for char in "AA01Z3BC")
+OTHERS = (Alternative("AA0123BC", 0.3),)
 QUAD = np.array([[10.0, 10.0], [110.0, 14.0], [108.0, 36.0], [12.0, 34.0]])
 
 
@@ -48,3 +50,27 @@ def test_views_that_agree_keep_the_text_and_a_score_between_theirs(scores: list[
     joined = agree([reading("AB12", score) for score in scores])
     assert joined.text == "AB12"
     assert min(scores) - 1e-9 <= joined.score <= max(scores) + 1e-9
+
+
+def test_a_known_format_tells_zero_from_the_letter() -> None:
+    told = prefer_formats(Reading("AA01Z3BC", 0.5, CHARACTERS, OTHERS))
+    assert told.text == "AA0123BC"
+    assert told.score == pytest.approx(0.3 / (0.3 + 0.3 * 0.5 + 0.3 * 0.2))
+    assert told.characters[4].char == "2"
+    assert told.characters[4].score == pytest.approx(0.4)
+    assert told.alternatives[0].text == "AA01Z3BC"
+
+
+def test_another_length_is_another_text_and_is_not_weighed() -> None:
+    told = prefer_formats(reading("QQ1", 0.5, ("AA0123BC", 0.2)))
+    assert told.text == "QQ1"
+    assert told.alternatives == (Alternative("AA0123BC", 0.2),)
+
+
+def test_a_surely_read_personal_text_stays() -> None:
+    assert prefer_formats(reading("EXCUSEM3", 0.85, ("EXCU5EM3", 0.1))).text == "EXCUSEM3"
+
+
+def test_nothing_legible_has_no_format() -> None:
+    nothing = reading(None, 0.0)
+    assert prefer_formats(nothing) is nothing

@@ -351,6 +351,13 @@ class PlateFormat:
     def _parse_pattern(self, pattern: str) -> tuple[_Piece, ...]:
         return _parse(pattern, _alphabet(self.alphabet), None)
 
+    @cached_property
+    def strict(self) -> bool:
+        """Whether every place is either for letters or for digits: a match tells something."""
+        shapes = (shape for p in self.patterns for shape in _shapes(self._parse_pattern(p)))
+        places = {place for shape in shapes for place in shape}
+        return all(len({char.isdigit() for char in place}) == 1 for place in places)
+
     def matches(self, text: str) -> bool:
         """Whether `text`, normalised, is a whole plate of this format."""
         return self._regex.fullmatch(normalise(text)) is not None
@@ -497,3 +504,8 @@ def candidates(text: str, formats: Mapping[str, PlateFormat] | None = None) -> l
     """Codes of the formats (default: the packaged ones) whose grammar `text` matches."""
     known = load_formats() if formats is None else formats
     return [code for code, plate_format in known.items() if plate_format.matches(text)]
+
+
+def is_regular(text: str) -> bool:
+    """Whether some packaged format that tells letters from digits has plates like `text`."""
+    return any(known.matches(text) for known in load_formats().values() if known.strict)

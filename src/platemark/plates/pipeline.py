@@ -12,7 +12,7 @@ from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.models.store import ModelName, locate_model
 from platemark.pipeline import Pipeline
-from platemark.plates.consensus import agree, other_views
+from platemark.plates.consensus import agree, other_views, prefer_formats
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.types import Detection, PlateMark, Reading
@@ -65,8 +65,8 @@ class PlatePipeline(Pipeline):
     def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
         """Flatten and read plates whose corners are known, one reading for each in order.
 
-        A plate that is not read surely is read again from views that differ a little, and what
-        they agree on is taken.
+        A plate that is not read surely is read again from views that differ a little; what they
+        agree on is taken, and texts that a known plate format has are preferred.
 
         Args:
             image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
@@ -84,7 +84,7 @@ class PlatePipeline(Pipeline):
         views = [other_views(np.asarray(quads[i], dtype=np.float64)) for i in unsure]
         again = iter(self._read(pixels, [view for plate in views for view in plate]))
         for i, plate in zip(unsure, views, strict=True):
-            readings[i] = agree([readings[i], *islice(again, len(plate))])
+            readings[i] = prefer_formats(agree([readings[i], *islice(again, len(plate))]))
         return readings
 
     def _read(self, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Reading]:
