@@ -73,7 +73,7 @@ class DetectorTask:
     def __init__(
         self,
         manifests: Sequence[Path],
-        sides: Sequence[int] = (256, 256, 448),
+        sides: Sequence[int] = (256, 448),
         real_share: float = 0.3,
     ) -> None:
         self.sides = tuple(sides)
@@ -182,11 +182,13 @@ def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Win
     height, width = pixels.shape[:2]
     factor = float(np.exp(rng.uniform(np.log(0.45), np.log(1.3))))
     focus = rng.random(2) * [width, height]
+    reach = np.zeros(2)
     if len(scene.boxes) and rng.random() < 0.85:
         box = scene.boxes[int(rng.integers(len(scene.boxes)))]
         focus = (box[:2] + box[2:]) / 2
         wanted = float(np.exp(rng.uniform(np.log(15), np.log(0.8 * side))))
         factor = float(np.clip(wanted / (box[2] - box[0]), 0.25, 1.8))
+        reach = (box[2:] - box[:2]) * factor / 2 if rng.random() < 0.9 else reach
     angle = float(rng.normal(0, 0.06)) if scene.has_quad.all() and rng.random() < 0.5 else 0.0
     stretch = np.exp(rng.normal(0, 0.06, 2))
     matrix = (
@@ -197,7 +199,7 @@ def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Win
     mirrored = rng.random() < 0.5
     if mirrored:
         matrix[0] *= -1
-    spot = _place(matrix, focus, (width, height), side, rng)
+    spot = _place(matrix, focus, reach, (width, height), side, rng)
     transform = np.column_stack([matrix, spot - matrix @ focus])
     if factor < 0.6:
         pixels = _shrink(pixels, 1.6 * factor)
@@ -216,14 +218,19 @@ def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Win
 def _place(
     matrix: NDArray[np.float64],
     focus: NDArray[np.float64],
+    reach: NDArray[np.float64],
     size: tuple[int, int],
     side: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Where the focus lands in the window: anywhere that keeps the window on a larger picture."""
+    """Where the focus lands in the window: anywhere that leaves ``reach`` around it inside.
+
+    The window stays on the picture where the picture is the larger of the two.
+    """
     corners = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]]) - focus
     drawn = corners @ matrix.T
-    spot = rng.uniform(0.12, 0.88, 2) * side
+    margin = np.clip(1.08 * reach, 0.12 * side, 0.5 * side)
+    spot = rng.uniform(margin, side - margin)
     low, high = drawn.min(axis=0), drawn.max(axis=0)
     for axis in range(2):
         if high[axis] - low[axis] >= side:
