@@ -1,5 +1,8 @@
 """The second opinion on plates that were not read surely."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +10,10 @@ from hypothesis import strategies as st
 
 from platemark.geometry import is_convex, quad_area
 from platemark.plates.consensus import agree, other_views, prefer_formats
-from platemark.types import Alternative, Character, Reading
+from platemark.plates.pipeline import PlatePipeline
+from platemark.tasks.detector import Detector
+from platemark.tasks.plate_reader import PlateReader
+from platemark.types import Alternative, Character, Crop, Reading
 
 CHARACTERS = tuple(Character(char, 0.6) for char in "AA01Z3BC")
 OTHERS = (Alternative("AA0123BC", 0.3),)
@@ -74,3 +80,31 @@ def test_a_surely_read_personal_text_stays() -> None:
 def test_nothing_legible_has_no_format() -> None:
     nothing = reading(None, 0.0)
     assert prefer_formats(nothing) is nothing
+
+
+class Doubtful:
+    """A reader that is unsure of the first view of a plate and agrees with itself on the others."""
+
+    crop_size, margin = (160, 48), 0.04
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(self, crops: Sequence[Crop]) -> list[Reading]:
+        self.seen.append(len(crops))
+        text, score = ("AB12", 0.4) if len(self.seen) == 1 else ("AB17", 0.6)
+        return [reading(text, score) for _ in crops]
+
+
+def test_only_plates_that_were_not_read_surely_are_read_again() -> None:
+    pixels = np.full((60, 140, 3), 128, np.uint8)
+    reader = Doubtful()
+    pipeline = PlatePipeline(cast(Detector, None), cast(PlateReader, reader), sure_score=0.5)
+    (joined,) = pipeline.read(pixels, [QUAD])
+    assert reader.seen == [1, 6]
+    assert joined.text == "AB17"
+    easy = Doubtful()
+    PlatePipeline(cast(Detector, None), cast(PlateReader, easy), sure_score=0.3).read(
+        pixels, [QUAD]
+    )
+    assert easy.seen == [1]
