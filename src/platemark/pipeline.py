@@ -50,7 +50,7 @@ class Pipeline:
         """
         return PageResults(open_pages(document), self._result)
 
-    def stream(self, inputs: Iterable[ImageInput]) -> Iterator[Result]:
+    def stream(self, inputs: ImageInput | Iterable[ImageInput]) -> Iterator[Result]:
         """Do many inputs lazily, in order, one result per image or page.
 
         An input that fails gives a result with an ``error``, and the others go on.

@@ -2,12 +2,13 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 
 from platemark.errors import InputTooLarge, UnreadableImage, UnsupportedInput
 from platemark.imaging.image import Image
-from platemark.imaging.sources import Unread, open_pages, read_inputs
+from platemark.imaging.sources import Unread, expand_inputs, open_pages, read_inputs
 
 COLOURS = ("red", "lime", "blue")
 RGB = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
@@ -161,7 +162,7 @@ def test_a_pdf_with_a_password_says_so(tmp_path: Path) -> None:
             open_pages(value, "secret.pdf")
 
 
-@pytest.mark.parametrize("data", [b"", b"%PDF-1.7 and no more", b"no PDF at all"])
+@pytest.mark.parametrize("data", [b"%PDF-1.7 and no more", b"no PDF at all"])
 def test_a_broken_pdf_says_so(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "bad.pdf"
     path.write_bytes(data)
@@ -210,3 +211,35 @@ def test_reading_is_lazy(folder: Path) -> None:
     next(items)
     Path("in/A.PNG").unlink()
     assert isinstance(next(items), Unread)
+
+
+def test_a_list_may_have_comments_and_empty_lines(folder: Path) -> None:
+    Path("list.txt").write_text("# ours\n\n  in/b.jpg \n  # theirs\n")
+    assert names("@list.txt") == ["in/b.jpg"]
+
+
+def test_a_list_without_files_is_an_error(folder: Path) -> None:
+    Path("list.txt").write_text("# nothing yet\n")
+    assert "no files in it" in only_error("@list.txt")
+
+
+def test_one_input_stands_for_a_list_of_one(folder: Path) -> None:
+    # letter by letter, "/" would be the whole disk
+    assert list(expand_inputs("in/b.jpg")) == ["in/b.jpg"]
+    assert list(expand_inputs(Path("in/b.jpg"))) == ["in/b.jpg"]
+    for value in (b"abc", np.zeros((4, 4, 3), np.uint8), PIL.Image.new("RGB", (4, 4))):
+        (given,) = expand_inputs(value)
+        assert given is value
+
+
+def test_an_empty_pdf_and_an_empty_name_say_so(tmp_path: Path) -> None:
+    (tmp_path / "none.pdf").touch()
+    assert "empty (0 bytes)" in only_error(str(tmp_path / "none.pdf"))
+    (item,) = read_inputs([""])
+    assert isinstance(item, Unread)
+    assert "empty name" in item.error.message
+
+
+def test_closed_standard_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert "standard input is closed" in only_error("-")

@@ -151,6 +151,8 @@ def read_file(path: str | os.PathLike[str], source: str) -> bytes:
         UnreadableImage: The file is missing or may not be read.
         UnsupportedInput: It is a folder or a video.
     """
+    if not os.fspath(path):
+        raise UnreadableImage("an empty name is no file; check the path", source=source)
     if Path(path).suffix.lower() in _VIDEO_SUFFIXES:
         raise UnsupportedInput(
             f"{source} is a video, which is not read yet; save its frames as images first",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import PIL.Image
 import pypdfium2
 
 from platemark.errors import InputError, PlatemarkError, UnreadableImage, UnsupportedInput
@@ -98,7 +99,8 @@ def open_pages(
         file = os.fspath(value)
         source = source or file
         # A PDF is not read into memory: PDFium takes what it needs from the file.
-        if Path(file).suffix.lower() == ".pdf" and Path(file).is_file():
+        path = Path(file)
+        if path.suffix.lower() == ".pdf" and path.is_file() and path.stat().st_size:
             return _PdfPages(Path(file), source, file, dpi, max_pixels)
         return _pages_of(read_file(file, source), source, file, dpi, max_pixels)
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -190,20 +192,33 @@ def _close(document: pypdfium2.PdfDocument) -> None:
         document.close()
 
 
-def expand_inputs(inputs: Iterable[ImageInput]) -> Iterator[ImageInput | Unread]:
+def expand_inputs(inputs: ImageInput | Iterable[ImageInput]) -> Iterator[ImageInput | Unread]:
     """Turn folders, globs and ``@lists`` into the files they stand for, lazily and in order.
 
     A folder gives its images and PDFs and those of its subfolders, sorted by name; files and
     folders whose names start with a dot are left out. A glob knows ``**``. A list has one path,
-    folder or glob a line. Whatever is not a string or path is passed on as it is.
+    folder or glob a line; empty lines and those that start with ``#`` are passed over. Whatever is
+    not a string or path is passed on as it is. One input may stand for a list of one.
     """
-    for value in inputs:
+    for value in _listed(inputs):
         if not isinstance(value, (str, os.PathLike)):
             yield value
         elif (name := os.fspath(value)).startswith("@"):
             yield from _expand_list(name)
         else:
             yield from _expand_path(name)
+
+
+def _listed(inputs: ImageInput | Iterable[ImageInput]) -> Iterable[ImageInput]:
+    match inputs:
+        # A string would be taken letter by letter, and its "/" for the whole disk.
+        case str() | os.PathLike() | bytes():
+            return [inputs]
+        case bytearray() | memoryview():
+            return [bytes(inputs)]
+        case np.ndarray() | PIL.Image.Image() | Image():
+            return [inputs]
+    return inputs
 
 
 def _expand_path(name: str) -> Iterator[str | Unread]:
@@ -255,13 +270,18 @@ def _expand_list(name: str) -> Iterator[str | Unread]:
         error = InputError(f"{name} is not a readable list of files: {reason}", source=name)
         yield Unread(name, error)
         return
-    for line in lines:
-        if line.strip():
-            yield from _expand_path(line.strip())
+    listed = [line.strip() for line in lines if line.strip() and line.strip()[0] != "#"]
+    if not listed:
+        yield Unread(name, InputError(f"{name} is a list with no files in it", source=name))
+    for line in listed:
+        yield from _expand_path(line)
 
 
 def read_inputs(
-    inputs: Iterable[ImageInput], *, dpi: float = PDF_DPI, max_pixels: int = MAX_PIXELS
+    inputs: ImageInput | Iterable[ImageInput],
+    *,
+    dpi: float = PDF_DPI,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Image | Unread]:
     """Read all inputs page by page; only one page is in memory at a time.
 
@@ -279,12 +299,18 @@ def read_inputs(
             continue
         source = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
         try:
-            content = sys.stdin.buffer.read() if source == STDIN else value
+            content = _standard_input() if source == STDIN else value
             pages = open_pages(content, source, dpi=dpi, max_pixels=max_pixels)
         except PlatemarkError as error:
             yield Unread(source or error.source or "<input>", error)
             continue
         yield from _read_pages(pages, source)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:  # as where a program is started without one
+        raise UnreadableImage("- cannot be read: standard input is closed", source=STDIN)
+    return sys.stdin.buffer.read()
 
 
 def _read_pages(pages: Pages, source: str | None) -> Iterator[Image | Unread]:
