@@ -162,3 +162,14 @@ def test_a_reader_is_no_detector(make_reader: MakeModel) -> None:
 def test_what_is_no_image_is_an_error_not_an_empty_list(make_detector: MakeModel) -> None:
     with pytest.raises(UnreadableImage):
         Detector.from_pretrained(make_detector())(b"")
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.5, float("nan")])
+def test_a_least_score_that_is_no_probability_is_a_mistake(
+    make_detector: Callable[..., Path], least: float
+) -> None:
+    folder = make_detector()
+    with pytest.raises(ValueError, match="min_score"):
+        Detector.from_pretrained(folder, min_score=least)
+    with pytest.raises(ValueError, match="min_score"):
+        Detector.from_pretrained(folder)(np.zeros((32, 32, 3), np.uint8), min_score=least)

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,3 +87,19 @@ def test_the_card_says_how_crops_are_cut(make_reader: MakeModel) -> None:
 def test_a_detector_is_no_reader(make_detector: MakeModel) -> None:
     with pytest.raises(ModelMismatch, match="is no reader"):
         PlateReader(OnnxModel(locate_model(make_detector())))
+
+
+@pytest.mark.parametrize(
+    ("crop", "mistake"),
+    [
+        (np.zeros((16, 64), np.uint8), ValueError),
+        (np.zeros((16, 64, 3)), ValueError),
+        (np.zeros((0, 64, 3), np.uint8), ValueError),
+        ("plate.jpg", TypeError),
+    ],
+)
+def test_what_is_no_crop_is_a_mistake(
+    make_reader: Callable[..., Path], crop: Any, mistake: type[Exception]
+) -> None:
+    with pytest.raises(mistake, match="a crop is"):
+        PlateReader.from_pretrained(make_reader())([crop])

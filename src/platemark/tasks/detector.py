@@ -73,6 +73,7 @@ class Detector:
 
     Raises:
         ModelMismatch: The model's card is not that of a detector.
+        ValueError: ``min_score`` is no probability.
     """
 
     def __init__(self, model: OnnxModel, *, min_score: float | None = None) -> None:
@@ -81,7 +82,7 @@ class Detector:
             raise ModelMismatch(f"model {model.card.name} is no detector")
         self._model, self._spec, self._iou = model, spec, decode.iou
         stated = model.card.thresholds.get("min_score", _DEFAULT_MIN_SCORE)
-        self._min_score = stated if min_score is None else min_score
+        self._min_score = stated if min_score is None else _checked(min_score)
 
     @classmethod
     def from_pretrained(
@@ -127,9 +128,10 @@ class Detector:
         Raises:
             UnreadableImage: The input is no image.
             InferenceFailed: The network did not run.
+            ValueError: ``min_score`` is no probability.
         """
         pixels = Image.read(image).pixels
-        least = self._min_score if min_score is None else min_score
+        least = self._min_score if min_score is None else _checked(min_score)
         found = self._look(pixels, self._spec.long_side)
         if (long_side := self._second_look(pixels, found)) is not None:
             found = found.join(self._look(pixels, long_side))
@@ -210,6 +212,12 @@ class Detector:
             for box, quad, score in zip(found.boxes, found.quads, found.scores, strict=True)
             if box[2] > box[0] and box[3] > box[1]
         ]
+
+
+def _checked(min_score: float) -> float:
+    if not 0.0 <= min_score <= 1.0:
+        raise ValueError(f"min_score is a probability in 0..1, got {min_score!r}")
+    return min_score
 
 
 def _view(

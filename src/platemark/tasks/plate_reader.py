@@ -82,11 +82,10 @@ class PlateReader:
 
         Raises:
             InferenceFailed: The network did not run.
+            TypeError: A crop is neither.
+            ValueError: Its pixels are of another shape or type.
         """
-        inputs = [
-            reader_input(crop.pixels if isinstance(crop, Crop) else crop, self._spec)
-            for crop in crops
-        ]
+        inputs = [reader_input(_pixels(crop), self._spec) for crop in crops]
         readings: list[Reading] = []
         for start in range(0, len(inputs), _BATCH):
             batch = np.stack(inputs[start : start + _BATCH])
@@ -122,3 +121,13 @@ class PlateReader:
 
     def _text(self, labels: Sequence[int]) -> str:
         return "".join(self._decode.alphabet[label - 1] for label in labels)
+
+
+def _pixels(crop: Crop | Pixels) -> Pixels:
+    if isinstance(crop, Crop):
+        return crop.pixels
+    if not isinstance(crop, np.ndarray):
+        raise TypeError(f"a crop is a Crop or an (H, W, 3) uint8 array, not {type(crop)}")
+    if crop.ndim != 3 or crop.shape[2] != 3 or 0 in crop.shape or crop.dtype != np.uint8:
+        raise ValueError(f"a crop is (H, W, 3) uint8 RGB, got {crop.shape} of {crop.dtype}")
+    return crop
