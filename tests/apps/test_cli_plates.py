@@ -2,14 +2,21 @@ import csv
 import errno
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import PIL.Image
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from platemark.apps.cli import app
+from platemark.apps.cli.common import on_terminal
+from platemark.apps.cli.output import ResultFormat
+from platemark.apps.cli.plates import _standard_output
 from platemark.plates.pipeline import PlatePipeline
 from platemark.types import Result as PlateResult
 
@@ -179,3 +186,57 @@ def test_messages_never_mix_with_results(paint: Paint) -> None:
     result = run(photo, "--format", "jsonl", "--quiet")
     assert len(rows(result)) == 1
     assert result.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text elsewhere")
+def test_a_file_name_that_is_no_text_comes_back_from_the_results(
+    tmp_path: Path, paint: Paint
+) -> None:
+    photo = paint("in/car.png", (LEFT, "AB12CD"))
+    odd = photo.rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff.png"))
+    target, drawn = tmp_path / "plates.jsonl", tmp_path / "drawn"
+    assert run(tmp_path / "in", "--output", target, "--annotated", drawn).exit_code == 0
+    assert Path(json.loads(target.read_text(encoding="utf-8"))["source"]) == odd
+    assert [row["source"] for row in rows(run(tmp_path / "in"))] == [str(odd)]
+
+
+def test_piped_results_are_utf_8_whatever_the_locale(paint: Paint) -> None:
+    photo = paint("Київ.png")
+    result = CliRunner(charset="ascii").invoke(app, ["plates", str(photo)])
+    assert json.loads(result.stdout_bytes.decode("utf-8"))["source"] == str(photo)
+
+
+def test_closed_standard_output_is_an_error(paint: Paint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    assert not on_terminal()
+    with pytest.raises(typer.BadParameter, match="closed"):
+        _standard_output(ResultFormat.JSONL)
+
+
+def test_inputs_are_not_overwritten(tmp_path: Path, paint: Paint) -> None:
+    photo = paint("in/car.jpg", (LEFT, "AB12CD"))
+    before = photo.read_bytes()
+    for words in (
+        (photo, "--output", photo),
+        (photo, "--annotated", photo.parent),
+        (photo.parent, "--annotated", photo.parent),
+    ):
+        assert run(*words).exit_code == 2
+    assert [photo.read_bytes(), list(photo.parent.iterdir())] == [before, [photo]]
+
+
+def test_wrong_usage_keeps_the_results_of_an_earlier_run(tmp_path: Path, paint: Paint) -> None:
+    photo, target = paint("in/car.png"), tmp_path / "plates.jsonl"
+    target.write_text("earlier")
+    assert run(photo, "--output", target, "--annotated", photo).exit_code == 2
+    assert target.read_text() == "earlier"
+
+
+def test_a_damaged_file_gives_our_message_only(tmp_path: Path, paint: Paint) -> None:
+    photo = paint("car.tif")
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(photo.read_bytes()[:40])
+    command = [sys.executable, "-m", "platemark", "plates", str(bad)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error"]

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -83,6 +84,8 @@ def load_pipeline(
     """
     import cv2
 
+    # What Pillow finds odd in a file is of no use beside our own message that names the file.
+    warnings.filterwarnings("ignore", module="PIL")
     from platemark.plates.pipeline import PlatePipeline
 
     if threads is not None:
@@ -146,4 +149,4 @@ def progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None],
 
 def on_terminal() -> bool:
     """Whether standard output is a terminal."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()

@@ -7,13 +7,15 @@ import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import PurePath
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from rich.markup import escape
 from rich.table import Table
 
 from platemark.apps.cli.common import report_console
-from platemark.types import Result
+
+if TYPE_CHECKING:
+    from platemark.types import Result
 
 
 class ResultFormat(StrEnum):
@@ -27,7 +29,7 @@ class ResultFormat(StrEnum):
 class ResultWriter(Protocol):
     """Prints results one by one."""
 
-    def write(self, result: Result) -> None:
+    def write(self, result: "Result") -> None:
         """Take one result."""
 
     def close(self) -> None:
@@ -40,7 +42,7 @@ class JsonLinesWriter:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, result: Result) -> None:
+    def write(self, result: "Result") -> None:
         """Print the result; a line is written whole, so an interrupt leaves none half done."""
         self._stream.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
         self._stream.flush()
@@ -61,7 +63,7 @@ class CsvWriter:
         self._stream = stream
         self._write_rows([dict(zip(self.COLUMNS, self.COLUMNS, strict=True))])
 
-    def write(self, result: Result) -> None:
+    def write(self, result: "Result") -> None:
         """Print the rows of the result."""
         self._write_rows(_csv_rows(result))
 
@@ -75,7 +77,7 @@ class CsvWriter:
         self._stream.flush()
 
 
-def _csv_rows(result: Result) -> list[dict[str, object]]:
+def _csv_rows(result: "Result") -> list[dict[str, object]]:
     page: dict[str, object] = {"source": result.source, "page": result.page}
     if result.error is not None:
         return [
@@ -99,7 +101,7 @@ class TableWriter:
         for name in ("text score", "score", "box", "ms"):
             self._table.add_column(name, justify="right")
 
-    def write(self, result: Result) -> None:
+    def write(self, result: "Result") -> None:
         """Add the rows of the result."""
         name = escape(f"{result.source} page {result.page}" if result.page else result.source)
         if result.error is not None:
@@ -143,7 +145,9 @@ class PictureNames:
         plain = PurePath(source).stem if source != "-" else "stdin"
         if page:
             plain = f"{plain}-page{page}"
-        digest = hashlib.sha256(f"{source}\n{page}".encode()).hexdigest()
+        # a file name need not be text, see os.fsdecode
+        path = f"{source}\n{page}".encode(errors="surrogatepass")
+        digest = hashlib.sha256(path).hexdigest()
         names = (plain, *(f"{plain}-{digest[:length]}" for length in range(8, 65)))
         return next(name for name in names if self._claim(name, (source, page)))
 

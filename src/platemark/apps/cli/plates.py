@@ -1,5 +1,7 @@
 """``platemark plates``: find and read licence plates."""
 
+import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from platemark.imaging.image import Image
     from platemark.plates.pipeline import PlatePipeline
     from platemark.types import Result
+
+# A file name need not be text: in JSON the escape that stands for its bytes gives it back.
+_UNWRITABLE = "backslashreplace"
 
 
 @dataclass
@@ -74,13 +79,16 @@ def plates(
     inputs done, 1 some failed (the others are done), 2 wrong usage.
     """
     with ExitStack() as stack:
-        stream = stack.enter_context(_opened(output)) if output else sys.stdout
+        kind = format or _usual_format(output)
+        _keep_inputs(inputs, annotated, "--annotated")
+        _keep_inputs(inputs, output, "--output")
         pictures = _Pictures(
             annotated and writable_folder(annotated, "--annotated"),
             crops and writable_folder(crops, "--crops"),
         )
-        kind = format or _usual_format(output)
         pipeline = load_pipeline(model, threads=threads, min_score=min_score)
+        # Opened last, so that a mistake above does not empty the results of an earlier run.
+        stream = stack.enter_context(_opened(output)) if output else _standard_output(kind)
         tally = _run(pipeline, inputs, WRITERS[kind](stream), pictures, quiet)
     if tally.failed:
         raise typer.Exit(FAILED)
@@ -163,9 +171,42 @@ def _results(
         yield (item if isinstance(item, Image) else None), pipeline.result(item, start)
 
 
+def _keep_inputs(inputs: list[str], target: Path | None, option: str) -> None:
+    """See that what is written cannot take the place of an input.
+
+    Raises:
+        typer.BadParameter: It can.
+    """
+    if target is None:
+        return
+    for name in inputs:
+        places = (target, target / f"{Path(name).stem}.jpg")
+        # os.path answers False where pathlib raises, as for a name that is too long.
+        if os.path.exists(name) and any(  # noqa: PTH110
+            place.exists() and place.samefile(name) for place in places
+        ):
+            raise typer.BadParameter(
+                f"the input {name} would be overwritten; choose another place", param_hint=option
+            )
+
+
+def _standard_output(kind: ResultFormat) -> TextIO:
+    """Standard output, ready for any file name and text; JSON and CSV are UTF-8 on every system.
+
+    Raises:
+        typer.BadParameter: It is closed.
+    """
+    if sys.stdout is None:
+        raise typer.BadParameter("standard output is closed; name a file", param_hint="--output")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = None if kind is ResultFormat.TABLE else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors=_UNWRITABLE)
+    return sys.stdout
+
+
 def _opened(path: Path) -> TextIO:
     try:
-        return path.open("w", encoding="utf-8", newline="")
+        return path.open("w", encoding="utf-8", errors=_UNWRITABLE, newline="")
     except OSError as error:
         raise typer.BadParameter(
             f"cannot write to {path} ({error.strerror}); choose another file",
