@@ -240,3 +240,12 @@ def test_a_damaged_file_gives_our_message_only(tmp_path: Path, paint: Paint) -> 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error"]
+
+
+def test_pictures_within_the_input_folder_are_no_inputs(tmp_path: Path, paint: Paint) -> None:
+    photo = paint("in/car.png", (LEFT, "AB12CD"))
+    drawn, cut = photo.parent / "drawn", photo.parent / "deep" / "cut"
+    for _ in range(2):
+        result = run(photo.parent, "--annotated", drawn, "--crops", cut)
+        assert [row["source"] for row in rows(result)] == [str(photo)]
+    assert [row["source"] for row in rows(run(drawn, "--crops", drawn))] == [str(drawn / "car.jpg")]

@@ -293,7 +293,14 @@ def read_inputs(
         dpi: Resolution at which PDF pages are drawn.
         max_pixels: Larger pages are refused before they are decoded.
     """
-    for value in expand_inputs(inputs):
+    yield from read_expanded(expand_inputs(inputs), dpi=dpi, max_pixels=max_pixels)
+
+
+def read_expanded(
+    items: Iterable[ImageInput | Unread], *, dpi: float = PDF_DPI, max_pixels: int = MAX_PIXELS
+) -> Iterator[Image | Unread]:
+    """Read what `expand_inputs` gave, or a part of it; see `read_inputs`."""
+    for value in items:
         if isinstance(value, Unread):
             yield value
             continue

@@ -101,6 +101,7 @@ class _Pictures:
         self._annotated = annotated
         self._crops = crops
         self._names = PictureNames()
+        self.folders = [folder for folder in (annotated, crops) if folder]
 
     def write(self, image: "Image", result: "Result") -> None:
         """Write the pictures of one image.
@@ -135,7 +136,7 @@ def _run(
     tally = _Tally()
     try:
         with progress("plates", quiet=quiet) as tell:
-            for image, result in _results(pipeline, inputs):
+            for image, result in _results(pipeline, inputs, pictures.folders):
                 if image is not None:
                     pictures.write(image, result)
                 writer.write(result)
@@ -157,12 +158,20 @@ def _run(
 
 
 def _results(
-    pipeline: "PlatePipeline", inputs: list[str]
+    pipeline: "PlatePipeline", inputs: list[str], written: list[Path]
 ) -> Iterator[tuple["Image | None", "Result"]]:
     from platemark.imaging.image import Image
-    from platemark.imaging.sources import read_inputs
+    from platemark.imaging.sources import expand_inputs, read_expanded
 
-    items = read_inputs(inputs)
+    # Pictures of this and earlier runs, in a folder within an input folder, are no photos.
+    given = [Path(name).resolve() for name in inputs]
+    folders = [folder.resolve() for folder in written]
+    ours = {home for home in folders if not any(path.is_relative_to(home) for path in given)}
+    items = read_expanded(
+        item
+        for item in expand_inputs(inputs)
+        if not (ours and isinstance(item, str) and ours.intersection(Path(item).resolve().parents))
+    )
     while True:
         start = perf_counter()
         item = next(items, None)
