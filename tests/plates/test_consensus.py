@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from platemark.geometry import is_convex, quad_area
 from platemark.plates.consensus import agree, other_views, prefer_formats
-from platemark.plates.pipeline import PlatePipeline
+from platemark.plates.pipeline import Gate, PlatePipeline
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
-from platemark.types import Alternative, Character, Crop, Reading
+from platemark.types import Alternative, Character, Crop, Detection, Reading
 
 CHARACTERS = tuple(Character(char, 0.6) for char in "AA01Z3BC")
 OTHERS = (Alternative("AA0123BC", 0.3),)
@@ -108,3 +108,20 @@ def test_only_plates_that_were_not_read_surely_are_read_again() -> None:
         pixels, [QUAD]
     )
     assert easy.seen == [1]
+
+
+@pytest.mark.parametrize(
+    ("score", "text_score", "kept"),
+    [(0.9, 0.0, True), (0.3, 0.9, True), (0.3, 0.1, False), (0.02, 1.0, False)],
+)
+def test_a_doubtful_detection_counts_when_it_can_be_read(
+    score: float, text_score: float, kept: bool
+) -> None:
+    gate = Gate.of({"min_score": 0.01, "sure_score": 0.5, "legible_score": 0.08})
+    assert gate is not None
+    detection = Detection("plate", score, (10, 10, 110, 36), QUAD.tolist())
+    assert gate.admits(detection, reading("AB12", text_score)) is kept
+
+
+def test_a_card_without_a_gate_has_none() -> None:
+    assert Gate.of({"min_score": 0.5}) is None

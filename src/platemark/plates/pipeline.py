@@ -1,6 +1,7 @@
 """Licence plates: the parts and the order of the steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -20,6 +21,30 @@ from platemark.types import Detection, PlateMark, Reading
 _DETECTOR, _READER = "plate-detector", "plate-reader"
 
 
+@dataclass(frozen=True)
+class Gate:
+    """Which detections are taken for plates: sure ones, and doubtful ones that can be read.
+
+    Attributes:
+        sure: Detections with this score pass, whatever they show.
+        legible: Others pass when the product of detection score and text score reaches this.
+    """
+
+    sure: float
+    legible: float
+
+    @classmethod
+    def of(cls, thresholds: Mapping[str, float]) -> Self | None:
+        """The gate that a detector's card states, or None."""
+        if "sure_score" not in thresholds or "legible_score" not in thresholds:
+            return None
+        return cls(thresholds["sure_score"], thresholds["legible_score"])
+
+    def admits(self, detection: Detection, reading: Reading) -> bool:
+        """Whether a detection that reads so counts as a plate."""
+        return detection.score >= self.sure or detection.score * reading.score >= self.legible
+
+
 class PlatePipeline(Pipeline):
     """Finds licence plates, flattens each by its corners, and reads it.
 
@@ -27,13 +52,22 @@ class PlatePipeline(Pipeline):
         detector: Finds the plates.
         reader: Reads a rectified plate.
         sure_score: Plates read with a lower score get a second opinion, see `read`.
+        gate: Which detections count as plates once they are read; by default all.
     """
 
-    def __init__(self, detector: Detector, reader: PlateReader, *, sure_score: float = 0.0) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        reader: PlateReader,
+        *,
+        sure_score: float = 0.0,
+        gate: Gate | None = None,
+    ) -> None:
         super().__init__(detector, self.describe)
         self.detector = detector
         self.reader = reader
         self.sure_score = sure_score
+        self.gate = gate
 
     @classmethod
     def from_pretrained(
@@ -50,7 +84,8 @@ class PlatePipeline(Pipeline):
                 ``plate-reader``, or one of them; or one model (a bundled name, a model folder, an
                 ``.onnx`` with its card beside it), which takes the place of the bundled one.
             threads: Threads for one run; by default one for each core.
-            min_score: Least score of a plate; by default that of the detector's card.
+            min_score: Least score of a plate, however it reads; by default the detector's card
+                decides, where it says so with the help of the reading, see `Gate`.
 
         Raises:
             ModelNotFound: There is no such model.
@@ -60,7 +95,8 @@ class PlatePipeline(Pipeline):
         finder, reading = _parts(model)
         detector = Detector.from_pretrained(finder, threads=threads, min_score=min_score)
         reader = PlateReader.from_pretrained(reading, threads=threads)
-        return cls(detector, reader, sure_score=reader.sure_score)
+        gate = Gate.of(detector.model.card.thresholds) if min_score is None else None
+        return cls(detector, reader, sure_score=reader.sure_score, gate=gate)
 
     def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
         """Flatten and read plates whose corners are known, one reading for each in order.
@@ -77,7 +113,12 @@ class PlatePipeline(Pipeline):
             InferenceFailed: The network did not run.
         """
         pixels = Image.read(image).pixels
-        readings = self._read(pixels, quads)
+        return self._ask_again(pixels, quads, self._read(pixels, quads))
+
+    def _ask_again(
+        self, pixels: Pixels, quads: Sequence[ArrayLike], first: Sequence[Reading]
+    ) -> list[Reading]:
+        readings = list(first)
         unsure = [i for i, reading in enumerate(readings) if reading.score < self.sure_score]
         if not unsure:
             return readings
@@ -92,9 +133,15 @@ class PlatePipeline(Pipeline):
         return self.reader([rectify(pixels, quad, size, margin) for quad in quads])
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
-        """Read the detected plates."""
-        readings = self.read(image, [detection.quad for detection in detections])
-        return [PlateMark.of(*pair) for pair in zip(detections, readings, strict=True)]
+        """Read the detected plates; what is neither surely a plate nor legible is dropped."""
+        readings = self._read(image.pixels, [detection.quad for detection in detections])
+        pairs = list(zip(detections, readings, strict=True))
+        if self.gate is not None:
+            pairs = [pair for pair in pairs if self.gate.admits(*pair)]
+        plates = [detection for detection, _ in pairs]
+        quads = [plate.quad for plate in plates]
+        final = self._ask_again(image.pixels, quads, [reading for _, reading in pairs])
+        return [PlateMark.of(*pair) for pair in zip(plates, final, strict=True)]
 
 
 def _parts(model: ModelName) -> tuple[ModelName, ModelName]:

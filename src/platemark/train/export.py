@@ -94,9 +94,11 @@ def export_detector(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
             "quads": f"float32 (N, {KEPT}, 4, 2) corners, clockwise from the mark's own top-left",
             "scores": f"float32 (N, {KEPT}) descending, before non-maximum suppression",
         },
-        "preprocess": DetectorPreprocess(long_side=640, max_upscale=2.0, second_look=SecondLook()),
+        "preprocess": DetectorPreprocess(
+            long_side=512, max_upscale=2.0, second_look=SecondLook(below_score=0.3)
+        ),
         "decode": DetectorDecode(),
-        "thresholds": {"min_score": 0.4},
+        "thresholds": {"min_score": 0.1, "sure_score": 0.45, "legible_score": 0.08},
         "classes": ("plate",),
     }
     return _write(
