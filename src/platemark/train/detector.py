@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from platemark.datasets.manifest import Manifest
+from platemark.geometry import nms
 from platemark.imaging.image import Pixels
 from platemark.models.card import ModelCard
 from platemark.synth.photos import read_photo
@@ -317,8 +318,4 @@ def _suppress(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     """Greedy non-maximum suppression at IoU 0.5 of the boxes whose score exceeds the threshold."""
     order = scores.argsort(descending=True)
     order = order[scores[order] > threshold][:200]
-    kept: list[Tensor] = []
-    for index in order:
-        if all(float(iou(boxes[index], other)) < 0.5 for other in kept):
-            kept.append(boxes[index])
-    return torch.stack(kept) if kept else boxes.new_zeros((0, 4))
+    return boxes[order][torch.from_numpy(nms(boxes[order].numpy(), scores[order].numpy(), 0.5))]

@@ -31,11 +31,7 @@ class Marks:
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of boxes (..., 4), elementwise with broadcasting."""
-    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(
-        min=0
-    )
-    intersection = overlap[..., 0] * overlap[..., 1]
-    union = _area(a) + _area(b) - intersection
+    intersection, union = _intersection_and_union(a, b)
     return intersection / union.clamp(min=1e-6)
 
 
@@ -44,13 +40,17 @@ def generalised_iou(a: Tensor, b: Tensor) -> Tensor:
     hull = torch.cat(
         [torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])], dim=-1
     )
+    intersection, union = _intersection_and_union(a, b)
+    enclosing = _area(hull).clamp(min=1e-6)
+    return intersection / union.clamp(min=1e-6) - (enclosing - union) / enclosing
+
+
+def _intersection_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(
         min=0
     )
     intersection = overlap[..., 0] * overlap[..., 1]
-    union = _area(a) + _area(b) - intersection
-    enclosing = _area(hull).clamp(min=1e-6)
-    return intersection / union.clamp(min=1e-6) - (enclosing - union) / enclosing
+    return intersection, _area(a) + _area(b) - intersection
 
 
 def _area(boxes: Tensor) -> Tensor:
