@@ -4,11 +4,18 @@
 
     {"image": "images/a/1.jpg", "width": 1280, "height": 960, "kind": "scene", "split": "train",
      "plates": [{"box": [x0, y0, x1, y1], "quad": [[x, y], ...] | null, "text": "AB12" | null,
-                 "region": "eu-de" | null, "lines": 1 | null}]}
+                 "region": "eu-de" | null, "lines": 1 | null}],
+     "stamps": [{"box": [x0, y0, x1, y1], "quad": [[x, y], ...] | null, "shape": "circle" | null,
+                 "color": "blue" | null, "rotation": 12.5 | null, "identity": "..." | null,
+                 "text": "..." | null, "lines": [{"text": "...", "path": "ring" | "straight"}],
+                 "mask": "masks/1.png" | null}],
+     "ignore": [[x0, y0, x1, y1], ...]}
+
+An image has ``plates``, ``stamps`` or both.
 
 Convention: points are (x, y) in pixels of the image, x to the right, y down, x1 and y1 exclusive;
-quads run clockwise from the plate's own top-left. ``text`` is what the plate shows in its own
-order, without spaces or separators.
+quads run clockwise from the mark's own top-left. ``text`` of a plate is what it shows in its own
+order, without spaces or separators; of a stamp what can be read, parts parted by ``" / "``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,12 +32,14 @@ from pydantic import (
     FiniteFloat,
     PositiveInt,
     ValidationError,
+    model_validator,
 )
 
 from platemark.errors import DatasetError
 from platemark.geometry import is_convex
 
-Kind = Literal["scene", "crop"]
+Kind = Literal["scene", "crop", "isolated"]
+StampShape = Literal["circle", "oval", "rectangle", "triangle", "other"]
 Split = Literal["train", "test"]
 
 
@@ -57,16 +66,13 @@ Box = Annotated[
 ]
 
 
-class PlateAnnotation(BaseModel):
-    """One plate of an image, as a person (or the synthesis) marked it.
+class Annotation(BaseModel):
+    """One mark of an image, as a person (or the synthesis) marked it.
 
     Attributes:
         box: (x0, y0, x1, y1).
         quad: Four corners, or None where only the box is known.
-        text: What the plate shows, or None where it was not read.
-        region: Country and type code, or None.
-        lines: Number of text lines, or None.
-        obscured: Whether a part is hidden or unreadable, or None where nobody looked.
+        text: What the mark shows, or None where it was not read.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -74,9 +80,6 @@ class PlateAnnotation(BaseModel):
     box: Box
     quad: Quad | None = None
     text: str | None = None
-    region: str | None = None
-    lines: PositiveInt | None = None
-    obscured: bool | None = None
 
     @property
     def corners(self) -> NDArray[np.float64]:
@@ -87,6 +90,55 @@ class PlateAnnotation(BaseModel):
         return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], dtype=np.float64)
 
 
+class PlateAnnotation(Annotation):
+    """One licence plate.
+
+    Attributes:
+        region: Country and type code, or None.
+        lines: Number of text lines, or None.
+        obscured: Whether a part is hidden or unreadable, or None where nobody looked.
+    """
+
+    region: str | None = None
+    lines: PositiveInt | None = None
+    obscured: bool | None = None
+
+
+class StampLine(BaseModel):
+    """One line of a stamp's text.
+
+    Attributes:
+        text: The line.
+        path: Whether it runs round a ring or straight.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    path: Literal["ring", "straight"]
+
+
+class StampAnnotation(Annotation):
+    """One imprint of a stamp.
+
+    Attributes:
+        shape: Its outer outline, or None; ``other`` is no frame, or a polygon.
+        color: Name of the ink's colour, or None.
+        rotation: Clockwise turn of the imprint in degrees, 0 for upright, or None.
+        identity: The same string wherever the same stamp recurs, or None where nobody checked.
+        lines: Its text line by line, as far as it is known.
+        mask: Picture of the stored image's size, relative to the manifest's folder, white where
+            the stamp's ink is; or None.
+    """
+
+    shape: StampShape | None = None
+    color: str | None = None
+    rotation: FiniteFloat | None = None
+    identity: str | None = None
+    lines: tuple[StampLine, ...] = ()
+    mask: str | None = None
+
+
 class ManifestEntry(BaseModel):
     """One image and everything marked in it. Keys beyond these are kept as they are.
 
@@ -95,7 +147,10 @@ class ManifestEntry(BaseModel):
         width: Pixels of the stored file.
         height: Pixels of the stored file.
         plates: The plates marked; empty for an image without plates.
-        kind: ``scene`` (find the plate first) or ``crop`` (the image is the plate).
+        stamps: The stamps marked; empty for an image without stamps.
+        ignore: Boxes that are neither a mark nor background: no finding counts there.
+        kind: ``scene`` (find the marks first), ``crop`` (the image is one mark and little else) or
+            ``isolated`` (the artwork of one mark, never on paper).
         split: ``train`` or ``test``; nothing is trained, tuned or chosen on ``test``.
         source: Where the image is from.
         license: Licence of the image.
@@ -106,11 +161,19 @@ class ManifestEntry(BaseModel):
     image: str
     width: PositiveInt
     height: PositiveInt
-    plates: tuple[PlateAnnotation, ...]
+    plates: tuple[PlateAnnotation, ...] = ()
+    stamps: tuple[StampAnnotation, ...] = ()
+    ignore: tuple[Box, ...] = ()
     kind: Kind = "scene"
     split: Split
     source: str | None = None
     license: str | None = None
+
+    @model_validator(mode="after")
+    def _lists_marks(self) -> Self:
+        if not {"plates", "stamps"} & self.model_fields_set:
+            raise ValueError("list the marks: plates, stamps or both; [] where there are none")
+        return self
 
     @property
     def group(self) -> str:

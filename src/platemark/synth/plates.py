@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from platemark.imaging.image import Pixels
+from platemark.plates.formats import load_formats
 from platemark.synth.studio import PlateLabel, PlateStudio
 
 PictureKind = Literal["scenes", "crops"]
@@ -29,6 +30,7 @@ class _Order:
     fonts: Path | None
     backgrounds: Path | None
     over: Path | None
+    regions: tuple[str, ...]
 
 
 def generate(
@@ -40,6 +42,7 @@ def generate(
     fonts: Path | None = None,
     backgrounds: Path | None = None,
     over: Path | None = None,
+    regions: Sequence[str] = (),
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -55,6 +58,7 @@ def generate(
         backgrounds: folder of photos without plates.
         over: manifest of real photos; part of the scenes paint new plates over the annotated ones
             (of its train split alone).
+        regions: codes of the plate formats to draw; none for all.
         workers: processes; None for one per core.
         progress: called with (done, count).
 
@@ -62,10 +66,16 @@ def generate(
         The manifest, in the package's annotation format.
 
     Raises:
+        ValueError: There is no plate format of a code in ``regions``.
         DatasetError: A font, photo or manifest cannot be used; the message names it.
     """
+    if unknown := set(regions) - set(load_formats()):
+        raise ValueError(
+            f"no plate format has the code {', '.join(sorted(unknown))}; "
+            f"there are: {', '.join(load_formats())}"
+        )
     (output / "images").mkdir(parents=True, exist_ok=True)
-    order = _Order(output, seed, kind, fonts, backgrounds, over)
+    order = _Order(output, seed, kind, fonts, backgrounds, over, tuple(regions))
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     manifest = output / "annotations.jsonl"
     done = 0
@@ -96,7 +106,8 @@ _worker: tuple[_Order, PlateStudio]
 def _start(order: _Order) -> None:
     global _worker  # one studio per process: typefaces and photos are loaded once
     cv2.setNumThreads(1)
-    _worker = order, PlateStudio(order.fonts, order.backgrounds, over=order.over)
+    formats = [load_formats()[code] for code in order.regions] or None
+    _worker = order, PlateStudio(order.fonts, order.backgrounds, formats, order.over)
 
 
 def _make_chunk(indices: range) -> list[dict[str, Any]]:

@@ -28,27 +28,30 @@ _HELD_OUT = 0.08
 _GREY = 114
 _SMALLEST = 9.0
 _MAX_MARKS = 24
+_DECODED_BYTES = 11 * 2**30
 
 
 @dataclass(frozen=True)
 class LabelledScene:
-    """A picture kept compressed in memory, and its marks.
+    """A picture kept in memory, and its marks.
 
     Attributes:
-        jpeg: the encoded picture, its long side at most 800 px.
+        stored: the picture, its long side at most 800 px: (H, W, 3) uint8 RGB, or (B,) as JPEG.
         boxes: (M, 4) in its pixels.
         quads: (M, 4, 2); the corners of the box where they are not known.
         has_quad: (M,) bool.
     """
 
-    jpeg: Pixels
+    stored: Pixels
     boxes: NDArray[np.float32]
     quads: NDArray[np.float32]
     has_quad: NDArray[np.bool_]
 
     def pixels(self) -> Pixels:
         """(H, W, 3) uint8 RGB."""
-        return np.asarray(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR_RGB), np.uint8)
+        if self.stored.ndim == 3:
+            return self.stored
+        return np.asarray(cv2.imdecode(self.stored, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
 class Window(NamedTuple):
@@ -81,6 +84,7 @@ class DetectorTask:
         self.synthetic: list[LabelledScene] = []
         self.real: list[LabelledScene] = []
         self.validation: list[LabelledScene] = []
+        self._room = _DECODED_BYTES
         for path in manifests:
             self._load(path)
         self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
@@ -94,13 +98,22 @@ class DetectorTask:
             )
             boxes = np.array([plate.box for plate in entry.plates], np.float32).reshape(-1, 4)
             known = np.array([plate.quad is not None for plate in entry.plates], bool)
-            scene = _compress(manifest.path(entry), boxes, quads, known)
+            pixels, factor = _read_stored(manifest.path(entry))
+            scene = LabelledScene(self._keep(pixels), boxes * factor, quads * factor, known)
             if entry.source == SYNTHETIC:
                 self.synthetic.append(scene)
             elif zlib.crc32(entry.image.encode()) % 1000 < 1000 * _HELD_OUT:
                 self.validation.append(scene)
             else:
                 self.real.append(scene)
+
+    def _keep(self, pixels: Pixels) -> Pixels:
+        """The picture as it is while there is room: decoding takes a quarter of the training."""
+        self._room -= pixels.nbytes
+        if self._room > 0:
+            return pixels
+        options = [cv2.IMWRITE_JPEG_QUALITY, 92]
+        return np.asarray(cv2.imencode(".jpg", pixels[..., ::-1], options)[1], np.uint8)
 
     def size(self) -> int:
         """Labelled scenes to learn from."""
@@ -284,15 +297,13 @@ def _stack(windows: list[Window]) -> Batch:
     return pixels, boxes, quads, flags[0], flags[1], flags[2]
 
 
-def _compress(
-    path: Path, boxes: NDArray[np.float32], quads: NDArray[np.float32], known: NDArray[np.bool_]
-) -> LabelledScene:
+def _read_stored(path: Path) -> tuple[Pixels, np.float32]:
+    """The picture, shrunk to the stored size, and its scale."""
     pixels = read_photo(path)
     factor = min(1.0, _STORED_LONG_SIDE / max(pixels.shape[:2]))
     if factor < 1:
         pixels = _shrink(pixels, factor)
-    jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-    return LabelledScene(np.asarray(jpeg, np.uint8), boxes * factor, quads * factor, known)
+    return pixels, np.float32(factor)
 
 
 def _shrink(pixels: Pixels, factor: float) -> Pixels:

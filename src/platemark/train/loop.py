@@ -155,6 +155,18 @@ def fit(
     return averaged
 
 
+def start_from(run: Path, net: nn.Module) -> None:
+    """Put the averaged weights of an earlier run's checkpoint into a fresh network.
+
+    Raises:
+        ModelMismatch: There is no checkpoint in ``run``, or it is damaged or of another network.
+    """
+    checkpoint = run / "checkpoint.pt"
+    if not checkpoint.exists():
+        raise ModelMismatch(f"there is no checkpoint.pt in {run} to start from", source=str(run))
+    net.load_state_dict(_read(checkpoint, net, "cpu")["average"])
+
+
 def _decay_groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
     matrices = [p for p in net.parameters() if p.ndim >= 2]
     vectors = [p for p in net.parameters() if p.ndim < 2]
@@ -204,13 +216,23 @@ def _load(
     path: Path, net: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, device: str
 ) -> tuple[int, float]:
     """Put a checkpoint's state into a run; return its steps and seconds so far."""
+    state = _read(path, net, device)
+    net.load_state_dict(state["net"])
+    averaged.load_state_dict(state["average"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["step"]), float(state["seconds"])
+
+
+def _read(path: Path, net: nn.Module, device: str) -> dict[str, Any]:
+    """A checkpoint whose weights fit ``net``."""
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        net.load_state_dict(state["net"])
-        averaged.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        return int(state["step"]), float(state["seconds"])
-    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        expected = {name: value.shape for name, value in net.state_dict().items()}
+        for weights in (state["net"], state["average"]):
+            if {name: value.shape for name, value in weights.items()} != expected:
+                raise ValueError("other weights")
+        return {key: state[key] for key in ("net", "average", "optimiser", "step", "seconds")}
+    except (RuntimeError, KeyError, ValueError, EOFError, AttributeError, UnpicklingError) as error:
         raise ModelMismatch(
             f"{path} is damaged or of another network; train into another folder, "
             "or without resuming",

@@ -14,7 +14,7 @@ from platemark.errors import DatasetError, SettingsError
 from platemark.models.card import ModelCard
 from platemark.train.detector import DetectorTask
 from platemark.train.export import export_detector, export_reader
-from platemark.train.loop import Schedule, Task, fit
+from platemark.train.loop import Schedule, Task, fit, start_from
 from platemark.train.nets.detector import DetectorNet
 from platemark.train.nets.reader import ReaderNet
 from platemark.train.reader import ALPHABET, ReaderTask
@@ -63,6 +63,7 @@ def train(
     minutes: float | None = None,
     epochs: float | None = None,
     resume: bool = False,
+    start: Path | None = None,
     device: str = "cpu",
     seed: int = 0,
     batch: int | None = None,
@@ -80,6 +81,7 @@ def train(
         minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.
         epochs: length in passes over the data; such a run is reproducible from its seed.
         resume: go on from the checkpoint in ``output``.
+        start: folder of an earlier run of the same network, whose weights to begin with.
         device: ``cpu`` or ``cuda``.
         seed: of weights, order and augmentation.
         batch: pictures per step, the recipe's own by default.
@@ -90,7 +92,8 @@ def train(
     Raises:
         ValueError: there is no recipe for this kind and task, or a length that is not positive.
         SettingsError: the device is not there.
-        ModelMismatch: the checkpoint to resume from is damaged or of another network.
+        ModelMismatch: the checkpoint to resume or start from is missing, damaged or of another
+            network.
         DatasetError: a manifest or picture cannot be read, or the train splits teach nothing.
     """
     if (kind, task) not in RECIPES:
@@ -110,9 +113,10 @@ def train(
     if learning.size() == 0:
         raise DatasetError("no usable marks in the train splits", source=", ".join(map(str, data)))
     torch.manual_seed(seed)
-    net = fit(
-        recipe.network(), learning, schedule, output, resume=resume, device=device, report=report
-    )
+    fresh = recipe.network()
+    if start is not None:
+        start_from(start, fresh)
+    net = fit(fresh, learning, schedule, output, resume=resume, device=device, report=report)
     draw_curve(output / "log.csv", output / "curve.png")
     facts = {
         "command": command,

@@ -39,6 +39,10 @@ def plates(
             help="Annotated photos: new plates are painted over those of the train split.",
         ),
     ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Only plates of this format; may be repeated."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: one for each core.")
     ] = None,
@@ -54,17 +58,21 @@ def plates(
     from platemark.synth.plates import generate
 
     with progress("synth", quiet=quiet) as tell:
-        manifest = generate(
-            folder,
-            count,
-            seed,
-            kind=kind,
-            fonts=fonts,
-            backgrounds=backgrounds,
-            over=over,
-            workers=workers,
-            progress=tell,
-        )
+        try:
+            manifest = generate(
+                folder,
+                count,
+                seed,
+                kind=kind,
+                fonts=fonts,
+                backgrounds=backgrounds,
+                over=over,
+                regions=region or (),
+                workers=workers,
+                progress=tell,
+            )
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--region") from None
     if not quiet:
         messages().print(f"{count} images in {folder}", markup=False)
     typer.echo(manifest)

@@ -37,6 +37,9 @@ def train(
         typer.Option(min=0, help="Length in passes over the data; repeatable from the seed."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    start: Annotated[
+        Path | None, typer.Option("--start-from", metavar="RUN", help="Begin with its weights.")
+    ] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
     batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
@@ -56,11 +59,14 @@ def train(
         raise typer.BadParameter("give --minutes or --epochs, not both")
     if 0 in (minutes, epochs):
         raise typer.BadParameter("--minutes and --epochs are above 0")
+    if start is not None:
+        check_exists(start, "--start-from")
     folder = writable_folder(output, "--output")
     report = _ignore if quiet else _report
     words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
     lengths = {"--minutes": minutes, "--epochs": epochs, "--batch": batch, "--seed": seed}
     words += [word for key, v in lengths.items() if v is not None for word in (key, f"{v:g}")]
+    words += ["--start-from", str(start)] if start is not None else []
     try:
         card = _training()(
             kind,
@@ -70,6 +76,7 @@ def train(
             minutes=minutes,
             epochs=epochs,
             resume=resume,
+            start=start,
             device=device,
             seed=seed,
             batch=batch,
