@@ -9,7 +9,8 @@ import pytest
 from platemark.errors import DatasetError, FormatError
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import Band, Drawing, Field, RowToken, Sample, load_formats
-from platemark.synth.texture import Texture, draw_plate, parse_colour
+from platemark.synth.lettering import parse_colour
+from platemark.synth.texture import Texture, draw_plate
 from platemark.synth.typefaces import BUNDLED_FONTS, FontLibrary
 
 

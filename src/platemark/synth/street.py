@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from platemark.datasets.manifest import Manifest
 from platemark.errors import DatasetError
 from platemark.imaging.image import Pixels
+from platemark.synth.lettering import write_text
 from platemark.synth.photos import read_photo
 from platemark.synth.scene import Quad, paste, tilted_quad
-from platemark.synth.texture import Texture, write_text
+from platemark.synth.texture import Texture
 from platemark.synth.typefaces import FontLibrary
 
 _SIGNS = """

@@ -11,6 +11,7 @@ import numpy as np
 from platemark.errors import DatasetError
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import PlateFormat, load_formats
+from platemark.synth.lettering import write_text
 from platemark.synth.photos import read_photo
 from platemark.synth.scene import (
     Camera,
@@ -22,7 +23,7 @@ from platemark.synth.scene import (
     weather,
 )
 from platemark.synth.street import RealPhotos, car_body, look_alike, repaint, upright_quad
-from platemark.synth.texture import Texture, draw_plate, write_text
+from platemark.synth.texture import Texture, draw_plate
 from platemark.synth.typefaces import FontLibrary
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
