@@ -16,5 +16,5 @@ def scores_and_flags(
 
 def last_of_equals(ordered: NDArray[np.float64]) -> NDArray[np.int64]:
     """Index of the last of each run of equal values."""
-    changes = np.flatnonzero(np.diff(ordered))
+    changes = np.flatnonzero(ordered[1:] != ordered[:-1])
     return np.append(changes, len(ordered) - 1) if len(ordered) else changes

@@ -1,4 +1,4 @@
-"""Scores packaged models on annotated photos, through the pipeline that users run.
+"""Plates: found, read, found and read.
 
 What is counted:
 
@@ -11,8 +11,7 @@ What is counted:
 An image that fails stays in the count with all its plates missed, and is listed as an error.
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,35 +20,24 @@ from numpy.typing import NDArray
 
 from platemark import metrics
 from platemark.datasets import Manifest, ManifestEntry, PlateAnnotation
-from platemark.errors import DatasetError, PlatemarkError
-from platemark.geometry import iou_matrix
-from platemark.imaging.image import Image
+from platemark.evaluate.detection import (
+    FOUND_IOU,
+    DetectionScores,
+    Evaluation,
+    Outcome,
+    Progress,
+    examine,
+    false_marks,
+    look,
+    match,
+    number,
+    reliability,
+)
 from platemark.metrics import Rate
 from platemark.plates.pipeline import PlatePipeline
-from platemark.types import Detection, Failure, PlateMark, Reading, Result
+from platemark.types import PlateMark, Reading, Result
 
-IOU_THRESHOLDS = (0.5, 0.75)
-CANDIDATE_SCORE = 0.02
-"""Detections from this score on enter the precision-recall curve."""
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class DetectionScores:
-    """How well plates are found, at one IoU threshold."""
-
-    precision: Rate
-    recall: Rate
-    average_precision: float
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the JSON object."""
-        return {
-            "precision": self.precision.to_dict(),
-            "recall": self.recall.to_dict(),
-            "average_precision": _number(self.average_precision),
-        }
+IOU_THRESHOLDS = (FOUND_IOU, 0.75)
 
 
 @dataclass(frozen=True)
@@ -65,7 +53,7 @@ class ReadingScores:
         return {
             "exact": self.exact.to_dict(),
             "folded": self.folded.to_dict(),
-            "character_error_rate": _number(self.character_error_rate),
+            "character_error_rate": number(self.character_error_rate),
         }
 
 
@@ -98,7 +86,7 @@ class PlateScores:
             "end_to_end": self.end_to_end.to_dict(),
             "reader": self.reader.to_dict(),
             "elapsed_ms": dict(
-                zip(("mean", "median"), map(_number, self.elapsed_ms), strict=True),
+                zip(("mean", "median"), map(number, self.elapsed_ms), strict=True),
             ),
         }
 
@@ -127,34 +115,14 @@ class PlateOutcome:
 
 
 @dataclass(frozen=True)
-class ImageOutcome:
-    """What became of one image.
+class ImageOutcome(Outcome):
+    """What became of one photo.
 
     Attributes:
-        path: Where the image lies.
-        entry: Its line of the manifest.
-        result: What the pipeline answered.
-        matches: For each mark of the result the plate it took, by IoU threshold, see
-            `metrics.match_detections`.
-        candidates: Scores (P,) of the detections from `CANDIDATE_SCORE` on.
-        candidate_matches: What each candidate took, by IoU threshold.
         plates: One per annotated plate.
     """
 
-    path: Path
-    entry: ManifestEntry
-    result: Result
-    matches: dict[float, NDArray[np.int64]]
-    candidates: NDArray[np.float64]
-    candidate_matches: dict[float, NDArray[np.int64]]
     plates: tuple[PlateOutcome, ...]
-
-    @property
-    def false_marks(self) -> tuple[PlateMark, ...]:
-        """Marks that overlap no annotated plate at IoU 0.5."""
-        taken = self.matches[IOU_THRESHOLDS[0]]
-        marks = zip(self.result.marks, taken, strict=True)
-        return tuple(mark for mark, match in marks if match == metrics.FALSE)
 
     @property
     def failed(self) -> bool:
@@ -167,22 +135,8 @@ class ImageOutcome:
 
 
 @dataclass(frozen=True)
-class PlateEvaluation:
-    """The outcome of every image, and the figures over any part of them.
-
-    Attributes:
-        outcomes: One per image of the manifest, in its order.
-        negatives: What the pipeline answered on photos without plates.
-    """
-
-    outcomes: tuple[ImageOutcome, ...]
-    negatives: tuple[Result, ...] = ()
-
-    @property
-    def errors(self) -> tuple[Result, ...]:
-        """Results of the images that could not be looked at."""
-        results = (*(outcome.result for outcome in self.outcomes), *self.negatives)
-        return tuple(result for result in results if result.error is not None)
+class PlateEvaluation(Evaluation[ImageOutcome]):
+    """The outcome of every photo, and the figures over any part of them."""
 
     def of_kind(self, kind: str) -> PlateScores:
         """Figures over all images of a kind, ``scene`` or ``crop``."""
@@ -190,29 +144,12 @@ class PlateEvaluation:
 
     def by_group(self) -> dict[str, PlateScores]:
         """Figures for each source folder, by name."""
-        groups: dict[str, list[ImageOutcome]] = {}
-        for outcome in self.outcomes:
-            groups.setdefault(outcome.entry.group, []).append(outcome)
-        return {name: score(groups[name]) for name in sorted(groups)}
+        groups = self.grouped(lambda outcome: outcome.entry.group)
+        return {name: score(outcomes) for name, outcomes in groups.items()}
 
     def false_plates(self) -> tuple[float, Rate]:
         """False plates per photo without plates, and the share of such photos that have any."""
-        looked_at = [result for result in self.negatives if result.error is None]
-        found = sum(len(result.marks) for result in looked_at)
-        with_any = Rate(sum(bool(result.marks) for result in looked_at), len(looked_at))
-        return (found / len(looked_at) if looked_at else float("nan")), with_any
-
-    def detection_reliability(self) -> tuple[list[float], list[bool]]:
-        """Score of every mark found in scenes, and whether it was a plate at IoU 0.5."""
-        pairs = [
-            (mark.score, bool(match >= 0))
-            for outcome in self.outcomes
-            if outcome.entry.kind == "scene"
-            for mark, match in zip(
-                outcome.result.marks, outcome.matches[IOU_THRESHOLDS[0]], strict=True
-            )
-        ]
-        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return false_marks(self.negatives)
 
     def text_reliability(self) -> tuple[list[float], list[bool]]:
         """Text score of every mark on a plate with annotated text, and whether it was right."""
@@ -234,12 +171,12 @@ class PlateEvaluation:
             "overall": {kind: self.of_kind(kind).to_dict() for kind in kinds if counts[kind]},
             "groups": {name: scores.to_dict() for name, scores in self.by_group().items()},
             "reliability": {
-                "detection": _reliability(*self.detection_reliability()),
-                "text": _reliability(*self.text_reliability()),
+                "detection": reliability(*self.detection_reliability()),
+                "text": reliability(*self.text_reliability()),
             },
             "negatives": {
                 "images": with_any.n,
-                "false_plates_per_image": _number(per_image),
+                "false_plates_per_image": number(per_image),
                 "images_with_false_plates": with_any.to_dict(),
             },
             "errors": [result.to_dict() for result in self.errors],
@@ -272,7 +209,7 @@ def evaluate_plates(
         tell(len(outcomes), total)
     answers: list[Result] = []
     for path in negatives:
-        answers.append(_look(path, pipeline))
+        answers.append(look(path, pipeline))
         tell(len(outcomes) + len(answers), total)
     return PlateEvaluation(tuple(outcomes), tuple(answers))
 
@@ -285,7 +222,7 @@ def score(outcomes: Sequence[ImageOutcome]) -> PlateScores:
     return PlateScores(
         images=len(outcomes),
         plates=len(plates),
-        detection={iou: _detection_scores(outcomes, len(plates), iou) for iou in IOU_THRESHOLDS},
+        detection={iou: DetectionScores.of(outcomes, len(plates), iou) for iou in IOU_THRESHOLDS},
         end_to_end=_reading_scores((plate.text, plate.truth.text) for plate in read),
         reader=_reading_scores(
             (plate.reading.text if plate.reading else None, plate.truth.text) for plate in read
@@ -295,55 +232,20 @@ def score(outcomes: Sequence[ImageOutcome]) -> PlateScores:
 
 
 def _judge(path: Path, entry: ManifestEntry, pipeline: PlatePipeline) -> ImageOutcome:
-    try:
-        image = Image.read(path)
-        _check_size(image, entry)
-        result = pipeline(path)
-        candidates = pipeline.detector(image, min_score=CANDIDATE_SCORE)
-        readings: list[Reading | None] = [
-            *pipeline.read(image, [plate.corners for plate in entry.plates])
-        ]
-    except PlatemarkError as error:
-        result = Result(str(path), error=Failure(error.code, error.message))
-        candidates, readings = [], [None] * len(entry.plates)
+    corners = [plate.corners for plate in entry.plates]
+    result, candidates, readings = examine(
+        path, entry, pipeline, lambda image: pipeline.read(image, corners), len(corners)
+    )
     truth = [plate.box for plate in entry.plates]
-    matches, overlap = _match(result.marks, truth)
-    candidate_matches, _ = _match(candidates, truth)
-    taken = matches[IOU_THRESHOLDS[0]].tolist()
+    matches, overlap = match(result.marks, truth, IOU_THRESHOLDS, entry.ignore)
+    candidate_matches, _ = match(candidates, truth, IOU_THRESHOLDS, entry.ignore)
+    taken = matches[FOUND_IOU].tolist()
     plates = tuple(
         _plate_outcome(plate, result.marks, overlap[:, index], taken, index, reading)
         for index, (plate, reading) in enumerate(zip(entry.plates, readings, strict=True))
     )
     scores = np.array([candidate.score for candidate in candidates], dtype=np.float64)
     return ImageOutcome(path, entry, result, matches, scores, candidate_matches, plates)
-
-
-def _look(path: Path, pipeline: PlatePipeline) -> Result:
-    try:
-        return pipeline(path)
-    except PlatemarkError as error:
-        return Result(str(path), error=Failure(error.code, error.message))
-
-
-def _check_size(image: Image, entry: ManifestEntry) -> None:
-    if (image.width, image.height) != (entry.width, entry.height):
-        raise DatasetError(
-            f"{image.source} has {image.width}x{image.height} pixels but its manifest states "
-            f"{entry.width}x{entry.height}, so its annotations do not fit; correct the manifest",
-            source=image.source,
-        )
-
-
-def _match(
-    found: Sequence[Detection | PlateMark], truth: Sequence[Sequence[float]]
-) -> tuple[dict[float, NDArray[np.int64]], NDArray[np.float64]]:
-    boxes = np.array([item.box for item in found], dtype=np.float64).reshape(-1, 4)
-    overlap = iou_matrix(boxes, np.array(truth, dtype=np.float64).reshape(-1, 4))
-    scores = [item.score for item in found]
-    matches = {
-        iou: metrics.match_detections(overlap, scores, threshold=iou) for iou in IOU_THRESHOLDS
-    }
-    return matches, overlap
 
 
 def _plate_outcome(
@@ -355,7 +257,7 @@ def _plate_outcome(
     reading: Reading | None,
 ) -> PlateOutcome:
     mark = marks[taken.index(index)] if index in taken else None
-    near = [m for m, iou in zip(marks, overlap, strict=True) if iou >= IOU_THRESHOLDS[0]]
+    near = [m for m, iou in zip(marks, overlap, strict=True) if iou >= FOUND_IOU]
     showing = [
         m
         for fold in (False, True)
@@ -366,15 +268,6 @@ def _plate_outcome(
     return PlateOutcome(truth, mark, best.text if best else None, reading)
 
 
-def _detection_scores(outcomes: Sequence[ImageOutcome], total: int, iou: float) -> DetectionScores:
-    matches = [match for outcome in outcomes for match in outcome.matches[iou].tolist()]
-    precision, recall = metrics.precision_recall([match >= 0 for match in matches], total)
-    scores = [score for outcome in outcomes for score in outcome.candidates.tolist()]
-    found = [match for outcome in outcomes for match in outcome.candidate_matches[iou].tolist()]
-    area = metrics.average_precision(scores, [match >= 0 for match in found], total)
-    return DetectionScores(precision, recall, area)
-
-
 def _reading_scores(pairs: Iterable[tuple[str | None, str | None]]) -> ReadingScores:
     texts = [(text, truth or "") for text, truth in pairs]
     strict = sum(metrics.exact_match(text, truth) for text, truth in texts)
@@ -382,14 +275,3 @@ def _reading_scores(pairs: Iterable[tuple[str | None, str | None]]) -> ReadingSc
     return ReadingScores(
         Rate(strict, len(texts)), Rate(folded, len(texts)), metrics.character_error_rate(texts)
     )
-
-
-def _reliability(scores: Sequence[float], correct: Sequence[bool]) -> dict[str, object]:
-    return {
-        "expected_calibration_error": _number(metrics.expected_calibration_error(scores, correct)),
-        "bins": [row.to_dict() for row in metrics.reliability(scores, correct)],
-    }
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
