@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,17 @@ from platemark.types import (
     Character,
     Crop,
     Detection,
+    Embedding,
     Failure,
+    Identity,
+    InkMask,
     Obscured,
     PlateMark,
     Reading,
     Region,
     Result,
+    StampMark,
+    TextLine,
     as_box,
 )
 
@@ -44,6 +50,69 @@ PLATE_JSON = {
     "lines": 1,
     "obscured": {"value": False, "score": 0.01},
 }
+VECTOR = np.array([0.6, 0.0, -0.8], np.float32)
+STAMP = StampMark(
+    score=0.97,
+    box=(1.0, 2.0, 4.0, 5.0),
+    quad=((1.0, 2.0), (4.0, 2.0), (4.0, 5.0), (1.0, 5.0)),
+    shape="circle",
+    color="blue",
+    rotation=12.48,
+    mask=InkMask.of(np.eye(3, dtype=bool), (6, 8), 1, 2),
+    text="ACME / No 7",
+    text_score=0.8,
+    lines=(TextLine("ACME", "ring"), TextLine("No 7", "straight")),
+    identity=Identity("ACME Ltd", "01J", 0.91, True),
+    embedding=Embedding(VECTOR, "stamp-embedder@1"),
+)
+STAMP_JSON = {
+    "kind": "stamp",
+    "score": 0.97,
+    "box": [1.0, 2.0, 4.0, 5.0],
+    "quad": [[1.0, 2.0], [4.0, 2.0], [4.0, 5.0], [1.0, 5.0]],
+    "shape": "circle",
+    "color": "blue",
+    "rotation": 12.5,
+    "mask": {"size": [6, 8], "counts": "816000c0"},
+    "text": "ACME / No 7",
+    "text_score": 0.8,
+    "lines": [{"text": "ACME", "path": "ring"}, {"text": "No 7", "path": "straight"}],
+    "identity": {"name": "ACME Ltd", "design": "01J", "similarity": 0.91, "accepted": True},
+}
+
+
+def test_the_json_of_a_stamp_is_that_of_the_interface() -> None:
+    data = STAMP.to_dict()
+    assert data == STAMP_JSON
+    assert list(data) == list(STAMP_JSON)
+
+
+def test_the_vector_of_a_stamp_is_given_on_request_and_comes_back() -> None:
+    result = Result("a.pdf", 1, 8, 6, (STAMP, PLATE), 2.0)
+    assert "embedding" not in result.to_dict()["marks"][0]
+    data = json.loads(json.dumps(result.to_dict(embedding=True)))
+    assert data["marks"][0]["embedding"] == [0.6, 0.0, -0.8]
+    (stamp, plate) = Result.from_dict(data).marks
+    assert isinstance(stamp, StampMark)
+    assert (stamp.embedding, stamp.mask, plate) == (STAMP.embedding, STAMP.mask, PLATE)
+
+
+def test_vectors_of_another_model_are_others() -> None:
+    vector = Embedding(VECTOR, "stamp-embedder@1")
+    assert vector == STAMP.embedding
+    assert hash(vector) == hash(STAMP.embedding)
+    assert vector != Embedding(VECTOR, "stamp-embedder@2")
+    assert vector != Embedding(-VECTOR, "stamp-embedder@1")
+    assert vector != "stamp-embedder@1"
+
+
+def test_a_stamp_without_what_is_not_determined_yet_has_nulls() -> None:
+    mask = InkMask.of(np.zeros((1, 1)), (6, 8))
+    bare = StampMark(0.5, STAMP.box, STAMP.quad, "other", "other", None, mask)
+    data = bare.to_dict(embedding=True)
+    assert [data[key] for key in ("rotation", "text", "identity")] == [None] * 3
+    assert list(data) == list(STAMP_JSON)
+    assert StampMark.from_dict(data) == bare
 
 
 def test_result_json_is_that_of_the_interface() -> None:
@@ -70,6 +139,7 @@ def test_a_plate_without_what_is_not_determined_yet_has_nulls() -> None:
     [
         Result("a.jpg", 0, 1600, 1200, (PLATE,), 18.4),
         Result("a.jpg", 3, 5, 5, (), 1.0),
+        Result("a.pdf", 0, 8, 6, (replace(STAMP, rotation=-7.5, embedding=None), PLATE), 2.0),
         Result("a.jpg", error=Failure("unreadable_image", "a.jpg is not an image")),
     ],
 )
@@ -121,6 +191,13 @@ def test_a_plate_splits_into_where_and_what() -> None:
         lambda: Reading("", 0.5),
         lambda: PlateMark(0.5, (0, 0, 1, 1), QUAD, text=""),
         lambda: Character("A", -0.1),
+        lambda: replace(STAMP, text=""),
+        lambda: replace(STAMP, shape="round"),
+        lambda: replace(STAMP, color="pink"),
+        lambda: replace(STAMP, score=2.0),
+        lambda: TextLine("A", "round"),
+        lambda: Embedding(2 * VECTOR, "m@1"),
+        lambda: Embedding(VECTOR[None], "m@1"),
         lambda: Crop(np.zeros((4, 4), np.uint8), np.eye(3)),
         lambda: Crop(np.zeros((4, 4, 3), np.uint8), np.eye(2)),
     ],

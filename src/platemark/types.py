@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from platemark.masks import InkMask as InkMask
+
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
@@ -353,8 +355,196 @@ class PlateMark:
         )
 
 
-Mark = PlateMark
-_MARKS: dict[str, type[Mark]] = {"plate": PlateMark}
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """One line of a stamp's text.
+
+    Attributes:
+        text: What it says.
+        path: ``"ring"`` where it runs round the stamp, ``"straight"`` where it does not.
+    """
+
+    text: str
+    path: str
+
+    def __post_init__(self) -> None:
+        if self.path not in ("ring", "straight"):
+            raise ValueError(f"a line of text runs ring or straight, not {self.path!r}")
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the JSON object."""
+        return {"text": self.text, "path": self.path}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["text"], data["path"])
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The known stamp that an imprint is most like.
+
+    Attributes:
+        name: What the stamp is called.
+        design: The id of its design in the registry.
+        similarity: Cosine similarity with the nearest sample of the design.
+        accepted: Whether that is near enough to be the same stamp.
+    """
+
+    name: str
+    design: str
+    similarity: float
+    accepted: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "name": self.name,
+            "design": self.design,
+            "similarity": _json_score(self.similarity),
+            "accepted": self.accepted,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["name"], data["design"], data["similarity"], data["accepted"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A vector that is near to those of the same stamp and far from those of others.
+
+    Attributes:
+        vector: (D,) float32 of unit length.
+        model: Name and version of the model that made it, ``name@version``; vectors of different
+            models cannot be compared.
+    """
+
+    vector: NDArray[np.float32]
+    model: str
+
+    def __post_init__(self) -> None:
+        vector = np.array(self.vector, dtype=np.float32)
+        if vector.ndim != 1 or not abs(float(np.linalg.norm(vector)) - 1.0) < 1e-3:
+            raise ValueError(f"an embedding is a vector (D,) of length 1, got {vector.shape}")
+        vector.flags.writeable = False
+        object.__setattr__(self, "vector", vector)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same vector of the same model."""
+        if not isinstance(other, Embedding):
+            return NotImplemented
+        return self.model == other.model and np.array_equal(self.vector, other.vector)
+
+    def __hash__(self) -> int:
+        return hash((self.model, self.vector.tobytes()))
+
+
+STAMP_SHAPES = ("circle", "oval", "rectangle", "triangle", "other")
+INK_COLORS = ("blue", "red", "green", "violet", "black", "brown", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class StampMark:
+    """One imprint of a stamp or seal in an image.
+
+    Attributes:
+        score: Probability that this is a stamp.
+        box: Bounding box in pixels of the original image.
+        quad: Corners of the imprint in pixels of the original image, clockwise from its own
+            top-left.
+        shape: Its outer outline, one of `STAMP_SHAPES`; ``"other"`` is no frame, or a polygon.
+        color: Name of the ink's colour, one of `INK_COLORS`.
+        rotation: Clockwise turn of the imprint in degrees, 0 for upright; ``None`` where the
+            imprint does not tell.
+        mask: Which pixels of the image are its ink.
+        text: What it says, lines parted by ``" / "``; ``None`` when it was not read.
+        text_score: Probability that the whole text is right.
+        lines: The text line by line.
+        identity: The known stamp it is most like, ``None`` where nobody looked or none is known.
+        embedding: The vector that tells it from other stamps, ``None`` where none was made.
+        kind: Always ``"stamp"``.
+    """
+
+    score: float
+    box: Box
+    quad: Quad
+    shape: str
+    color: str
+    rotation: float | None
+    mask: InkMask
+    text: str | None = None
+    text_score: float = 0.0
+    lines: tuple[TextLine, ...] = ()
+    identity: Identity | None = None
+    embedding: Embedding | None = None
+    kind: str = "stamp"
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+        _check_score(self.text_score)
+        object.__setattr__(self, "box", as_box(self.box))
+        object.__setattr__(self, "quad", as_quad(self.quad))
+        if self.text == "":
+            raise ValueError("a stamp without legible text has text None, not an empty string")
+        if self.shape not in STAMP_SHAPES or self.color not in INK_COLORS:
+            raise ValueError(
+                f"a stamp has one of the shapes {STAMP_SHAPES} and one of the colours "
+                f"{INK_COLORS}, got {self.shape!r}, {self.color!r}"
+            )
+
+    @property
+    def detection(self) -> Detection:
+        """Where the stamp is."""
+        return Detection(self.kind, self.score, self.box, self.quad)
+
+    def to_dict(self, *, embedding: bool = False) -> dict[str, Any]:
+        """Return the JSON object.
+
+        Args:
+            embedding: Also give the vector, where there is one, and the model that made it.
+        """
+        data = {
+            **self.detection.to_dict(),
+            "shape": self.shape,
+            "color": self.color,
+            "rotation": None if self.rotation is None else round(float(self.rotation), 1),
+            "mask": self.mask.to_dict(),
+            "text": self.text,
+            "text_score": _json_score(self.text_score),
+            "lines": [line.to_dict() for line in self.lines],
+            "identity": None if self.identity is None else self.identity.to_dict(),
+        }
+        if embedding and self.embedding is not None:
+            # As many digits as tell a float32 from its neighbours, and no more.
+            data["embedding"] = [float(str(value)) for value in self.embedding.vector]
+            data["embedding_model"] = self.embedding.model
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        identity, vector = data.get("identity"), data.get("embedding")
+        return cls(
+            score=data["score"],
+            box=data["box"],
+            quad=data["quad"],
+            shape=data["shape"],
+            color=data["color"],
+            rotation=data["rotation"],
+            mask=InkMask.from_dict(data["mask"]),
+            text=data["text"],
+            text_score=data["text_score"],
+            lines=tuple(TextLine.from_dict(line) for line in data["lines"]),
+            identity=None if identity is None else Identity.from_dict(identity),
+            embedding=None if vector is None else Embedding(vector, data["embedding_model"]),
+        )
+
+
+Mark = PlateMark | StampMark
+_MARKS: dict[str, type[PlateMark] | type[StampMark]] = {"plate": PlateMark, "stamp": StampMark}
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,8 +612,12 @@ class Result:
             )
         return self.draw(self.marks)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object: the marks, or the error (with a page after the first)."""
+    def to_dict(self, *, embedding: bool = False) -> dict[str, Any]:
+        """Return the JSON object: the marks, or the error (with a page after the first).
+
+        Args:
+            embedding: Also give the vectors of stamps.
+        """
         if self.error is not None:
             place: dict[str, Any] = {"source": self.source}
             if self.page:
@@ -434,7 +628,10 @@ class Result:
             "page": self.page,
             "width": self.width,
             "height": self.height,
-            "marks": [mark.to_dict() for mark in self.marks],
+            "marks": [
+                mark.to_dict(embedding=embedding) if isinstance(mark, StampMark) else mark.to_dict()
+                for mark in self.marks
+            ],
             "elapsed_ms": round(self.elapsed_ms, 1),
         }
 

@@ -15,7 +15,7 @@ import platemark
 
 ROOT = Path(platemark.__file__).parent
 LAYERS = [
-    {"errors", "types"},
+    {"errors", "types", "masks"},
     {"registry", "datasets", "imaging", "geometry"},
     {"models", "pipeline", "metrics"},
     {"tasks"},

@@ -236,12 +236,13 @@ def _judge(path: Path, entry: ManifestEntry, pipeline: PlatePipeline) -> ImageOu
     result, candidates, readings = examine(
         path, entry, pipeline, lambda image: pipeline.read(image, corners), len(corners)
     )
+    marks = [mark for mark in result.marks if isinstance(mark, PlateMark)]
     truth = [plate.box for plate in entry.plates]
-    matches, overlap = match(result.marks, truth, IOU_THRESHOLDS, entry.ignore)
+    matches, overlap = match(marks, truth, IOU_THRESHOLDS, entry.ignore)
     candidate_matches, _ = match(candidates, truth, IOU_THRESHOLDS, entry.ignore)
     taken = matches[FOUND_IOU].tolist()
     plates = tuple(
-        _plate_outcome(plate, result.marks, overlap[:, index], taken, index, reading)
+        _plate_outcome(plate, marks, overlap[:, index], taken, index, reading)
         for index, (plate, reading) in enumerate(zip(entry.plates, readings, strict=True))
     )
     scores = np.array([candidate.score for candidate in candidates], dtype=np.float64)
