@@ -134,13 +134,6 @@ class Evaluation(Generic[OutcomeT]):
         results = (*(outcome.result for outcome in self.outcomes), *self.negatives)
         return tuple(result for result in results if result.error is not None)
 
-    def grouped(self, key: Callable[[OutcomeT], str]) -> dict[str, list[OutcomeT]]:
-        """The outcomes by a name that each has, in the order of the names."""
-        groups: dict[str, list[OutcomeT]] = {}
-        for outcome in self.outcomes:
-            groups.setdefault(key(outcome), []).append(outcome)
-        return {name: groups[name] for name in sorted(groups)}
-
     def detection_reliability(self) -> tuple[list[float], list[bool]]:
         """Score of every mark found in scenes, and whether it was one at `FOUND_IOU`."""
         pairs = [
@@ -151,6 +144,16 @@ class Evaluation(Generic[OutcomeT]):
             if match != metrics.IGNORED
         ]
         return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def grouped(
+    outcomes: Iterable[OutcomeT], key: Callable[[OutcomeT], str]
+) -> dict[str, list[OutcomeT]]:
+    """Outcomes by a name that each has, in the order of the names."""
+    groups: dict[str, list[OutcomeT]] = {}
+    for outcome in outcomes:
+        groups.setdefault(key(outcome), []).append(outcome)
+    return {name: groups[name] for name in sorted(groups)}
 
 
 def candidates(

@@ -28,6 +28,7 @@ from platemark.evaluate.detection import (
     Progress,
     examine,
     false_marks,
+    grouped,
     look,
     match,
     number,
@@ -144,7 +145,7 @@ class PlateEvaluation(Evaluation[ImageOutcome]):
 
     def by_group(self) -> dict[str, PlateScores]:
         """Figures for each source folder, by name."""
-        groups = self.grouped(lambda outcome: outcome.entry.group)
+        groups = grouped(self.outcomes, lambda outcome: outcome.entry.group)
         return {name: score(outcomes) for name, outcomes in groups.items()}
 
     def false_plates(self) -> tuple[float, Rate]:
