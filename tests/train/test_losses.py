@@ -1,6 +1,6 @@
 """Which cells answer for which mark, against a slow version; overlaps against the package's own."""
 
-from math import hypot
+from math import exp, hypot
 
 import numpy as np
 import pytest
@@ -102,8 +102,10 @@ def slow_assign(found: Predictions, truth: Marks) -> tuple[list[int], list[float
             x, y, stride = cells[index]
             same = float(iou_matrix(found.boxes[0, index].numpy(), box)[0, 0])
             overlap[mark][index] = same
-            distance = hypot(x - middle[0], y - middle[1]) / stride
-            metric[mark][index] = scores[index] ** 0.5 * same**4 + 1e-6 / (1 + distance)
+            across = (x - middle[0]) / max((box[2] - box[0]) / 2, stride)
+            along = (y - middle[1]) / max((box[3] - box[1]) / 2, stride)
+            central = exp(-hypot(across, along) ** 2 / (2 * 0.4**2))
+            metric[mark][index] = (scores[index] ** 0.5 * same**4 + 1e-6) * central
     chosen = {mark: sorted(row, key=lambda i: -row[i])[:10] for mark, row in metric.items()}
     owner, target = [-1] * len(cells), [0.0] * len(cells)
     for index in range(len(cells)):

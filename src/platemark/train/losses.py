@@ -10,6 +10,10 @@ from platemark.train.nets.detector import Predictions
 
 _CANDIDATES = 10
 _SCORE_POWER, _IOU_POWER = 0.5, 4.0
+# Spread of the preference for cells in the middle of a mark, in halves of its width and height.
+_CENTRE_SPREAD = 0.4
+# Of the varifocal loss: weight of empty cells, and how fast it falls with their score.
+_EMPTY_WEIGHT, _EMPTY_POWER = 0.75, 2.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def _area(boxes: Tensor) -> Tensor:
 def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, Tensor, Tensor]:
     """Task-aligned assignment: the cells that already see a mark best answer for it.
 
-    After TOOD (Feng et al. 2021).
+    After TOOD (Feng et al. 2021), with a preference for cells in the middle: along a wide plate
+    many cells see the same, and none could know that it is to be the best one.
 
     Returns:
         owner: (A,) index of the mark each cell answers for, -1 for none.
@@ -85,9 +90,7 @@ def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, 
     overlaps = iou(predictions.boxes[index][None], marks.boxes[real][:, None])
     scores = predictions.logits[index].sigmoid()
     metric = scores[None] ** _SCORE_POWER * overlaps**_IOU_POWER
-    centre = (marks.boxes[real][:, :2] + marks.boxes[real][:, 2:]) / 2
-    distance = (centres[None] - centre[:, None]).norm(dim=-1) / strides
-    metric = (metric + 1e-6 / (1 + distance)) * inside[real]
+    metric = (metric + 1e-6) * _central(centres, strides, marks.boxes[real]) * inside[real]
     best, cell = metric.topk(min(_CANDIDATES, cells), dim=1)
     chosen = torch.zeros_like(metric).scatter_(1, cell, (best > 0).to(metric.dtype))
     claims = torch.where(chosen > 0, overlaps + 1e-9, torch.zeros_like(overlaps))
@@ -103,6 +106,14 @@ def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, 
     return owner, target, weight
 
 
+def _central(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
+    """(M, A) how near each cell is to the middle of a mark, 1 there, falling as a Gaussian."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = ((boxes[:, 2:] - boxes[:, :2]) / 2)[:, None]
+    offset = (centres[None] - middle[:, None]) / torch.maximum(half, strides[None, :, None])
+    return (-(offset**2).sum(dim=-1) / (2 * _CENTRE_SPREAD**2)).exp()
+
+
 def _near(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
     """(M, A) whether a cell may answer for a mark: in the box, or near the centre of a tiny one."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -116,7 +127,7 @@ def _near(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
 def detection_losses(predictions: Predictions, marks: list[Marks]) -> dict[str, Tensor]:
     """The score, box and corner terms, to be summed.
 
-    Quality focal loss on scores (Li et al. 2020), generalised IoU on boxes, smooth L1 on corners
+    Varifocal loss on scores (Zhang et al. 2021), generalised IoU on boxes, smooth L1 on corners
     relative to the size of the mark.
     """
     assigned = [assign(predictions, index, one) for index, one in enumerate(marks)]
@@ -127,7 +138,8 @@ def detection_losses(predictions: Predictions, marks: list[Marks]) -> dict[str, 
     entropy = functional.binary_cross_entropy_with_logits(
         predictions.logits, target, reduction="none"
     )
-    score = ((probability.detach() - target).abs() ** 2 * entropy * weight).sum() / total
+    empty = _EMPTY_WEIGHT * probability.detach() ** _EMPTY_POWER
+    score = (torch.where(target > 0, target, empty) * entropy * weight).sum() / total
     box = predictions.logits.new_zeros(())
     corner = predictions.logits.new_zeros(())
     for index, (owner, targets, _) in enumerate(assigned):
