@@ -51,9 +51,9 @@ class MaskScores:
     def of(cls, masks: Iterable[tuple[str, float, float]]) -> Self:
         """Count over stamps: their image, the IoU from the annotated box and from end to end."""
         rows = list(masks)
-        images = [row[0] for row in rows]
-        given, found = ([row[part] for row in rows] for part in (1, 2))
-        return cls(len(rows), MeanOverlap.of(given, images), MeanOverlap.of(found, images))
+        images = [image for image, _, _ in rows]
+        given = MeanOverlap.of([own for _, own, _ in rows], images)
+        return cls(len(rows), given, MeanOverlap.of([found for _, _, found in rows], images))
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON object."""
