@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -189,3 +190,188 @@ def test_rate_without_counts_has_no_value() -> None:
     nothing = {"value": None, "interval": [0.0, 1.0], "hits": 0, "n": 0}
     assert metrics.Rate(0, 0).to_dict() == nothing
     assert metrics.Rate(1, 2).to_dict()["value"] == 0.5
+
+
+@given(judged, st.integers(0, 5), probabilities)
+def test_recall_at_precision_equals_the_best_of_all_thresholds(
+    pairs: list[tuple[float, bool]], missed: int, precision: float
+) -> None:
+    scores, correct = zip(*pairs, strict=True)
+    total = sum(correct) + missed
+    best = 0
+    for level in set(scores):
+        kept = [right for score, right in pairs if score >= level]
+        if sum(kept) >= precision * len(kept):
+            best = max(best, sum(kept))
+    actual = metrics.recall_at_precision(scores, correct, total, precision)
+    assert (actual.hits, actual.n) == (best, total)
+
+
+def test_recall_at_precision_leaves_out_what_is_ignored() -> None:
+    found = metrics.recall_at_precision([0.9, 0.8, 0.7], [0, 1, 1], 2, 0.9, ignore=[1, 0, 0])
+    assert (found.hits, found.n) == (2, 2)
+    assert metrics.recall_at_precision([], [], 3, 0.9).hits == 0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
+def test_mask_overlap_equals_that_of_sets(pixels: list[tuple[bool, bool]]) -> None:
+    first, second = ({i for i, pair in enumerate(pixels) if pair[part]} for part in (0, 1))
+    masks = np.array(pixels).T.reshape(2, 1, -1)
+    actual = metrics.mask_iou(*masks)
+    if not first | second:
+        assert math.isnan(actual)
+    else:
+        assert actual == pytest.approx(len(first & second) / len(first | second))
+
+
+def test_masks_of_different_size_are_not_compared() -> None:
+    with pytest.raises(ValueError, match="equal shape"):
+        metrics.mask_iou(np.ones((2, 3)), np.ones((3, 2)))
+
+
+@st.composite
+def compared(draw: st.DrawFn) -> tuple[list[list[float]], list[int]]:
+    """A similarity of up to eight items, with ties and gaps, and their labels."""
+    n = draw(st.integers(0, 8))
+    level = st.sampled_from([-np.inf, 0.0, 0.25, 0.5, 1.0])
+    rows = [draw(st.lists(level, min_size=n, max_size=n)) for _ in range(n)]
+    return rows, draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+
+
+def slow_nearest(rows: list[list[float]], labels: list[int], k: int) -> list[list[int]]:
+    answers = []
+    for query, row in enumerate(rows):
+        others = [i for i in range(len(row)) if i != query and row[i] > -np.inf]
+        others.sort(key=lambda i: (-row[i], labels[i] == labels[query]))
+        answers.append((others + [-1] * k)[:k])
+    return answers
+
+
+@given(compared(), st.integers(1, 6))
+def test_nearest_equals_a_sort_of_all_others(
+    case: tuple[list[list[float]], list[int]], k: int
+) -> None:
+    rows, labels = case
+    actual = metrics.nearest(np.array(rows).reshape(len(rows), len(rows)), labels, k)
+    expected = slow_nearest(rows, labels, k)
+    # equals of one sort may come in any order
+    for query, (mine, slow) in enumerate(zip(actual.tolist(), expected, strict=True)):
+        seen = [
+            [(rows[query][i], labels[i] == labels[query]) if i >= 0 else None for i in answer]
+            for answer in (mine, slow)
+        ]
+        assert seen[0] == seen[1]
+        assert len({i for i in mine if i >= 0}) == sum(i >= 0 for i in slow)
+
+
+def test_nearest_refuses_what_is_not_square() -> None:
+    with pytest.raises(ValueError, match=r"need \(N, N\)"):
+        metrics.nearest(np.zeros((2, 3)), [0, 1], 1)
+
+
+answers = st.lists(
+    st.tuples(st.lists(st.booleans(), min_size=5, max_size=5), st.integers(1, 9)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(answers, st.integers(1, 5))
+def test_cmc_and_average_precision_equal_their_definitions(
+    queries: list[tuple[list[bool], int]], k: int
+) -> None:
+    queries = [(right, max(relevant, sum(right))) for right, relevant in queries]
+    rights, relevant = zip(*queries, strict=True)
+    assert metrics.cmc(rights, k).hits == sum(any(right[:k]) for right in rights)
+    expected = []
+    for right, possible in queries:
+        at_hits = [sum(right[: i + 1]) / (i + 1) for i in range(k) if right[i]]
+        expected.append(sum(at_hits) / min(possible, k))
+    actual = metrics.average_precision_at(rights, relevant, k)
+    assert actual.tolist() == pytest.approx(expected)
+    assert np.all((actual >= 0) & (actual <= 1 + 1e-12))
+
+
+def slow_equal_error_rate(pairs: list[tuple[float, bool]]) -> float:
+    """Both error rates at every threshold, joined by lines; where the lines cross."""
+    same = [score for score, right in pairs if right]
+    different = [score for score, right in pairs if not right]
+    curve = [(0.0, 1.0)]
+    for level in sorted({score for score, _ in pairs}, reverse=True):
+        accepted = sum(score >= level for score in different) / len(different)
+        refused = sum(score < level for score in same) / len(same)
+        curve.append((accepted, refused))
+    for (a0, r0), (a1, r1) in pairwise(curve):
+        if a1 >= r1:
+            share = (r0 - a0) / ((r0 - a0) + (a1 - r1))
+            return a0 + share * (a1 - a0)
+    raise AssertionError("the curves cross at the latest where all are accepted")
+
+
+@given(judged)
+def test_equal_error_rate_equals_the_crossing_of_both_curves(
+    pairs: list[tuple[float, bool]],
+) -> None:
+    scores, same = zip(*pairs, strict=True)
+    actual = metrics.equal_error_rate(scores, same)
+    if all(same) or not any(same):
+        assert math.isnan(actual)
+    else:
+        assert actual == pytest.approx(slow_equal_error_rate(pairs), abs=1e-9)
+
+
+@given(judged, st.data())
+def test_a_pair_of_weight_two_counts_as_two_pairs(
+    pairs: list[tuple[float, bool]], data: st.DataObject
+) -> None:
+    weights = [data.draw(st.integers(0, 3)) for _ in pairs]
+    repeated = [pair for pair, weight in zip(pairs, weights, strict=True) for _ in range(weight)]
+    scores, same = zip(*pairs, strict=True)
+    actual = metrics.equal_error_rate(scores, same, weights)
+    again = metrics.equal_error_rate([s for s, _ in repeated], [r for _, r in repeated])
+    assert actual == pytest.approx(again, nan_ok=True)
+
+
+def test_equal_error_rate_by_hand() -> None:
+    assert metrics.equal_error_rate([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]) == 0.0
+    assert metrics.equal_error_rate([0.9, 0.8, 0.2, 0.1], [0, 0, 1, 1]) == 1.0
+    assert metrics.equal_error_rate([0.5, 0.5], [1, 0]) == 0.5
+    # not compared at all is refused together, not in the order of the input
+    assert metrics.equal_error_rate([-np.inf, -np.inf], [1, 0]) == 0.5
+
+
+def draw_pairs(
+    identities: int, imprints: int, noise: float
+) -> tuple[list[float], list[bool], list[tuple[int, int]]]:
+    generator = np.random.default_rng(1)
+    labels = np.repeat(np.arange(identities), imprints)
+    first, second = np.triu_indices(len(labels), 1)
+    same = labels[first] == labels[second]
+    scores = same + noise * generator.standard_normal(len(same))
+    groups = np.stack([labels[first], labels[second]], axis=1)
+    return scores.tolist(), same.tolist(), groups.tolist()
+
+
+def test_interval_of_the_equal_error_rate() -> None:
+    few, many = draw_pairs(6, 4, 0.6), draw_pairs(40, 4, 0.6)
+    intervals = [metrics.equal_error_interval(*pairs) for pairs in (few, many)]
+    for (low, high), pairs in zip(intervals, (few, many), strict=True):
+        assert low <= metrics.equal_error_rate(*pairs[:2]) <= high
+    assert np.diff(intervals[1]) < np.diff(intervals[0])
+    assert metrics.equal_error_interval(*few, seed=0) == intervals[0]
+    assert metrics.equal_error_interval(*few, seed=1) != intervals[0]
+    assert all(math.isnan(end) for end in metrics.equal_error_interval([0.5], [True], [(0, 0)]))
+    assert all(math.isnan(end) for end in metrics.equal_error_interval([], [], []))
+
+
+def test_interval_of_a_mean_is_that_of_its_groups() -> None:
+    generator = np.random.default_rng(0)
+    values, single = generator.random(200), np.arange(200)
+    low, high = metrics.mean_interval(values, single)
+    standard_error = values.std() / np.sqrt(200)
+    assert high - low == pytest.approx(2 * 1.96 * standard_error, rel=0.15)
+    # ten copies of a value are one finding, not ten
+    repeated = metrics.mean_interval(np.repeat(values[:20], 10), np.repeat(np.arange(20), 10))
+    assert repeated[1] - repeated[0] > 2 * (high - low)
+    assert metrics.mean_interval([0.5, 0.5], [1, 1]) == (0.5, 0.5)
+    assert all(math.isnan(end) for end in metrics.mean_interval([], []))
