@@ -1,0 +1,76 @@
+"""Ink on paper: masks brought to the resolution of the page, and ink taken off its paper."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.imaging.image import Pixels
+
+Probability = NDArray[np.float32]
+
+# How far the pixels of ink and of paper spread about their means, in parts of their difference.
+_SPREAD = 0.3
+# Ink and paper of one neighbourhood differ at least this much of what they do on the whole.
+_LEAST_DIFFERENCE = 0.2
+_SAMPLES = 20_000
+
+
+def sharpen_mask(pixels: Pixels, probability: Probability, reach: float) -> Probability:
+    """Bring a mask that is coarser than its picture to the picture's own edges.
+
+    The coarse mask is the prior of each pixel; the likelihoods of ink and paper are normal, about
+    the local means that the mask gives them, along the direction of colour that tells the two
+    apart best (Fisher's linear discriminant). It is one step of expectation-maximisation with a
+    mixture that varies over the picture.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB.
+        probability: (h, w) float32 in 0..1, how probably each pixel is ink.
+        reach: Half the side of a neighbourhood in pixels: about two pixels of the coarse mask.
+
+    Returns:
+        (h, w) float32 in 0..1; the mask itself where it shows no ink or no paper.
+    """
+    inkness = _inkness(pixels, probability)
+    if inkness is None:
+        return probability
+    side = 2 * max(1, round(reach)) + 1
+
+    def mean(values: Probability) -> Probability:
+        return np.asarray(cv2.blur(values, (side, side)), dtype=np.float32)
+
+    share = mean(probability)
+    of_ink, of_all = mean(probability * inkness), mean(inkness)
+    # A twentieth of a neighbourhood of pure ink, or paper, keeps the means from wandering.
+    ink = (of_ink + 0.05) / (share + 0.05)
+    paper = (of_all - of_ink) / (1.0 - share + 0.05)
+    contrast = np.maximum(ink - paper, _LEAST_DIFFERENCE)
+    evidence = (inkness - (ink + paper) / 2.0) * contrast / _SPREAD**2
+    prior = np.clip(probability, 0.01, 0.99)
+    odds = prior / (1.0 - prior) * np.exp(np.clip(evidence, -30.0, 30.0))
+    return np.asarray(odds / (1.0 + odds), dtype=np.float32)
+
+
+def _inkness(pixels: Pixels, probability: Probability) -> Probability | None:
+    """Where each pixel (h, w) is between the mean paper, 0, and the mean ink, 1; None if unclear.
+
+    Pixels far beyond either are cut to -0.5 and 1.5.
+    """
+    step = max(1, probability.size // _SAMPLES)
+    colors = pixels.reshape(-1, 3)[::step].astype(np.float64)
+    sample = probability.reshape(-1)[::step].astype(np.float64)
+    ink_weight, paper_weight = np.clip(sample - 0.6, 0, None), np.clip(0.3 - sample, 0, None)
+    if min(ink_weight.sum(), paper_weight.sum()) < 1.0:
+        return None
+    ink = np.average(colors, axis=0, weights=ink_weight)
+    paper = np.average(colors, axis=0, weights=paper_weight)
+    offsets = colors - np.where(sample[:, None] > 0.5, ink, paper)
+    weight = ink_weight + paper_weight
+    scatter = (offsets * weight[:, None]).T @ offsets / weight.sum() + 20.0 * np.eye(3)
+    direction = np.linalg.solve(scatter, ink - paper)
+    length = float(direction @ (ink - paper))
+    if length < 1e-3:
+        return None
+    matrix = (direction / length).astype(np.float32).reshape(1, 3)
+    along = cv2.transform(pixels.astype(np.float32), matrix)
+    return np.asarray(np.clip(along - float(matrix @ paper), -0.5, 1.5), dtype=np.float32)

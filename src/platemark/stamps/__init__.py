@@ -1,0 +1,1 @@
+"""Stamps and seals: found, cut out of the print beneath, described, told apart."""

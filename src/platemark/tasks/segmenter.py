@@ -1,0 +1,140 @@
+"""Tells the ink of stamps from the paper, print and writing beneath."""
+
+import math
+from collections.abc import Sequence
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from platemark.errors import ModelMismatch
+from platemark.imaging.image import Image, ImageInput, Pixels
+from platemark.imaging.ink import sharpen_mask
+from platemark.masks import SoftMask
+from platemark.models.card import SegmenterPreprocess
+from platemark.models.onnx import OnnxModel
+from platemark.models.preprocess import square_crop
+from platemark.models.store import ModelName, find_model
+from platemark.types import as_box
+
+_BATCH = 16
+# From so many pixels of the page for one of the network on, the page has finer edges to show.
+_SHARPEN_FROM = 1.25
+_SHARPEN_REACH = 2.0
+# Larger masks are not sharpened, for the memory that takes: a stamp of 80 mm at 600 dpi is.
+_SHARPEN_UP_TO = 4_000_000
+
+
+class Segmenter:
+    """Finds the ink of stamps whose boxes are known; may be shared by threads.
+
+    Args:
+        model: A network with the input ``crops`` (N, S, S, 3) uint8 RGB and the output ``ink``
+            (N, S, S) float32, how probably each pixel is the stamp's ink.
+
+    Raises:
+        ModelMismatch: The model's card is not that of a segmenter.
+    """
+
+    def __init__(self, model: OnnxModel) -> None:
+        spec = model.card.preprocess
+        if not isinstance(spec, SegmenterPreprocess):
+            raise ModelMismatch(f"model {model.card.name} is no segmenter")
+        self._model, self._spec = model, spec
+
+    @classmethod
+    def from_pretrained(cls, model: ModelName = None, *, threads: int | None = None) -> Self:
+        """Load a segmenter.
+
+        Args:
+            model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
+                its card beside it.
+            threads: Threads for one run; by default one for each core.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            ModelCorrupt: A file differs from the model's card.
+            ModelMismatch: The model is no segmenter of stamps.
+        """
+        return cls(OnnxModel(find_model(model, task="segmenter", kind="stamp"), threads=threads))
+
+    @property
+    def model(self) -> OnnxModel:
+        """The network and its card."""
+        return self._model
+
+    def __call__(self, image: ImageInput, boxes: Sequence[ArrayLike]) -> list[SoftMask]:
+        """Find the ink of stamps, one mask for each box in the same order.
+
+        Args:
+            image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
+            boxes: Boxes (x0, y0, x1, y1) in pixels of the image.
+
+        Returns:
+            Masks in pixels of the image, of the box and the model's margin around it, as far as
+            the image goes. Where a stamp has more pixels in the image than in the network, the
+            image sharpens them, see `sharpen_mask`.
+
+        Raises:
+            UnreadableImage: The input is no image.
+            InferenceFailed: The network did not run.
+            ValueError: What should be a box is none, or is not within the image.
+        """
+        pixels = Image.read(image).pixels
+        masks: list[SoftMask] = []
+        for start in range(0, len(boxes), _BATCH):
+            batch = [as_box(box) for box in boxes[start : start + _BATCH]]
+            cut = [square_crop(pixels, box, self._spec.margin, self._spec.side) for box in batch]
+            ink = self._model.run(crops=np.stack([crop for crop, _ in cut]))["ink"]
+            masks += [
+                _on_page(probability, matrix, pixels, self._region(box, pixels))
+                for probability, (_, matrix), box in zip(ink, cut, batch, strict=True)
+            ]
+        return masks
+
+    def _region(self, box: Sequence[float], pixels: Pixels) -> tuple[int, int, int, int]:
+        """Whole pixels (left, top, right, bottom) of the page that a mask covers."""
+        x0, y0, x1, y1 = box
+        around = self._spec.margin * max(x1 - x0, y1 - y0)
+        height, width = pixels.shape[:2]
+        left, top = max(0, math.floor(x0 - around)), max(0, math.floor(y0 - around))
+        right, bottom = min(width, math.ceil(x1 + around)), min(height, math.ceil(y1 + around))
+        if left >= right or top >= bottom:
+            raise ValueError(f"the box {box} is not within the image of {width}x{height} pixels")
+        return left, top, right, bottom
+
+
+def _on_page(
+    ink: NDArray[np.floating],
+    to_page: NDArray[np.float64],
+    pixels: Pixels,
+    region: tuple[int, int, int, int],
+) -> SoftMask:
+    """Bring what the network says of a crop (S, S) to the pixels of the page."""
+    left, top, right, bottom = region
+    size = (right - left, bottom - top)
+    zoom = float(to_page[0, 0])
+    probability = np.asarray(ink, dtype=np.float32)
+    if zoom < 1.0:  # averages what falls into one pixel of the page
+        side = max(1, round(1.0 / zoom))
+        probability = np.asarray(cv2.blur(probability, (side, side)), dtype=np.float32)
+    # OpenCV counts from the centres of pixels, the rest of the package from their corners.
+    centre = np.array([[1.0, 0.0, left + 0.5], [0.0, 1.0, top + 0.5], [0.0, 0.0, 1.0]])
+    to_crop = np.linalg.inv(to_page) @ centre
+    to_crop[:2, 2] -= 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    soft = SoftMask(
+        np.asarray(
+            cv2.warpAffine(
+                probability, to_crop[:2], size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+            ),
+            dtype=np.float32,
+        ),
+        left,
+        top,
+    )
+    if zoom < _SHARPEN_FROM or size[0] * size[1] > _SHARPEN_UP_TO:
+        return soft
+    sharp = sharpen_mask(soft.cut(pixels), soft.probability, _SHARPEN_REACH * zoom)
+    return SoftMask(sharp, left, top)
