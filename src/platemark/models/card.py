@@ -3,7 +3,14 @@
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from platemark.errors import ModelCorrupt
 
@@ -88,6 +95,30 @@ class ReaderPreprocess(_Section):
     margin: float = Field(default=0.0, ge=0, lt=1)
 
 
+class SegmenterPreprocess(_Section):
+    """How the surroundings of a box become the input of a segmenter.
+
+    Attributes:
+        side: Side of the square RGB crop in pixels.
+        margin: What is taken around the box on each side, as a fraction of its longer side.
+    """
+
+    side: int = Field(ge=32)
+    margin: float = Field(default=0.0, ge=0, lt=1)
+
+
+class EmbedderPreprocess(_Section):
+    """How an ink mask becomes the input of an embedder.
+
+    Attributes:
+        side: Side of the square picture of ink in pixels.
+        margin: What stays empty at each of its sides, as a fraction of the side.
+    """
+
+    side: int = Field(ge=32)
+    margin: float = Field(default=0.0, ge=0, lt=0.5)
+
+
 class DetectorDecode(_Section):
     """How the output of a detector becomes detections: the IoU of non-maximum suppression."""
 
@@ -161,7 +192,7 @@ class ModelCard(_Section):
     files: dict[str, FileEntry]
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
-    preprocess: DetectorPreprocess | ReaderPreprocess
+    preprocess: DetectorPreprocess | ReaderPreprocess | SegmenterPreprocess | EmbedderPreprocess
     decode: ReaderDecode | DetectorDecode = DetectorDecode()
     thresholds: dict[str, float] = {}
     calibration: Calibration = Calibration()
@@ -170,6 +201,14 @@ class ModelCard(_Section):
     training: dict[str, Any] = {}
     licence: str = "Apache-2.0"
     limits: tuple[str, ...] = ()
+
+    @field_validator("preprocess")
+    @classmethod
+    def _of_the_task(cls, section: _Section, info: ValidationInfo) -> _Section:
+        """Two sections have the same keys; the task tells them apart."""
+        if isinstance(section, SegmenterPreprocess) and info.data.get("task") == "embedder":
+            return EmbedderPreprocess(**section.model_dump())
+        return section
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

@@ -1,11 +1,20 @@
 """The ``preprocess`` section of a card as functions; inference and training share them."""
 
+import math
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from platemark.geometry import Letterbox
+from platemark.geometry import FloatArray, Letterbox
 from platemark.imaging.image import Pixels
 from platemark.models.card import DetectorPreprocess, ReaderPreprocess
+
+# From this probability on a pixel counts as ink when the extent of an imprint is taken.
+_INK = 0.5
+# Share of the ink beyond each side of that extent, so that single specks do not widen it.
+_SPECKS = 0.001
 
 
 def letterbox_image(
@@ -48,6 +57,88 @@ def reader_input(pixels: Pixels, spec: ReaderPreprocess) -> Pixels:
     """
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     return resize(grey, spec.width, spec.height)
+
+
+def square_crop(
+    pixels: Pixels, box: Sequence[float], margin: float, side: int
+) -> tuple[Pixels, FloatArray]:
+    """Cut the surroundings of a box out as a square of fixed size, the aspect ratio kept.
+
+    The box and its margin, as far as they are on the page, are scaled to fit, centred, and their
+    outermost pixels repeated to fill the square.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB, or (H, W) uint8.
+        box: (x0, y0, x1, y1) in pixels of the page.
+        margin: What to take on each side, as a fraction of the longer side of the box.
+        side: Side of the square in pixels.
+
+    Returns:
+        (side, side, 3) or (side, side) uint8, and the matrix (3, 3) that takes points of the
+        square to the page: two scales, equal but for rounding, and a shift.
+
+    Raises:
+        ValueError: The box is not within the page.
+    """
+    height, width = pixels.shape[:2]
+    x0, y0, x1, y1 = box
+    around = margin * max(x1 - x0, y1 - y0)
+    left, top = max(0, math.floor(x0 - around)), max(0, math.floor(y0 - around))
+    right, bottom = min(width, math.ceil(x1 + around)), min(height, math.ceil(y1 + around))
+    if left >= right or top >= bottom:
+        raise ValueError(f"the box {list(box)} is not within the page of {width}x{height} pixels")
+    part = pixels[top:bottom, left:right]
+    fitted, (x, y) = _centred(part, side)
+    rows, columns = fitted.shape[:2]
+    square = cv2.copyMakeBorder(
+        fitted, y, side - rows - y, x, side - columns - x, cv2.BORDER_REPLICATE
+    )
+    across, down = (right - left) / columns, (bottom - top) / rows
+    to_page = np.array([[across, 0.0, left - across * x], [0.0, down, top - down * y], [0, 0, 1]])
+    return np.asarray(square, dtype=np.uint8), to_page
+
+
+def ink_input(probability: NDArray[np.float32], side: int, margin: float = 0.0) -> Pixels:
+    """Make an embedder's input of an ink mask: tight around the ink, the aspect ratio kept.
+
+    Args:
+        probability: (h, w) float32 in 0..1, how probably each pixel is ink.
+        side: Side of the square in pixels.
+        margin: What stays empty at each of its sides, as a fraction of the side.
+
+    Returns:
+        (side, side) uint8, 255 where it is surely ink; 0 throughout where there is no ink.
+    """
+    square = np.zeros((side, side), np.uint8)
+    ink = probability >= _INK
+    columns, rows = _extent(ink.sum(axis=0)), _extent(ink.sum(axis=1))
+    if columns is None or rows is None:
+        return square
+    part = np.rint(255.0 * np.clip(probability[slice(*rows), slice(*columns)], 0, 1))
+    inner = max(1, round(side * (1.0 - 2.0 * margin)))
+    fitted, (x, y) = _centred(np.asarray(part, np.uint8), inner)
+    first = (side - inner) // 2
+    height, width = fitted.shape
+    square[first + y : first + y + height, first + x : first + x + width] = fitted
+    return square
+
+
+def _extent(profile: NDArray[np.integer]) -> tuple[int, int] | None:
+    """First and last, exclusive, of the places that hold all the ink but for strewn specks."""
+    total = int(profile.sum())
+    if not total:
+        return None
+    share = np.cumsum(profile) / total
+    first = int(np.argmax(share > _SPECKS))
+    last = int(np.argmax(share >= 1.0 - _SPECKS))
+    return first, last + 1
+
+
+def _centred(part: Pixels, side: int) -> tuple[Pixels, tuple[int, int]]:
+    """Scale a picture so that its longer side is ``side``; say where it begins when centred."""
+    scale = side / max(part.shape[:2])
+    height, width = (max(1, round(length * scale)) for length in part.shape[:2])
+    return resize(part, width, height), ((side - width) // 2, (side - height) // 2)
 
 
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
