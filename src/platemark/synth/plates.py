@@ -1,36 +1,35 @@
 """``platemark synth plates``: annotated scenes and crops in a folder with their manifest."""
 
-import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
-from platemark.imaging.image import Pixels
 from platemark.plates.formats import load_formats
+from platemark.synth.generate import Picture, write_pictures
 from platemark.synth.studio import PlateLabel, PlateStudio
 
 PictureKind = Literal["scenes", "crops"]
-_PER_FOLDER = 1000
-_CHUNK = 50
-_JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
 class _Order:
     """What a worker process needs to make any picture of the set on its own."""
 
-    output: Path
     seed: int
     kind: PictureKind
     fonts: Path | None
     backgrounds: Path | None
     over: Path | None
     regions: tuple[str, ...]
+
+    def open(self) -> Callable[[int], Picture]:
+        formats = [load_formats()[code] for code in self.regions] or None
+        studio = PlateStudio(self.fonts, self.backgrounds, formats, self.over)
+        return partial(_make, self, studio)
 
 
 def generate(
@@ -74,66 +73,20 @@ def generate(
             f"no plate format has the code {', '.join(sorted(unknown))}; "
             f"there are: {', '.join(load_formats())}"
         )
-    (output / "images").mkdir(parents=True, exist_ok=True)
-    order = _Order(output, seed, kind, fonts, backgrounds, over, tuple(regions))
-    chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
-    manifest = output / "annotations.jsonl"
-    done = 0
-    with manifest.open("w", encoding="utf-8") as lines:
-        for rows in _in_order(order, chunks, workers):
-            lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            done += len(rows)
-            if progress:
-                progress(done, count)
-    return manifest
+    order = _Order(seed, kind, fonts, backgrounds, over, tuple(regions))
+    return write_pictures(order, output, count, workers=workers, progress=progress)
 
 
-def _in_order(
-    order: _Order, chunks: list[range], workers: int | None
-) -> Iterator[list[dict[str, Any]]]:
-    if workers == 1 or len(chunks) == 1:
-        _start(order)
-        yield from map(_make_chunk, chunks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=_start, initargs=(order,)) as pool:
-        yield from pool.imap(_make_chunk, chunks)
-
-
-_worker: tuple[_Order, PlateStudio]
-
-
-def _start(order: _Order) -> None:
-    global _worker  # one studio per process: typefaces and photos are loaded once
-    cv2.setNumThreads(1)
-    formats = [load_formats()[code] for code in order.regions] or None
-    _worker = order, PlateStudio(order.fonts, order.backgrounds, formats, order.over)
-
-
-def _make_chunk(indices: range) -> list[dict[str, Any]]:
-    return [_make(index) for index in indices]
-
-
-def _make(index: int) -> dict[str, Any]:
-    order, studio = _worker
+def _make(order: _Order, studio: PlateStudio, index: int) -> Picture:
     rng = np.random.default_rng((order.seed, index))
     labels: list[PlateLabel]
     if order.kind == "crops":
-        picture, label = studio.crop(rng)
+        pixels, label = studio.crop(rng)
         labels = [label]
     else:
-        picture, labels = studio.scene(rng)
-    name = f"images/{index // _PER_FOLDER:04d}/{index:07d}.jpg"
-    _save(order.output / name, picture)
-    return {
-        "image": name,
-        "source": "platemark synth",
-        "width": picture.shape[1],
-        "height": picture.shape[0],
-        "plates": [_plate_row(label) for label in labels],
-        "kind": "crop" if order.kind == "crops" else "scene",
-        "split": "train",
-    }
+        pixels, labels = studio.scene(rng)
+    kind = "crop" if order.kind == "crops" else "scene"
+    return Picture(pixels, {"plates": [_plate_row(label) for label in labels], "kind": kind})
 
 
 def _plate_row(label: PlateLabel) -> dict[str, Any]:
@@ -144,9 +97,3 @@ def _plate_row(label: PlateLabel) -> dict[str, Any]:
         "region": label.region,
         "lines": label.rows,
     }
-
-
-def _save(path: Path, picture: Pixels) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    path.write_bytes(cv2.imencode(".jpg", picture[..., ::-1], options)[1].tobytes())

@@ -1,0 +1,129 @@
+"""Sets of made pictures: drawn by several processes, written with their masks and manifest."""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from platemark.imaging.image import Pixels
+from platemark.masks import BoolMask
+
+CHUNK = 50
+_PER_FOLDER = 1000
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One made picture.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, stored as JPEG, or (H, W) uint8 grey, stored as PNG.
+        row: its line of the manifest, but for what the writer knows: name, size, source, split.
+        masks: ink masks (H, W) of its stamps in the order of ``row["stamps"]``; empty for none.
+    """
+
+    pixels: Pixels
+    row: dict[str, Any]
+    masks: tuple[BoolMask, ...] = ()
+
+
+class Order(Protocol):
+    """What to make; it goes to every process, so it must pickle."""
+
+    def open(self) -> Callable[[int], Picture]:
+        """Load what all pictures need; returns what makes picture i, always the same for an i."""
+
+
+def write_pictures(
+    order: Order,
+    output: Path,
+    count: int,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Make pictures and write them; they are the same with any number of workers.
+
+    Args:
+        order: what to make.
+        output: folder for ``images/``, ``masks/`` and ``annotations.jsonl``; made if missing.
+        count: number of pictures.
+        workers: processes; None for one per core.
+        progress: called with (done, count).
+
+    Returns:
+        The manifest, in the package's annotation format.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    manifest = output / "annotations.jsonl"
+    done = 0
+    with manifest.open("w", encoding="utf-8") as lines:
+        for rows in _in_order(order, output, chunks, workers):
+            lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            done += len(rows)
+            if progress:
+                progress(done, count)
+    return manifest
+
+
+def _in_order(
+    order: Order, output: Path, chunks: list[range], workers: int | None
+) -> Iterator[list[dict[str, Any]]]:
+    if workers == 1 or len(chunks) == 1:
+        _start(order, output)
+        yield from map(_make_chunk, chunks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, initializer=_start, initargs=(order, output)) as pool:
+        yield from pool.imap(_make_chunk, chunks)
+
+
+_worker: tuple[Callable[[int], Picture], Path]
+
+
+def _start(order: Order, output: Path) -> None:
+    global _worker  # opened once per process: typefaces and photos are loaded once
+    cv2.setNumThreads(1)
+    _worker = order.open(), output
+
+
+def _make_chunk(indices: range) -> list[dict[str, Any]]:
+    make, output = _worker
+    return [_write(make(index), output, index) for index in indices]
+
+
+def _write(picture: Picture, output: Path, index: int) -> dict[str, Any]:
+    """Store a picture and its masks; returns its line of the manifest."""
+    place = f"{index // _PER_FOLDER:04d}/{index:07d}"
+    pixels = picture.pixels
+    if pixels.ndim == 2:
+        name = f"images/{place}.png"
+        _save(output / name, pixels)
+    else:
+        name = f"images/{place}.jpg"
+        _save(output / name, pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    row = {
+        "image": name,
+        "source": "platemark synth",
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "split": "train",
+        **picture.row,
+    }
+    for number, (stamp, mask) in enumerate(zip(row.get("stamps", ()), picture.masks, strict=False)):
+        stamp["mask"] = f"masks/{place}-{number}.png"
+        ink = np.where(mask, 255, 0).astype(np.uint8)
+        _save(output / stamp["mask"], ink, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    return row
+
+
+def _save(path: Path, pixels: Pixels, options: list[int] | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, pixels, options or [])[1].tobytes())
