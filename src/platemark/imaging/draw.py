@@ -22,8 +22,10 @@ from platemark.geometry import (
     rectified_size,
 )
 from platemark.imaging.image import Image, Pixels
+from platemark.imaging.ink import lift_ink
 from platemark.imaging.sources import open_pages
-from platemark.types import Crop, Mark
+from platemark.masks import InkMask
+from platemark.types import Crop, Mark, StampMark
 
 _COLOURS = {"plate": "#00c853", "stamp": "#ff6d00"}
 _SYSTEM_FONTS = (
@@ -91,7 +93,7 @@ def _surroundings(pixels: Pixels, corners: FloatArray) -> tuple[int, int, Pixels
 
 
 def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
-    """Draw the corners, text and score of marks.
+    """Draw the corners, text and score of marks, and round the ink of stamps.
 
     Lines and letters grow with the picture.
 
@@ -106,9 +108,11 @@ def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
     pen = PIL.ImageDraw.Draw(picture)
     long_side = max(picture.size)
     line = max(2, round(long_side / 400))
-    font = _font(max(12, round(long_side / 45)))
+    font = system_font(max(12, round(long_side / 45)))
     for mark in marks:
         colour = _COLOURS.get(mark.kind, "#2979ff")
+        if isinstance(mark, StampMark):
+            _draw_ink(pen, mark.mask, colour, max(1, line // 3))
         outline = [*mark.quad, mark.quad[0], mark.quad[1]]
         pen.line(outline, fill=colour, width=line, joint="curve")
     # Labels come last, so that no outline crosses a text.
@@ -134,7 +138,58 @@ def draw_image(image: Image, marks: Sequence[Mark]) -> PIL.Image.Image:
     return PIL.Image.fromarray(draw_marks(image.pixels, marks))
 
 
+def _draw_ink(pen: PIL.ImageDraw.ImageDraw, mask: InkMask, colour: str, line: int) -> None:
+    """Draw a line round the ink, a little off it, so that it hides no stroke."""
+    ink, left, top = mask.crop()
+    reach = 2 + round(0.02 * max(ink.shape))
+    wide = cv2.dilate(
+        np.pad(ink.astype(np.uint8), reach + 1),
+        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2),
+    )
+    contours, _ = cv2.findContours(wide, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for contour in contours:
+        points = np.add(contour.reshape(-1, 2), (left - reach - 0.5, top - reach - 0.5)).tolist()
+        pen.line([(x, y) for x, y in [*points, points[0]]], fill=colour, width=line)
+
+
+def cut_out(pixels: Pixels, mask: InkMask) -> PIL.Image.Image:
+    """Take the ink of a stamp off its paper.
+
+    Args:
+        pixels: The page, (H, W, 3) uint8 RGB.
+        mask: The ink.
+
+    Returns:
+        An RGBA picture, tight around the ink: transparent paper, and ink as opaque as it is strong.
+        One transparent pixel where there is no ink.
+
+    Raises:
+        ValueError: The mask is that of a page of another size.
+    """
+    if mask.size != pixels.shape[:2]:
+        raise ValueError(f"the mask is of a page of {mask.size} pixels, not {pixels.shape[:2]}")
+    ink, left, top = mask.crop()
+    # A little of what is around shows the paper, and takes in the soft rims of strokes.
+    reach = 2 + round(0.05 * max(ink.shape))
+    height, width = pixels.shape[:2]
+    x0, y0 = max(0, left - reach), max(0, top - reach)
+    x1, y1 = min(width, left + ink.shape[1] + reach), min(height, top + ink.shape[0] + reach)
+    around = np.zeros((y1 - y0, x1 - x0), dtype=bool)
+    around[top - y0 :, left - x0 :][: ink.shape[0], : ink.shape[1]] = ink
+    layer = PIL.Image.fromarray(lift_ink(pixels[y0:y1, x0:x1], around))
+    return layer.crop(layer.getchannel("A").getbbox() or (0, 0, 1, 1))
+
+
+def cut_mark(pixels: Pixels, mark: Mark) -> PIL.Image.Image:
+    """Cut a mark out of its picture: a plate flattened (RGB), a stamp without its paper (RGBA)."""
+    if isinstance(mark, StampMark):
+        return cut_out(pixels, mark.mask)
+    return PIL.Image.fromarray(rectify(pixels, mark.quad).pixels)
+
+
 def _label(mark: Mark) -> str:
+    if isinstance(mark, StampMark) and not mark.text:
+        return f"{mark.color} {mark.shape} {mark.score:.0%}"
     return f"{mark.text or mark.kind} {mark.text_score if mark.text else mark.score:.0%}"
 
 
@@ -159,8 +214,8 @@ def _draw_label(
 
 
 @lru_cache(maxsize=16)
-def _font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
-    """A font of the system, which knows most scripts, or else the Latin one that Pillow brings."""
+def system_font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
+    """Return a font of the system, which knows most scripts, or else the Latin one of Pillow."""
     for name in _SYSTEM_FONTS:
         try:
             return PIL.ImageFont.truetype(name, size)

@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
+from platemark.masks import BoolMask
 
 Probability = NDArray[np.float32]
 
@@ -13,6 +15,10 @@ _SPREAD = 0.3
 # Ink and paper of one neighbourhood differ at least this much of what they do on the whole.
 _LEAST_DIFFERENCE = 0.2
 _SAMPLES = 20_000
+# Ink takes at least this much, as optical density, of some colour of the light.
+_FAINTEST = 0.03
+# The strongest ink of a stamp is no darker than this share of its usual ink.
+_DARKEST = 0.8
 
 
 def sharpen_mask(pixels: Pixels, probability: Probability, reach: float) -> Probability:
@@ -49,6 +55,65 @@ def sharpen_mask(pixels: Pixels, probability: Probability, reach: float) -> Prob
     prior = np.clip(probability, 0.01, 0.99)
     odds = prior / (1.0 - prior) * np.exp(np.clip(evidence, -30.0, 30.0))
     return np.asarray(odds / (1.0 + odds), dtype=np.float32)
+
+
+def ink_and_paper(pixels: Pixels, probability: Probability) -> tuple[FloatArray, FloatArray] | None:
+    """Estimate the colours of ink and of the paper around it.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB.
+        probability: (h, w) how probably each pixel is ink.
+
+    Returns:
+        The ink (3,) as it lies on the paper, and the paper (3,), both in 1..255 and the ink no
+        lighter than the paper; None where there is no ink, or none that can be seen.
+    """
+    step = max(1, probability.size // _SAMPLES)
+    colors, sample = pixels.reshape(-1, 3)[::step], probability.reshape(-1)[::step]
+    ink, around = (colors[chosen].astype(np.float64) for chosen in (sample > 0.5, sample < 0.1))
+    if not len(ink):
+        return None
+    paper = np.percentile(around, 75, axis=0) if len(around) else np.full(3, 255.0)
+    paper = np.maximum(paper, 1.0)
+    density = np.log(paper / np.clip(ink, 1.0, paper))
+    strength = density.max(axis=1)
+    # Weak pixels are the rims of strokes; the strongest may be print beneath the ink.
+    strong = (strength >= np.percentile(strength, 40)) & (strength <= np.percentile(strength, 85))
+    taken = np.median(density[strong], axis=0)
+    return None if taken.max() < _FAINTEST else (paper * np.exp(-taken), paper)
+
+
+def lift_ink(pixels: Pixels, mask: BoolMask) -> Pixels:
+    """Take ink off its paper, so that it can be laid on other paper.
+
+    How opaque a pixel is says how far its colour is from that of the paper towards that of the
+    ink; its colour is what remains when the share of the paper is taken off.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB.
+        mask: (h, w) bool, where there is ink; its rims are taken in too.
+
+    Returns:
+        (h, w, 4) uint8 RGBA, wholly transparent where there is no ink.
+    """
+    lifted = np.zeros((*mask.shape, 4), dtype=np.uint8)
+    soft = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0), dtype=np.float32)
+    colors = ink_and_paper(pixels, mask.astype(np.float32))
+    if colors is None:
+        lifted[..., 3] = np.rint(255.0 * soft)
+        lifted[..., :3] = pixels
+        return lifted
+    ink, paper = (np.asarray(color, dtype=np.float32) for color in colors)
+    given = pixels.astype(np.float32)
+    share = np.clip((paper - given) @ (paper - ink) / float((paper - ink) @ (paper - ink)), 0, 1)
+    # What is dark for another reason, such as print beside the ink, stays behind.
+    alpha = share * np.clip(2.0 * soft, 0.0, 1.0)
+    own = (given - (1.0 - share[..., None]) * paper) / np.maximum(share[..., None], 0.2)
+    # Print beneath the ink is darker than any ink of this stamp.
+    lifted[..., :3] = np.rint(np.clip(own, _DARKEST * ink, 255.0))
+    lifted[..., 3] = np.rint(255.0 * alpha)
+    lifted[lifted[..., 3] == 0] = 0
+    return lifted
 
 
 def _inkness(pixels: Pixels, probability: Probability) -> Probability | None:

@@ -80,13 +80,7 @@ def square_crop(
     Raises:
         ValueError: The box is not within the page.
     """
-    height, width = pixels.shape[:2]
-    x0, y0, x1, y1 = box
-    around = margin * max(x1 - x0, y1 - y0)
-    left, top = max(0, math.floor(x0 - around)), max(0, math.floor(y0 - around))
-    right, bottom = min(width, math.ceil(x1 + around)), min(height, math.ceil(y1 + around))
-    if left >= right or top >= bottom:
-        raise ValueError(f"the box {list(box)} is not within the page of {width}x{height} pixels")
+    left, top, right, bottom = surroundings(pixels, box, margin)
     part = pixels[top:bottom, left:right]
     fitted, (x, y) = _centred(part, side)
     rows, columns = fitted.shape[:2]
@@ -96,6 +90,27 @@ def square_crop(
     across, down = (right - left) / columns, (bottom - top) / rows
     to_page = np.array([[across, 0.0, left - across * x], [0.0, down, top - down * y], [0, 0, 1]])
     return np.asarray(square, dtype=np.uint8), to_page
+
+
+def surroundings(pixels: Pixels, box: Sequence[float], margin: float) -> tuple[int, int, int, int]:
+    """Whole pixels (left, top, right, bottom) of a page that hold a box and its margin.
+
+    Args:
+        pixels: The page, (H, W, ...).
+        box: (x0, y0, x1, y1) in pixels of the page.
+        margin: What to take on each side, as a fraction of the longer side of the box.
+
+    Raises:
+        ValueError: The box is not within the page.
+    """
+    height, width = pixels.shape[:2]
+    x0, y0, x1, y1 = box
+    around = margin * max(x1 - x0, y1 - y0)
+    left, top = max(0, math.floor(x0 - around)), max(0, math.floor(y0 - around))
+    right, bottom = min(width, math.ceil(x1 + around)), min(height, math.ceil(y1 + around))
+    if left >= right or top >= bottom:
+        raise ValueError(f"the box {list(box)} is not within the page of {width}x{height} pixels")
+    return left, top, right, bottom
 
 
 def ink_input(probability: NDArray[np.float32], side: int, margin: float = 0.0) -> Pixels:

@@ -1,6 +1,7 @@
 """Where models are found: none, a name, a folder or an ``.onnx`` gives a verified local model."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -113,6 +114,34 @@ def locate_model(model: str | os.PathLike[str]) -> LocalModel:
     raise ModelNotFound(
         f"{model} is no model folder, no .onnx file and no bundled model", names=bundled_names()
     )
+
+
+def choose_parts(model: ModelName, kind: str, tasks: Sequence[str]) -> dict[str, ModelName]:
+    """Say what to load for each stage of a pipeline.
+
+    Args:
+        model: None for the bundled models; a folder with folders such as ``plate-detector``, one
+            for each stage that is not to be the bundled one; or one model (a bundled name, a model
+            folder, an ``.onnx``), which takes the place of the bundled one of its task.
+        kind: The marks the pipeline is for.
+        tasks: Its stages; a model of another task is given to the first, which refuses it.
+
+    Returns:
+        A model for `find_model` by task.
+
+    Raises:
+        ModelNotFound: There is no such model.
+        ModelCorrupt: Its card cannot be used.
+    """
+    chosen: dict[str, ModelName] = dict.fromkeys(tasks)
+    if model is None:
+        return chosen
+    folders = {task: Path(model) / f"{kind}-{task}" for task in tasks}
+    found = {task: folder for task, folder in folders.items() if folder.is_dir()}
+    if not found:
+        task = locate_model(model).card.task
+        return chosen | {task if task in tasks else tasks[0]: model}
+    return chosen | found
 
 
 def _from_folder(folder: Path) -> LocalModel:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -11,14 +10,12 @@ from numpy.typing import ArrayLike
 
 from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image, ImageInput, Pixels
-from platemark.models.store import ModelName, locate_model
+from platemark.models.store import ModelName, choose_parts
 from platemark.pipeline import Pipeline
 from platemark.plates.consensus import agree, other_views, prefer_formats
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.types import Detection, PlateMark, Reading
-
-_DETECTOR, _READER = "plate-detector", "plate-reader"
 
 
 @dataclass(frozen=True)
@@ -92,9 +89,9 @@ class PlatePipeline(Pipeline):
             ModelCorrupt: A file differs from the model's card.
             ModelMismatch: The model neither finds nor reads plates.
         """
-        finder, reading = _parts(model)
-        detector = Detector.from_pretrained(finder, threads=threads, min_score=min_score)
-        reader = PlateReader.from_pretrained(reading, threads=threads)
+        parts = choose_parts(model, "plate", ("detector", "reader"))
+        detector = Detector.from_pretrained(parts["detector"], threads=threads, min_score=min_score)
+        reader = PlateReader.from_pretrained(parts["reader"], threads=threads)
         gate = Gate.of(detector.model.card.thresholds) if min_score is None else None
         return cls(detector, reader, sure_score=reader.sure_score, gate=gate)
 
@@ -142,13 +139,3 @@ class PlatePipeline(Pipeline):
         quads = [plate.quad for plate in plates]
         final = self._ask_again(image.pixels, quads, [reading for _, reading in pairs])
         return [PlateMark.of(*pair) for pair in zip(plates, final, strict=True)]
-
-
-def _parts(model: ModelName) -> tuple[ModelName, ModelName]:
-    """Return what to load as detector and as reader."""
-    if model is None:
-        return None, None
-    detector, reader = Path(model) / _DETECTOR, Path(model) / _READER
-    if detector.is_dir() or reader.is_dir():
-        return detector if detector.is_dir() else None, reader if reader.is_dir() else None
-    return (None, model) if locate_model(model).card.task == "reader" else (model, None)

@@ -12,7 +12,7 @@ import numpy as np
 
 from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
-from platemark.imaging.ink import Probability
+from platemark.imaging.ink import Probability, ink_and_paper
 from platemark.masks import BoolMask, SoftMask
 from platemark.stamps.outline import Outline, find_outline, turn_matrix
 from platemark.types import Quad, as_quad
@@ -154,7 +154,7 @@ def _between(a: float, b: float) -> float:
 def _within(ink: BoolMask, outline: Outline) -> FloatArray:
     """Points (N, 2) of the ink that is not frame or ring text."""
     rows, columns = np.nonzero(ink)
-    points = np.stack([columns, rows], axis=1) + 0.5
+    points = np.stack([columns, rows], axis=1).astype(np.float64) + 0.5
     if outline.shape == "other":
         return points
     inner = _INNER if outline.shape in ("circle", "oval") else 0.85
@@ -208,7 +208,6 @@ def _sharpness(offsets: FloatArray, angles: FloatArray) -> FloatArray:
 # Upper ends of hues in degrees; above the last it is red again, and yellow has no name.
 _HUES = ((13, "red"), (48, "brown"), (75, "other"), (172, "green"), (246, "blue"), (328, "violet"))
 _GREY = 0.22
-_SAMPLES = 20_000
 
 
 def ink_color(pixels: Pixels, probability: Probability) -> str:
@@ -224,19 +223,11 @@ def ink_color(pixels: Pixels, probability: Probability) -> str:
     Returns:
         One of `platemark.types.INK_COLORS`.
     """
-    step = max(1, probability.size // _SAMPLES)
-    colors, sample = pixels.reshape(-1, 3)[::step], probability.reshape(-1)[::step]
-    ink, around = (colors[chosen].astype(np.float64) for chosen in (sample > 0.5, sample < 0.1))
-    if not len(ink):
+    colors = ink_and_paper(pixels, probability)
+    if colors is None:
         return "other"
-    paper = np.percentile(around, 75, axis=0) if len(around) else np.full(3, 255.0)
-    density = np.log(np.maximum(paper, 1.0) / np.clip(ink, 1.0, np.maximum(paper, 1.0)))
-    strength = density.max(axis=1)
-    # Weak pixels are the rims of strokes; the strongest may be print beneath the ink.
-    strong = (strength >= np.percentile(strength, 40)) & (strength <= np.percentile(strength, 85))
-    taken = np.median(density[strong], axis=0)
-    if taken.max() < 0.03:
-        return "other"
+    ink, paper = colors
+    taken = np.log(paper / ink)
     # The colour that the ink would have where it takes nine tenths of one channel.
     red, green, blue = np.exp(-taken * (np.log(10.0) / taken.max()))
     hue, saturation, _ = colorsys.rgb_to_hsv(red, green, blue)

@@ -48,7 +48,7 @@ def find_outline(ink: BoolMask) -> Outline:
     """
     hull = _hull(ink)
     candidates = [figure for fit in _FITS if (figure := fit(hull)) is not None]
-    paper = np.asarray(cv2.distanceTransform((~ink).astype(np.uint8), cv2.DIST_L2, 5))
+    paper = np.asarray(cv2.distanceTransform((~ink).astype(np.uint8), cv2.DIST_L2, 5), np.float64)
     reach = max(_NEAREST, _NEAR * float(np.ptp(hull, axis=0).max()))
     outlines = [
         Outline(shape, points, _coverage(points, paper, reach)) for shape, points in candidates

@@ -74,7 +74,8 @@ class Embedder:
             InferenceFailed: The network did not run.
             ValueError: A mask is of another shape.
         """
-        inputs = [ink_input(_probability(mask), self._spec.side) for mask in masks]
+        side, margin = self._spec.side, self._spec.margin
+        inputs = [ink_input(_probability(mask), side, margin) for mask in masks]
         batches = [
             self._model.run(ink=np.stack(inputs[start : start + _BATCH]))["embedding"]
             for start in range(0, len(inputs), _BATCH)

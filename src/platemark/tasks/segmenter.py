@@ -1,6 +1,5 @@
 """Tells the ink of stamps from the paper, print and writing beneath."""
 
-import math
 from collections.abc import Sequence
 from typing import Self
 
@@ -14,7 +13,7 @@ from platemark.imaging.ink import sharpen_mask
 from platemark.masks import SoftMask
 from platemark.models.card import SegmenterPreprocess
 from platemark.models.onnx import OnnxModel
-from platemark.models.preprocess import square_crop
+from platemark.models.preprocess import square_crop, surroundings
 from platemark.models.store import ModelName, find_model
 from platemark.types import as_box
 
@@ -88,21 +87,10 @@ class Segmenter:
             cut = [square_crop(pixels, box, self._spec.margin, self._spec.side) for box in batch]
             ink = self._model.run(crops=np.stack([crop for crop, _ in cut]))["ink"]
             masks += [
-                _on_page(probability, matrix, pixels, self._region(box, pixels))
+                _on_page(probability, matrix, pixels, surroundings(pixels, box, self._spec.margin))
                 for probability, (_, matrix), box in zip(ink, cut, batch, strict=True)
             ]
         return masks
-
-    def _region(self, box: Sequence[float], pixels: Pixels) -> tuple[int, int, int, int]:
-        """Whole pixels (left, top, right, bottom) of the page that a mask covers."""
-        x0, y0, x1, y1 = box
-        around = self._spec.margin * max(x1 - x0, y1 - y0)
-        height, width = pixels.shape[:2]
-        left, top = max(0, math.floor(x0 - around)), max(0, math.floor(y0 - around))
-        right, bottom = min(width, math.ceil(x1 + around)), min(height, math.ceil(y1 + around))
-        if left >= right or top >= bottom:
-            raise ValueError(f"the box {box} is not within the image of {width}x{height} pixels")
-        return left, top, right, bottom
 
 
 def _on_page(

@@ -1,0 +1,106 @@
+"""Stamps and seals: the parts and the order of the steps."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.imaging.image import Image, Pixels
+from platemark.masks import InkMask, SoftMask
+from platemark.models.store import ModelName, choose_parts
+from platemark.pipeline import Pipeline
+from platemark.stamps.appearance import describe_ink
+from platemark.tasks.detector import Detector
+from platemark.tasks.embedder import Embedder
+from platemark.tasks.segmenter import Segmenter
+from platemark.types import Detection, Embedding, StampMark
+
+# Pixels with this probability are ink.
+_INK = 0.5
+# So many stamps are held as soft masks at a time; a page may have many, and they may be large.
+_BATCH = 16
+
+
+class StampPipeline(Pipeline):
+    """Finds stamps, tells their ink from the print beneath, describes and embeds it.
+
+    Args:
+        detector: Finds the stamps.
+        segmenter: Tells the ink of a stamp.
+        embedder: Makes a vector of the ink.
+    """
+
+    def __init__(self, detector: Detector, segmenter: Segmenter, embedder: Embedder) -> None:
+        super().__init__(detector, self.describe)
+        self.detector = detector
+        self.segmenter = segmenter
+        self.embedder = embedder
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: ModelName = None,
+        *,
+        threads: int | None = None,
+        min_score: float | None = None,
+    ) -> Self:
+        """Load the models.
+
+        Args:
+            model: None for the bundled models; a folder with the folders ``stamp-detector``,
+                ``stamp-segmenter`` and ``stamp-embedder``, or some of them; or one model (a
+                bundled name, a model folder, an ``.onnx`` with its card beside it), which takes
+                the place of the bundled one.
+            threads: Threads for one run; by default one for each core.
+            min_score: Least score of a stamp; by default that of the detector's card.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            ModelCorrupt: A file differs from the model's card.
+            ModelMismatch: The model is none for stamps.
+        """
+        parts = choose_parts(model, "stamp", ("detector", "segmenter", "embedder"))
+        return cls(
+            Detector.from_pretrained(
+                parts["detector"], kind="stamp", threads=threads, min_score=min_score
+            ),
+            Segmenter.from_pretrained(parts["segmenter"], threads=threads),
+            Embedder.from_pretrained(parts["embedder"], threads=threads),
+        )
+
+    def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
+        """Cut out, describe and embed detected stamps, one mark for each in the same order.
+
+        A stamp in which no ink is found has the shape and colour ``"other"`` and no embedding.
+
+        Raises:
+            InferenceFailed: A network did not run.
+        """
+        marks: list[StampMark] = []
+        for start in range(0, len(detections), _BATCH):
+            batch = detections[start : start + _BATCH]
+            masks = self.segmenter(image, [detection.box for detection in batch])
+            vectors = self.embedder(masks)
+            marks += [
+                self._mark(image.pixels, *parts)
+                for parts in zip(batch, masks, vectors, strict=True)
+            ]
+        return marks
+
+    def _mark(
+        self, pixels: Pixels, detection: Detection, mask: SoftMask, vector: NDArray[np.float32]
+    ) -> StampMark:
+        height, width = pixels.shape[:2]
+        ink = mask.probability > _INK
+        looks = describe_ink(pixels, mask) if ink.any() else None
+        return StampMark(
+            score=detection.score,
+            box=detection.box,
+            quad=detection.quad if looks is None else looks.quad,
+            shape="other" if looks is None else looks.shape,
+            color="other" if looks is None else looks.color,
+            rotation=None if looks is None else looks.rotation,
+            mask=InkMask.of(ink, (height, width), mask.left, mask.top),
+            embedding=None if looks is None else Embedding(vector, self.embedder.name),
+        )
