@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from platemark.synth.lettering import Colour
 from platemark.synth.pen import handwriting, signature
 from platemark.synth.prose import amount, date, digits, one_of
 from platemark.synth.typesetting import Sheet, Style
@@ -24,12 +25,14 @@ class Layout:
         sizes: widths and heights in millimetres that it comes in.
         weight: how often it is drawn, relative to the others.
         stock: which papers it is printed on, see :mod:`platemark.synth.paper`.
+        machine: mostly set in letters of equal breadth.
     """
 
     draw: Callable[[Sheet, Rng], None]
     sizes: tuple[tuple[float, float], ...] = (A4, A4, LETTER)
     weight: float = 1.0
     stock: str = "office"
+    machine: bool = False
 
 
 def letterhead(sheet: Sheet, rng: Rng, margin: float) -> float:
@@ -204,9 +207,7 @@ def form(sheet: Sheet, rng: Rng) -> None:
     footer(sheet, rng, margin)
 
 
-def _answer(
-    sheet: Sheet, rng: Rng, box: tuple[float, float, float, float], ink: tuple[int, int, int]
-) -> None:
+def _answer(sheet: Sheet, rng: Rng, box: tuple[float, float, float, float], ink: Colour) -> None:
     x0, y0, x1, y1 = box
     kind = rng.random()
     if kind < 0.25:
@@ -215,13 +216,17 @@ def _answer(
     elif kind < 0.4:
         width = min(x1 - x0 - 4, float(rng.uniform(12, 50)))
         if width > 4:
-            mask = handwriting(*sheet.px(width, y1 - y0), sheet.scale, rng)
-            sheet.ink(mask, *sheet.px(x0 + 2, y0), ink)
+            _write(sheet, rng, (x0 + 2, y0, x0 + 2 + width, y1), ink)
     elif kind < 0.5:
         for index in range(int(rng.integers(2, 5))):
             x = x0 + 3 + 9 * index
             if x < x1 - 5:
                 sheet.frame((x, y0 + 1, x + 3, y0 + 4), 0.25)
+
+
+def _write(sheet: Sheet, rng: Rng, box: tuple[float, float, float, float], ink: Colour) -> None:
+    x0, y0, x1, y1 = sheet.px(*box)
+    sheet.ink(handwriting(x1 - x0, y1 - y0, sheet.scale, rng), x0, y0, ink)
 
 
 def _shares(count: int, rng: Rng) -> list[float]:
@@ -364,11 +369,10 @@ def notes(sheet: Sheet, rng: Rng) -> None:
                 sheet.rule((float(x), 0), (float(x), sheet.height), 0.15, pale)
     ink = one_of(((25, 45, 150), (20, 20, 35), (60, 60, 70), (20, 60, 60)), rng)
     end = float(rng.uniform(0.3, 1.0)) * (sheet.height - margin)
-    for y in np.arange(margin + pitch, end, pitch):
+    for y in np.arange(margin + pitch, end, pitch).tolist():
         if rng.random() < 0.9:
             width = float(rng.uniform(0.5, 1.0)) * (sheet.width - 2 * margin)
-            mask = handwriting(*sheet.px(width, pitch * 1.3), sheet.scale, rng)
-            sheet.ink(mask, *sheet.px(margin, float(y) - pitch), ink)
+            _write(sheet, rng, (margin, y - pitch, margin + width, y + 0.3 * pitch), ink)
 
 
 def typescript(sheet: Sheet, rng: Rng) -> None:

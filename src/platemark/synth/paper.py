@@ -13,9 +13,9 @@ from platemark.synth import layouts, ornate
 from platemark.synth.layouts import A4, A5, LETTER, Layout
 from platemark.synth.lettering import Colour
 from platemark.synth.photos import read_photo
-from platemark.synth.prose import Prose, one_of
-from platemark.synth.stampfonts import StampFonts
-from platemark.synth.typesetting import MM_PER_INCH, PrintFonts, Sheet, Style, load_fonts
+from platemark.synth.printfonts import FontSource, print_fonts
+from platemark.synth.prose import one_of
+from platemark.synth.typesetting import MM_PER_INCH, Sheet
 from platemark.synth.wear import age, lay_on_desk
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
@@ -25,16 +25,16 @@ _RECEIPTS = ((58.0, 120.0), (80.0, 150.0), (80.0, 220.0), (76.0, 180.0))
 LAYOUTS: dict[str, Layout] = {
     "letter": Layout(layouts.letter, weight=2.0),
     "contract": Layout(layouts.contract, weight=2.0),
-    "typescript": Layout(layouts.typescript),
+    "typescript": Layout(layouts.typescript, machine=True),
     "form": Layout(layouts.form, (A4, A4, LETTER, A5), 1.5, "form"),
     "invoice": Layout(layouts.invoice, weight=1.5),
     "ledger": Layout(layouts.ledger, (A4, (297.0, 210.0)), 0.5, "form"),
-    "receipt": Layout(layouts.receipt, _RECEIPTS, 1.0, "thermal"),
+    "receipt": Layout(layouts.receipt, _RECEIPTS, 1.0, "thermal", machine=True),
     "newspaper": Layout(layouts.newspaper, (A4, (260.0, 360.0)), 0.5, "old"),
     "notes": Layout(layouts.notes, (A4, A5), 0.6, "old"),
     "certificate": Layout(ornate.certificate, (A4, (297.0, 210.0)), 1.2, "fine"),
-    "identity": Layout(ornate.identity, ((125.0, 88.0), (105.0, 74.0)), 0.4, "fine"),
-    "cheque": Layout(ornate.cheque, ((180.0, 80.0), (160.0, 70.0)), 0.4, "fine"),
+    "identity": Layout(ornate.identity, ((125.0, 88.0), (105.0, 74.0)), 0.4, "fine", machine=True),
+    "cheque": Layout(ornate.cheque, ((180.0, 80.0), (160.0, 70.0)), 0.4, "fine", machine=True),
     "label": Layout(ornate.label, ((120.0, 90.0), (100.0, 150.0), A5), 0.6, "package"),
     "blank": Layout(layouts.blank, (A4, A5), 0.4, "form"),
 }
@@ -55,18 +55,6 @@ _STOCKS: dict[str, tuple[Colour, ...]] = {
     "fine": ((253, 252, 247), (248, 242, 226), (238, 244, 238), (255, 255, 255)),
     "package": ((255, 255, 255), (236, 222, 190), (190, 155, 115), (225, 235, 245), (245, 215, 90)),
 }
-_INKS: tuple[Colour, ...] = ((15, 15, 15), (30, 30, 30), (55, 55, 60), (80, 80, 82), (35, 35, 75))
-_ACCENTS: tuple[Colour, ...] = (
-    (20, 20, 20),
-    (20, 60, 140),
-    (160, 25, 35),
-    (20, 110, 70),
-    (200, 100, 20),
-    (90, 40, 120),
-    (0, 120, 160),
-    (110, 110, 110),
-)
-_SCRIPT_SHARES = {"latin": 0.56, "cyrillic": 0.22, "han": 0.1, "arabic": 0.06, "greek": 0.06}
 
 
 class PageStudio:
@@ -82,7 +70,7 @@ class PageStudio:
         DatasetError: There are no fonts or pictures where they were to be.
     """
 
-    def __init__(self, fonts: StampFonts | Path | None, backgrounds: Path | None = None) -> None:
+    def __init__(self, fonts: FontSource, backgrounds: Path | None = None) -> None:
         self.fonts = print_fonts(fonts)
         self._pictures = _picture_files(backgrounds) if backgrounds else []
         weights = np.array([layout.weight for layout in LAYOUTS.values()])
@@ -123,29 +111,14 @@ class PageStudio:
         zoom = max(1, math.ceil(_DRAWING_DPI / dpi))
         scale = zoom * dpi / MM_PER_INCH
         white = np.full((round(height * scale), round(width * scale), 3), 255, np.uint8)
-        sheet = self._sheet(white, scale, kind, rng)
+        points = (7.5, 10.0) if layout.machine else (8.0, 13.0)
+        sheet = Sheet.draw(white, scale, self.fonts, rng, points=points, machine=layout.machine)
         layout.draw(sheet, rng)
         size = (round(width * dpi / MM_PER_INCH), round(height * dpi / MM_PER_INCH))
         if zoom > 1:
             white = np.asarray(cv2.resize(white, size, interpolation=cv2.INTER_AREA), np.uint8)
         colour = np.array(one_of(_STOCKS[layout.stock], rng)) + rng.normal(0, 2.5, 3)
         return age(white, colour.clip(0, 255), rng, dpi)
-
-    def _sheet(self, white: Pixels, scale: float, kind: str, rng: np.random.Generator) -> Sheet:
-        scripts = [script for script in self.fonts.scripts if script in _SCRIPT_SHARES]
-        shares = np.array([_SCRIPT_SHARES[script] for script in scripts])
-        script = str(rng.choice(scripts, p=shares / shares.sum()))
-        machine = kind in ("receipt", "typescript", "cheque", "identity")
-        choose = self.fonts.typewriter if machine and rng.random() < 0.7 else self.fonts.body
-        points = float(rng.uniform(7.5, 10) if kind == "receipt" else rng.uniform(8, 13))
-        ink, accent = one_of(_INKS, rng), one_of(_ACCENTS, rng)
-        body = Style(choose(script, rng), points, ink, float(rng.uniform(1.05, 1.6)))
-        head = Style(self.fonts.display(script, rng), points * float(rng.uniform(1.2, 2)), ink, 1.2)
-        light: Colour = (225, 225, 225)
-        if rng.random() < 0.5:
-            red, green, blue = (int(255 - 0.2 * (255 - value)) for value in accent)
-            light = (red, green, blue)
-        return Sheet(white, scale, self.fonts, Prose(script), body, head, accent, light)
 
     def _cut(self, rng: np.random.Generator, dpi: float) -> Pixels:
         """A window of a real page, its tones changed a little, at about the wanted resolution."""
@@ -175,15 +148,6 @@ def _recoloured(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     ink = float(rng.uniform(0, 50)) if rng.random() < 0.4 else 0.0
     table = (ink + ramp * (paper - ink)).clip(0, 255).astype(np.uint8).reshape(1, 256, 3)
     return np.asarray(cv2.LUT(pixels, table), np.uint8)
-
-
-def print_fonts(fonts: StampFonts | Path | None) -> PrintFonts:
-    """The print fonts of a folder, or of the folder that fonts of stamps come from.
-
-    Raises:
-        DatasetError: The folder has no fonts, or one that cannot be read.
-    """
-    return load_fonts(fonts.folder if isinstance(fonts, StampFonts) else fonts)
 
 
 @lru_cache(maxsize=8)

@@ -1,16 +1,13 @@
-"""Print on paper: fonts for running text, and a sheet on which lines, paragraphs and rules are set.
+"""Print on paper: a sheet on which lines, paragraphs and rules are set.
 
 Positions and lengths are in millimetres from the sheet's top-left corner, y downwards; type sizes
 are in points. Ink multiplies with what is under it, as on paper.
 """
 
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import cv2
 import numpy as np
@@ -18,121 +15,27 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
-from platemark.errors import DatasetError
 from platemark.imaging.image import Pixels
 from platemark.synth.lettering import Colour
-from platemark.synth.prose import PROBES, SCRIPTS, Prose, one_of
-from platemark.synth.typefaces import BUNDLED_FONTS
+from platemark.synth.printfonts import PrintFace, PrintFonts
+from platemark.synth.prose import Prose, one_of
 
 MM_PER_INCH = 25.4
 _POINT = MM_PER_INCH / 72
-_FONT_SUFFIXES = {".ttf", ".otf", ".ttc"}
-_BOLD = re.compile(r"bold|black|heavy|semi|medium|extra", re.IGNORECASE)
-_SLANTED = re.compile(r"italic|oblique|slant", re.IGNORECASE)
-_NARROW_STROKES = re.compile(r"thin|light|hair", re.IGNORECASE)
-_TYPEWRITER = re.compile(r"mono|courier|cursor|cmuntt|OCR", re.IGNORECASE)
-_DISPLAY = re.compile(
-    r"RG2014|DIN|Nummernschild|RoadUA|plate|Bebas|Title|Decorat|Poster|Art|Outline|Shadow|OCR",
-    re.IGNORECASE,
+_SMALLEST = 14.0  # pixels per em below which letters are drawn larger and reduced
+_INKS: tuple[Colour, ...] = ((15, 15, 15), (30, 30, 30), (55, 55, 60), (80, 80, 82), (35, 35, 75))
+_ACCENTS: tuple[Colour, ...] = (
+    (20, 20, 20),
+    (20, 60, 140),
+    (160, 25, 35),
+    (20, 110, 70),
+    (200, 100, 20),
+    (90, 40, 120),
+    (0, 120, 160),
+    (110, 110, 110),
 )
+_SCRIPT_SHARES = {"latin": 0.56, "cyrillic": 0.22, "han": 0.1, "arabic": 0.06, "greek": 0.06}
 Align = Literal["left", "centre", "right"]
-
-
-@dataclass(frozen=True)
-class PrintFace:
-    """A font file for print.
-
-    Attributes:
-        path: the file.
-        scripts: those of :data:`platemark.synth.prose.SCRIPTS` that it covers.
-        plain: upright, of normal weight and made for running text.
-    """
-
-    path: Path
-    scripts: frozenset[str]
-    plain: bool
-
-    def at(self, pixels: float) -> ImageFont.FreeTypeFont:
-        """The font at a size in pixels per em, in steps of a quarter pixel."""
-        return _font(self.path, max(round(pixels * 4), 8) / 4, "arabic" in self.scripts)
-
-
-@lru_cache(maxsize=512)
-def _font(path: Path, pixels: float, shaped: bool) -> ImageFont.FreeTypeFont:
-    # Shaping is slow, and only joined scripts need it.
-    engine = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
-    return ImageFont.truetype(str(path), pixels, layout_engine=engine)
-
-
-class PrintFonts:
-    """Fonts for typeset pages, sorted by the scripts they cover.
-
-    Args:
-        folder: fonts of the user (.ttf, .otf, .ttc), joined to the bundled ones; None for those
-            alone.
-
-    Raises:
-        DatasetError: The folder has no fonts, or one of them cannot be read.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
-        own = _font_files(folder) if folder else []
-        if folder and not own:
-            raise DatasetError("there are no fonts in it (.ttf, .otf, .ttc)", file=folder)
-        probed = (_probe(path) for path in _font_files(BUNDLED_FONTS) + own)
-        self.faces: tuple[PrintFace, ...] = tuple(face for face in probed if face.scripts)
-        self.scripts: tuple[str, ...] = tuple(
-            script for script in SCRIPTS if any(script in face.scripts for face in self.faces)
-        )
-
-    def body(self, script: str, rng: np.random.Generator) -> PrintFace:
-        """A face for running text in ``script``."""
-        faces = [face for face in self.faces if script in face.scripts]
-        plain = [face for face in faces if face.plain]
-        return one_of(plain or [face for face in faces if _readable(face)] or faces, rng)
-
-    def typewriter(self, script: str, rng: np.random.Generator) -> PrintFace:
-        """A face whose letters are equally broad, or one for running text where there is none."""
-        faces = [
-            face
-            for face in self.faces
-            if script in face.scripts and _TYPEWRITER.search(face.path.stem)
-        ]
-        return one_of(faces, rng) if faces else self.body(script, rng)
-
-    def display(self, script: str, rng: np.random.Generator) -> PrintFace:
-        """A face for headings in ``script``, of any weight and cut."""
-        return one_of([face for face in self.faces if script in face.scripts], rng)
-
-
-@lru_cache(maxsize=None)
-def load_fonts(folder: Path | None) -> PrintFonts:
-    """The print fonts of a folder, read once in a process; see :class:`PrintFonts`."""
-    return PrintFonts(folder)
-
-
-def _font_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _FONT_SUFFIXES)
-
-
-def _readable(face: PrintFace) -> bool:
-    return not _DISPLAY.search(face.path.stem)
-
-
-def _probe(path: Path) -> PrintFace:
-    try:
-        font = ImageFont.truetype(str(path), 20, layout_engine=ImageFont.Layout.BASIC)
-    except OSError as error:
-        raise DatasetError(f"the font cannot be read ({error})", file=path) from error
-    missing = bytes(font.getmask("\uffff"))
-    scripts = frozenset(
-        script
-        for script, probe in PROBES.items()
-        if all(bytes(mask := font.getmask(c)) != missing and mask.getbbox() for c in probe)
-    )
-    style = path.stem + " " + " ".join(name or "" for name in font.getname())
-    odd = any(rule.search(style) for rule in (_BOLD, _SLANTED, _NARROW_STROKES, _DISPLAY))
-    return PrintFace(path, scripts, not odd)
 
 
 @dataclass(frozen=True)
@@ -173,6 +76,7 @@ class Sheet:
         body: style of running text.
         head: style of headings.
         accent: a second ink, for lines and headings.
+        light: a tint for grounds.
     """
 
     pixels: Pixels
@@ -182,17 +86,49 @@ class Sheet:
     body: Style
     head: Style
     accent: Colour = (25, 25, 25)
-    light: Colour = field(default=(225, 225, 225))
+    light: Colour = (225, 225, 225)
+
+    @classmethod
+    def draw(
+        cls,
+        pixels: Pixels,
+        scale: float,
+        fonts: PrintFonts,
+        rng: np.random.Generator,
+        *,
+        points: tuple[float, float] = (8.0, 13.0),
+        machine: bool = False,
+    ) -> Self:
+        """A sheet with a script, styles and inks of its own.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB to print on.
+            scale: pixels per millimetre.
+            fonts: the fonts at hand.
+            rng: draws them.
+            points: range of the size of running text.
+            machine: mostly letters of equal breadth, as of typewriters and tills.
+        """
+        scripts = [script for script in fonts.scripts if script in _SCRIPT_SHARES]
+        shares = np.array([_SCRIPT_SHARES[script] for script in scripts])
+        script = str(rng.choice(scripts, p=shares / shares.sum()))
+        choose = fonts.typewriter if machine and rng.random() < 0.7 else fonts.body
+        size, ink, accent = float(rng.uniform(*points)), one_of(_INKS, rng), one_of(_ACCENTS, rng)
+        body = Style(choose(script, rng), size, ink, float(rng.uniform(1.05, 1.6)))
+        head = Style(fonts.display(script, rng), size * float(rng.uniform(1.2, 2)), ink, 1.2)
+        red, green, blue = (int(255 - 0.2 * (255 - value)) for value in accent)
+        light = (red, green, blue) if rng.random() < 0.5 else (225, 225, 225)
+        return cls(pixels, scale, fonts, Prose(script), body, head, accent, light)
 
     @property
     def width(self) -> float:
         """Millimetres."""
-        return self.pixels.shape[1] / self.scale
+        return float(self.pixels.shape[1] / self.scale)
 
     @property
     def height(self) -> float:
         """Millimetres."""
-        return self.pixels.shape[0] / self.scale
+        return float(self.pixels.shape[0] / self.scale)
 
     def px(self, *lengths: float) -> tuple[int, ...]:
         """Millimetres as whole pixels."""
@@ -209,17 +145,12 @@ class Sheet:
     def text(
         self, x: float, y: float, text: str, style: Style | None = None, align: Align = "left"
     ) -> None:
-        """Set one line with its baseline at ``y`` and its left end, middle or right end at ``x``."""
+        """Set one line with its baseline at ``y`` and its left, middle or right at ``x``."""
         style = style or self.body
-        font = self.font(style)
-        left, top, right, bottom = (int(side) for side in font.getbbox(text, anchor="ls"))
-        if right <= left or bottom <= top:
-            return
-        shift = {"left": 0.0, "centre": 0.5, "right": 1.0}[align] * right
-        block = PilImage.new("L", (right - left + 2, bottom - top + 2))
-        ImageDraw.Draw(block).text((1 - left, 1 - top), text, 255, font, anchor="ls")
+        mask, left, top = line_mask(text, style.face, style.points * _POINT * self.scale)
+        shift = {"left": 0.0, "centre": 0.5, "right": 1.0}[align] * mask.shape[1]
         column, row = round(x * self.scale - shift), round(y * self.scale)
-        self.ink(np.asarray(block), column + left - 1, row + top - 1, style.colour)
+        self.ink(mask, column + left, row + top, style.colour)
 
     def lines(
         self,
@@ -289,7 +220,7 @@ class Sheet:
         """Print a filled rectangle, at least one pixel broad."""
         x0, y0, x1, y1 = self.px(*box)
         patch = self.pixels[max(y0, 0) : max(y1, y0 + 1), max(x0, 0) : max(x1, x0 + 1)]
-        patch[:] = cv2.multiply(patch, (*colour, 255), scale=1 / 255) if patch.size else patch
+        patch[:] = (patch * (np.array(colour, np.float32) / 255)).astype(np.uint8)
 
     def frame(
         self,
@@ -310,6 +241,31 @@ class Sheet:
     def ink(self, mask: NDArray[np.uint8], x: int, y: int, colour: Colour) -> None:
         """Print ``colour`` through a mask whose top-left pixel is (x, y)."""
         print_ink(self.pixels, mask, x, y, colour)
+
+
+def line_mask(text: str, face: PrintFace, size: float) -> tuple[Pixels, int, int]:
+    """A line of text as an ink mask.
+
+    Args:
+        text: what it says.
+        face: the font.
+        size: pixels per em.
+
+    Returns:
+        (H, W) uint8 coverage, and the column and row of its corner from the origin of the line.
+    """
+    zoom = max(1, math.ceil(_SMALLEST / max(size, 1.0)))
+    font = face.at(size * zoom)
+    left, top, right, bottom = (math.floor(side) for side in font.getbbox(text, anchor="ls"))
+    left, top = left // zoom * zoom, top // zoom * zoom
+    width, height = (max(1, -(-side // zoom)) for side in (right - left + 1, bottom - top + 1))
+    block = PilImage.new("L", (width * zoom, height * zoom))
+    ImageDraw.Draw(block).text((-left, -top), text, 255, font, anchor="ls")
+    mask = np.asarray(block)
+    if zoom > 1:
+        small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+        mask = np.asarray(small, np.uint8)
+    return mask, left // zoom, top // zoom
 
 
 def print_ink(

@@ -87,7 +87,7 @@ def _bleed_through(printed: Pixels, rng: Rng, scale: float) -> Pixels:
     soft = cv2.GaussianBlur(small, (0, 0), 0.4 + 0.1 * scale)
     faint = cv2.convertScaleAbs(soft, alpha=(depth := float(rng.uniform(0.04, 0.16))))
     whole = cv2.resize(faint, (printed.shape[1], printed.shape[0]))
-    lifted = cv2.add(whole, (255 * (1 - depth),) * 4)
+    lifted = cv2.add(whole, np.full_like(whole, round(255 * (1 - depth))))
     return np.asarray(cv2.multiply(printed, lifted, scale=1 / 255), np.uint8)
 
 
@@ -130,8 +130,8 @@ def _staple(page: Pixels, rng: Rng, scale: float) -> None:
     thick = max(1, round(0.6 * scale))
     ends = [(round(x * 16), round(y * 16)) for x, y in (start, end)]
     shadow = [(x + 8, y + 12) for x, y in ends]
-    cv2.line(page, *shadow, (150, 148, 145), thick, cv2.LINE_AA, 4)
-    cv2.line(page, *ends, (105, 105, 110), thick, cv2.LINE_AA, 4)
+    cv2.line(page, shadow[0], shadow[1], (150, 148, 145), thick, cv2.LINE_AA, 4)
+    cv2.line(page, ends[0], ends[1], (105, 105, 110), thick, cv2.LINE_AA, 4)
 
 
 def _stain(page: Pixels, rng: Rng, scale: float) -> None:
@@ -167,4 +167,4 @@ def _desk(height: int, width: int, rng: Rng) -> Pixels:
     if rng.random() < 0.5:
         grain = np.ascontiguousarray(cv2.resize(streaks.T, (width, height)))
     tone = 0.75 + 0.5 * np.asarray(grain)[..., None] * float(rng.uniform(0, 1))
-    return np.clip(tone * colour, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(tone * colour, 0, 255), np.uint8)
