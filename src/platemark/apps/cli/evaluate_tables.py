@@ -50,7 +50,7 @@ def stamp_report(evaluation: StampEvaluation) -> None:
         console.print(stamp_detection_table(by_source))
         _print_reliability("detection", *evaluation.detection_reliability(), console)
     if masks := evaluation.masks():
-        console.print(_mask_table(masks))
+        console.print(mask_table(masks))
     rows: dict[str, RetrievalScores] = {}
     for cut, retrieval in evaluation.retrieval.items():
         origins = retrieval.origins()
@@ -89,7 +89,8 @@ def stamp_detection_table(sets: Mapping[str, StampDetectionScores]) -> Table:
     return _table("Detection (IoU 0.5)", headings, rows)
 
 
-def _mask_table(sets: Mapping[str, MaskScores]) -> Table:
+def mask_table(sets: Mapping[str, MaskScores]) -> Table:
+    """How well the ink of each set of stamps is cut out, or by each system."""
     rows = {
         name: [
             str(scores.n),
