@@ -13,6 +13,7 @@ from platemark.errors import DatasetError  # noqa: E402
 from platemark.geometry import iou_matrix, is_convex, nms  # noqa: E402
 from platemark.imaging.image import Pixels  # noqa: E402
 from platemark.train.detector import (  # noqa: E402
+    FRAMINGS,
     DetectorTask,
     LabelledScene,
     Window,
@@ -43,7 +44,8 @@ def scene(*quads: list[list[float]], known: bool = True) -> LabelledScene:
     truth = np.array(quads, np.float32).reshape(-1, 4, 2)
     boxes = np.concatenate([truth.min(axis=1), truth.max(axis=1)], axis=1)
     jpeg = np.asarray(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 98])[1], np.uint8)
-    return LabelledScene(jpeg, boxes, truth, np.full(len(truth), known))
+    flags = np.full(len(truth), known), np.zeros(len(truth), bool)
+    return LabelledScene(jpeg, boxes, truth, *flags)
 
 
 def left_third(quad: np.ndarray) -> np.ndarray:
@@ -54,8 +56,11 @@ def left_third(quad: np.ndarray) -> np.ndarray:
 PLATE = [[200.0, 130], [330, 145], [326, 190], [198, 172]]
 
 
-def windows(labelled: LabelledScene, count: int = 60) -> list[Window]:
-    return [cut_window(labelled, SIDE, np.random.default_rng(seed)) for seed in range(count)]
+def windows(labelled: LabelledScene, count: int = 60, kind: str = "plate") -> list[Window]:
+    framing = FRAMINGS[kind]
+    return [
+        cut_window(labelled, SIDE, np.random.default_rng(seed), framing) for seed in range(count)
+    ]
 
 
 def mask(quad: np.ndarray) -> np.ndarray:

@@ -93,8 +93,9 @@ def slow_assign(found: Predictions, truth: Marks) -> tuple[list[int], list[float
     for mark, box in enumerate(truth.boxes.tolist()):
         near = [index for index, cell in enumerate(cells) if slow_near(*cell, box)]
         if truth.ignore[mark]:
-            for index in near:
-                weight[index] = 0.0
+            for index, (x, y, _) in enumerate(cells):
+                if index in near or (box[0] < x < box[2] and box[1] < y < box[3]):
+                    weight[index] = 0.0
             continue
         middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         overlap[mark], metric[mark] = {}, {}
@@ -104,7 +105,7 @@ def slow_assign(found: Predictions, truth: Marks) -> tuple[list[int], list[float
             overlap[mark][index] = same
             across = (x - middle[0]) / max((box[2] - box[0]) / 2, stride)
             along = (y - middle[1]) / max((box[3] - box[1]) / 2, stride)
-            central = exp(-hypot(across, along) ** 2 / (2 * 0.4**2))
+            central = exp(-(hypot(across, along) ** 2) / (2 * 0.4**2))
             metric[mark][index] = (scores[index] ** 0.5 * same**4 + 1e-6) * central
     chosen = {mark: sorted(row, key=lambda i: -row[i])[:10] for mark, row in metric.items()}
     owner, target = [-1] * len(cells), [0.0] * len(cells)

@@ -18,6 +18,7 @@ from platemark.tasks.plate_reader import PlateReader
 
 _LEAST_SCORE = 0.02
 _RIGHT_IOU = 0.5
+_SAME_PLACE = 0.3
 _PRIOR = 1e-2
 _LIMITS = (0.2, 5.0)
 
@@ -57,17 +58,29 @@ def calibrate_reader(folder: Path, crops: Sequence[Pixels], texts: Sequence[str]
 
 
 def calibrate_detector(
-    folder: Path, photos: Sequence[Pixels], boxes: Sequence[NDArray[np.float32]]
+    folder: Path,
+    photos: Sequence[Pixels],
+    boxes: Sequence[NDArray[np.float32]],
+    ignored: Sequence[NDArray[np.float32]],
 ) -> ModelCard:
-    """Fit the scores of the detector in ``folder`` on RGB photos; ``boxes`` (M, 4) of each."""
-    _write(folder, Calibration())
-    detector = Detector.from_pretrained(folder, min_score=_LEAST_SCORE)
+    """Fit the scores of the detector in ``folder`` on RGB photos.
+
+    Args:
+        folder: that of the model.
+        photos: (H, W, 3) uint8 RGB each.
+        boxes: (M, 4) marks of each.
+        ignored: (K, 4) places of each where findings are neither right nor wrong.
+    """
+    card = _write(folder, Calibration())
+    detector = Detector.from_pretrained(folder, kind=card.kind, min_score=_LEAST_SCORE)
     scores: list[float] = []
     right: list[bool] = []
-    for photo, truth in zip(photos, boxes, strict=True):
+    for photo, truth, neither in zip(photos, boxes, ignored, strict=True):
         for found in detector(photo):
-            scores.append(found.score)
-            right.append(bool((iou_matrix(found.box, truth) >= _RIGHT_IOU).any()))
+            hit = bool((iou_matrix(found.box, truth) >= _RIGHT_IOU).any())
+            if hit or not (iou_matrix(found.box, neither) >= _SAME_PLACE).any():
+                scores.append(found.score)
+                right.append(hit)
     return _write(folder, platt(scores, right))
 
 

@@ -1,9 +1,8 @@
-"""Teaches the detector: square windows of scenes, with plates of every size or without any."""
+"""Teaches the detector: square windows of scenes, with marks of every size or without any."""
 
-import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,22 +12,53 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from platemark.datasets.manifest import Manifest
-from platemark.geometry import nms
+from platemark.datasets.manifest import Annotation, Box, Manifest
+from platemark.geometry import box_to_quad, nms
 from platemark.imaging.image import Pixels
 from platemark.models.card import ModelCard
 from platemark.synth.photos import read_photo
 from platemark.train.calibrate import calibrate_detector
 from platemark.train.loop import Batch, Schedule
 from platemark.train.losses import Marks, detection_losses, iou
+from platemark.train.pictures import Memory, ahead, decoded, is_held_out, relight, shrink
 from platemark.train.reader import SYNTHETIC
 
-_STORED_LONG_SIDE = 800
 _HELD_OUT = 0.08
 _GREY = 114
 _SMALLEST = 9.0
-_MAX_MARKS = 24
+_MAX_MARKS = 64
 _DECODED_BYTES = 11 * 2**30
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How windows show the marks of one kind.
+
+    Attributes:
+        stored: pictures are kept with this long side at most, in pixels.
+        validated: held-out pictures are looked at with this long side, in pixels.
+        least: the longer side of a mark is at least this, in pixels of the window,
+        most: and at most this share of the window.
+        zoom: pictures are enlarged by this at most.
+        tilts: whether windows are at times tilted a little; a box is then that of the tilted
+            corners, which holds for marks that fill their corners.
+        turned: share of windows that are turned by quarters.
+    """
+
+    stored: int
+    validated: int
+    least: float
+    most: float
+    zoom: float
+    tilts: bool
+    turned: float
+
+
+FRAMINGS = {
+    "plate": Framing(800, 512, least=15.0, most=0.8, zoom=1.8, tilts=True, turned=0.0),
+    "stamp": Framing(960, 640, least=14.0, most=1.0, zoom=3.0, tilts=False, turned=0.15),
+}
+"""How windows are cut, by kind of mark."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +66,22 @@ class LabelledScene:
     """A picture kept in memory, and its marks.
 
     Attributes:
-        stored: the picture, its long side at most 800 px: (H, W, 3) uint8 RGB, or (B,) as JPEG.
+        stored: the picture, shrunk as the framing says: (H, W, 3) uint8 RGB, or (B,) as JPEG.
         boxes: (M, 4) in its pixels.
         quads: (M, 4, 2); the corners of the box where they are not known.
         has_quad: (M,) bool.
+        ignore: (M,) bool, whether it is neither a mark nor background.
     """
 
     stored: Pixels
     boxes: NDArray[np.float32]
     quads: NDArray[np.float32]
     has_quad: NDArray[np.bool_]
+    ignore: NDArray[np.bool_]
 
     def pixels(self) -> Pixels:
         """(H, W, 3) uint8 RGB."""
-        if self.stored.ndim == 3:
-            return self.stored
-        return np.asarray(cv2.imdecode(self.stored, cv2.IMREAD_COLOR_RGB), np.uint8)
+        return decoded(self.stored)
 
 
 class Window(NamedTuple):
@@ -72,6 +102,7 @@ class DetectorTask:
         sides: width and height of the windows, multiples of 32, one after the other; batches of
             larger windows hold fewer of them, so that every step costs the same.
         real_share: part of every batch cut from real photos as they are.
+        kind: the marks to learn, a key of :data:`FRAMINGS`.
     """
 
     def __init__(
@@ -79,41 +110,32 @@ class DetectorTask:
         manifests: Sequence[Path],
         sides: Sequence[int] = (256, 448),
         real_share: float = 0.3,
+        kind: str = "plate",
     ) -> None:
+        self.kind, self.framing = kind, FRAMINGS[kind]
         self.sides = tuple(sides)
         self.synthetic: list[LabelledScene] = []
         self.real: list[LabelledScene] = []
         self.validation: list[LabelledScene] = []
-        self._room = _DECODED_BYTES
+        self._memory = Memory(_DECODED_BYTES)
         for path in manifests:
             self._load(path)
         self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
-        self._threads = ThreadPoolExecutor(1)
 
     def _load(self, path: Path) -> None:
         manifest = Manifest.read(path, split="train", kind="scene")
         for entry in manifest:
-            quads = np.array([plate.corners for plate in entry.plates], np.float32).reshape(
-                -1, 4, 2
-            )
-            boxes = np.array([plate.box for plate in entry.plates], np.float32).reshape(-1, 4)
-            known = np.array([plate.quad is not None for plate in entry.plates], bool)
-            pixels, factor = _read_stored(manifest.path(entry))
-            scene = LabelledScene(self._keep(pixels), boxes * factor, quads * factor, known)
+            if f"{self.kind}s" not in entry.model_fields_set:
+                continue  # nobody looked for such marks there
+            pixels, factor = _read_stored(manifest.path(entry), self.framing.stored)
+            marks = entry.stamps if self.kind == "stamp" else entry.plates
+            scene = _labelled(self._memory.keep(pixels), factor, marks, entry.ignore)
             if entry.source == SYNTHETIC:
                 self.synthetic.append(scene)
-            elif zlib.crc32(entry.image.encode()) % 1000 < 1000 * _HELD_OUT:
+            elif is_held_out(entry.image, _HELD_OUT):
                 self.validation.append(scene)
             else:
                 self.real.append(scene)
-
-    def _keep(self, pixels: Pixels) -> Pixels:
-        """The picture as it is while there is room: decoding takes a quarter of the training."""
-        self._room -= pixels.nbytes
-        if self._room > 0:
-            return pixels
-        options = [cv2.IMWRITE_JPEG_QUALITY, 92]
-        return np.asarray(cv2.imencode(".jpg", pixels[..., ::-1], options)[1], np.uint8)
 
     def size(self) -> int:
         """Labelled scenes to learn from."""
@@ -125,12 +147,7 @@ class DetectorTask:
 
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
         """(N, S, S, 3) uint8; boxes, quads, has_quad, ignore, present, padded to equal length."""
-        step = start
-        waiting = self._threads.submit(self._batch, schedule, step)
-        while True:
-            step += 1
-            ready, waiting = waiting.result(), self._threads.submit(self._batch, schedule, step)
-            yield ready
+        return ahead(partial(self._batch, schedule), start)
 
     def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
@@ -140,7 +157,7 @@ class DetectorTask:
         pool = self.synthetic or self.real
         scenes = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
         scenes += [pool[i] for i in rng.integers(0, len(pool), size - real)]
-        return _stack([cut_window(scene, side, rng) for scene in scenes])
+        return _stack([cut_window(scene, side, rng, self.framing) for scene in scenes])
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Score, box and corner terms."""
@@ -160,20 +177,22 @@ class DetectorTask:
     def calibrate(self, folder: Path) -> ModelCard:
         """Fit detection scores on the held-out photos."""
         photos = [scene.pixels() for scene in self.validation]
-        return calibrate_detector(folder, photos, [scene.boxes for scene in self.validation])
+        boxes = [scene.boxes[~scene.ignore] for scene in self.validation]
+        ignored = [scene.boxes[scene.ignore] for scene in self.validation]
+        return calibrate_detector(folder, photos, boxes, ignored)
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Recall at IoU 0.5 and false marks per held-out photo at 512 px, for scores over 0.3."""
+        """Recall at IoU 0.5 and false marks per held-out photo, for scores over 0.3."""
         device = next(net.parameters()).device
         found = marks = false = 0
         for scene in self.validation:
-            picture, boxes = _fit_picture(scene, 512)
+            picture, boxes = _fit_picture(scene, self.framing.validated)
             predictions = net(scale(torch.from_numpy(picture)[None]).to(device))
             kept = _suppress(predictions.boxes[0].cpu(), predictions.logits[0].sigmoid().cpu(), 0.3)
             overlaps = iou(kept[None], torch.from_numpy(boxes)[:, None])
-            hits = (overlaps > 0.5).any(dim=1)
-            found, marks = found + int(hits.sum()), marks + len(boxes)
+            hits = (overlaps > 0.5).any(dim=1)[torch.from_numpy(~scene.ignore)]
+            found, marks = found + int(hits.sum()), marks + len(hits)
             false += int((~(overlaps > 0.3).any(dim=0)).sum())
         if not marks:
             return {}
@@ -190,43 +209,63 @@ def scale(pictures: Tensor) -> Tensor:
     return floats.contiguous(memory_format=torch.channels_last)
 
 
-def cut_window(scene: LabelledScene, side: int, rng: np.random.Generator) -> Window:
-    """A square of the scene, scaled to give one of its plates a random size, at times mirrored."""
+def cut_window(
+    scene: LabelledScene, side: int, rng: np.random.Generator, framing: Framing
+) -> Window:
+    """A square of the scene, scaled to give one of its marks a random size, at times mirrored."""
     pixels = scene.pixels()
     height, width = pixels.shape[:2]
     factor = float(np.exp(rng.uniform(np.log(0.45), np.log(1.3))))
-    focus = rng.random(2) * [width, height]
-    reach = np.zeros(2)
-    if len(scene.boxes) and rng.random() < 0.85:
-        box = scene.boxes[int(rng.integers(len(scene.boxes)))]
+    focus, size = rng.random(2) * [width, height], np.zeros(2)
+    wanted_marks = np.flatnonzero(~scene.ignore)
+    if len(wanted_marks) and rng.random() < 0.85:
+        box = scene.boxes[rng.choice(wanted_marks)]
         focus = (box[:2] + box[2:]) / 2
-        wanted = float(np.exp(rng.uniform(np.log(15), np.log(0.8 * side))))
-        factor = float(np.clip(wanted / (box[2] - box[0]), 0.25, 1.8))
-        reach = (box[2:] - box[:2]) * factor / 2 if rng.random() < 0.9 else reach
-    angle = float(rng.normal(0, 0.06)) if scene.has_quad.all() and rng.random() < 0.5 else 0.0
-    stretch = np.exp(rng.normal(0, 0.06, 2))
-    matrix = (
-        factor
-        * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        * stretch[:, None]
-    )
+        wanted = float(np.exp(rng.uniform(np.log(framing.least), np.log(framing.most * side))))
+        factor = float(np.clip(wanted / (box[2:] - box[:2]).max(), 0.2, framing.zoom))
+        size = box[2:] - box[:2] if rng.random() < 0.9 else size
     mirrored = rng.random() < 0.5
+    tilts = framing.tilts and bool(scene.has_quad[wanted_marks].all())
+    matrix = factor * _linear(tilts, mirrored, framing.turned, rng)
+    spot = _place(matrix, focus, np.abs(matrix) @ (size / 2), (width, height), side, rng)
+    transform = np.column_stack([matrix, spot - matrix @ focus])
+    window = relight(_draw(pixels, transform, factor, side), rng)
+    quads, outlines = (
+        (corners @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
+        for corners in (scene.quads, scene.quads if tilts else box_to_quad(scene.boxes))
+    )
+    if mirrored:
+        quads = quads[:, [1, 0, 3, 2]]
+    return _label(window, scene, quads, outlines)
+
+
+def _linear(
+    tilts: bool, mirrored: bool, turned: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """(2, 2) a slight tilt, a slight stretch, a mirror image, a turn by quarters."""
+    angle = float(rng.normal(0, 0.06)) if tilts and rng.random() < 0.5 else 0.0
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix *= np.exp(rng.normal(0, 0.06, 2))[:, None]
     if mirrored:
         matrix[0] *= -1
-    spot = _place(matrix, focus, reach, (width, height), side, rng)
-    transform = np.column_stack([matrix, spot - matrix @ focus])
+    if rng.random() < turned:
+        quarter = np.array([[0.0, -1.0], [1.0, 0.0]])
+        matrix = np.linalg.matrix_power(quarter, int(rng.integers(1, 4))) @ matrix
+    return matrix
+
+
+def _draw(pixels: Pixels, transform: NDArray[np.float64], factor: float, side: int) -> Pixels:
+    """The window (side, side, 3) of a picture that ``transform`` (2, 3) takes to it."""
+    drawn = transform
     if factor < 0.6:
-        pixels = _shrink(pixels, 1.6 * factor)
+        width = pixels.shape[1]
+        pixels = shrink(pixels, 1.6 * factor)
         drawn = np.column_stack([transform[:, :2] / (pixels.shape[1] / width), transform[:, 2]])
-    else:
-        drawn = transform
+    # OpenCV counts from the centres of pixels.
     shift = drawn[:, :2] @ [0.5, 0.5] - 0.5
     drawn = np.column_stack([drawn[:, :2], drawn[:, 2] + shift])
     window = cv2.warpAffine(pixels, drawn, (side, side), borderValue=(_GREY,) * 3)
-    quads = (scene.quads @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
-    if mirrored:
-        quads = quads[:, [1, 0, 3, 2]]
-    return _label(_relight(np.asarray(window, np.uint8), rng), quads, scene.has_quad, side)
+    return np.asarray(window, np.uint8)
 
 
 def _place(
@@ -252,33 +291,21 @@ def _place(
     return np.asarray(spot)
 
 
-def _relight(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Exposure, contrast, colour cast, now and then grey or noisy."""
-    out = pixels.astype(np.float32)
-    if rng.random() < 0.12:
-        out[:] = out.mean(axis=2, keepdims=True)
-    gain = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.06, 3))
-    out = (out - 128) * float(rng.uniform(0.7, 1.25)) + 128
-    out = out * gain.astype(np.float32) + float(rng.normal(0, 8))
-    if rng.random() < 0.2:
-        out += rng.normal(0, rng.uniform(1, 10), out.shape).astype(np.float32)
-    if rng.random() < 0.12:
-        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.2)))
-    return np.asarray(np.clip(out, 0, 255), np.uint8)
-
-
 def _label(
-    pixels: Pixels, quads: NDArray[np.float32], has_quad: NDArray[np.bool_], side: int
+    pixels: Pixels,
+    scene: LabelledScene,
+    quads: NDArray[np.float32],
+    outlines: NDArray[np.float32],
 ) -> Window:
     """Keep the marks in the window; those cut off or tiny are to be ignored, not learned."""
-    boxes = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).reshape(-1, 4)
-    clipped = boxes.clip(0, side)
+    boxes = np.concatenate([outlines.min(axis=1), outlines.max(axis=1)], axis=1).reshape(-1, 4)
+    clipped = boxes.clip(0, len(pixels))
     size, whole = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
     visible = size.prod(axis=1) / np.maximum(whole.prod(axis=1), 1e-6)
     inside = (size > 1).all(axis=1)
-    ignore = (visible < 0.75) | (whole[:, 0] < _SMALLEST)
+    ignore = scene.ignore | (visible < 0.75) | (whole.max(axis=1, initial=0) < _SMALLEST)
     kept = np.flatnonzero(inside)[:_MAX_MARKS]
-    return Window(pixels, clipped[kept], quads[kept], has_quad[kept], ignore[kept])
+    return Window(pixels, clipped[kept], quads[kept], scene.has_quad[kept], ignore[kept])
 
 
 def _stack(windows: list[Window]) -> Batch:
@@ -297,27 +324,32 @@ def _stack(windows: list[Window]) -> Batch:
     return pixels, boxes, quads, flags[0], flags[1], flags[2]
 
 
-def _read_stored(path: Path) -> tuple[Pixels, np.float32]:
-    """The picture, shrunk to the stored size, and its scale."""
+def _labelled(
+    stored: Pixels, factor: np.float32, marks: Sequence[Annotation], ignore: Sequence[Box]
+) -> LabelledScene:
+    """A stored picture with its marks, and after them the boxes to ignore."""
+    boxes = np.array([*(mark.box for mark in marks), *ignore], np.float32).reshape(-1, 4)
+    corners = [*(mark.corners for mark in marks), *box_to_quad(np.reshape(ignore, (-1, 4)))]
+    quads = np.array(corners, np.float32).reshape(-1, 4, 2)
+    known = np.array([mark.quad is not None for mark in marks] + [False] * len(ignore), bool)
+    ignored = np.arange(len(boxes)) >= len(marks)
+    return LabelledScene(stored, boxes * factor, quads * factor, known, ignored)
+
+
+def _read_stored(path: Path, long_side: int) -> tuple[Pixels, np.float32]:
+    """The picture, its long side shrunk to ``long_side`` at most, and its scale."""
     pixels = read_photo(path)
-    factor = min(1.0, _STORED_LONG_SIDE / max(pixels.shape[:2]))
+    factor = min(1.0, long_side / max(pixels.shape[:2]))
     if factor < 1:
-        pixels = _shrink(pixels, factor)
+        pixels = shrink(pixels, factor)
     return pixels, np.float32(factor)
-
-
-def _shrink(pixels: Pixels, factor: float) -> Pixels:
-    method = cv2.INTER_AREA
-    return np.asarray(
-        cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=method), np.uint8
-    )
 
 
 def _fit_picture(scene: LabelledScene, long_side: int) -> tuple[Pixels, NDArray[np.float32]]:
     """The whole scene with its long side scaled, padded to multiples of 32, and its boxes."""
     pixels = scene.pixels()
     factor = long_side / max(pixels.shape[:2])
-    pixels = _shrink(pixels, factor)
+    pixels = shrink(pixels, factor)
     padding = [-side % 32 for side in pixels.shape[:2]]
     padded = cv2.copyMakeBorder(
         pixels, 0, padding[0], 0, padding[1], cv2.BORDER_CONSTANT, value=(_GREY,) * 3

@@ -24,7 +24,8 @@ class Marks:
         boxes: (M, 4) input pixels.
         quads: (M, 4, 2) input pixels; only read where ``has_quad``.
         has_quad: (M,) bool.
-        ignore: (M,) bool: cells inside are neither right nor wrong (cut off, too small, illegible).
+        ignore: (M,) bool: cells inside are neither right nor wrong, whatever size they answer for
+            (marks cut off, too small or illegible; places of which nobody knows).
     """
 
     boxes: Tensor
@@ -83,7 +84,8 @@ def assign(predictions: Predictions, index: int, marks: Marks) -> tuple[Tensor, 
     if not len(marks.boxes):
         return owner, target, weight
     inside = _near(centres, strides, marks.boxes)
-    weight[inside[marks.ignore].any(dim=0)] = 0.0
+    within = inside | _within(centres, marks.boxes)
+    weight[within[marks.ignore].any(dim=0)] = 0.0
     real = torch.nonzero(~marks.ignore).flatten()
     if not len(real):
         return owner, target, weight
@@ -122,6 +124,12 @@ def _near(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
     inside = ((centres[None] - middle[:, None]).abs() < half).all(dim=-1)
     size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
     return inside & (size < strides * 24) & (size > strides * 0.75)
+
+
+def _within(centres: Tensor, boxes: Tensor) -> Tensor:
+    """(M, A) whether the centre of a cell, of whatever level, is in a box."""
+    above, below = centres[None] > boxes[:, None, :2], centres[None] < boxes[:, None, 2:]
+    return (above & below).all(dim=-1)
 
 
 def detection_losses(predictions: Predictions, marks: list[Marks]) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """Teaches the reader: crops rectified by corners as inexact as the detector's, CTC loss."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from platemark.synth.photos import read_grey
 from platemark.synth.scene import flatten
 from platemark.train.calibrate import calibrate_reader
 from platemark.train.loop import Batch, Schedule
+from platemark.train.pictures import is_held_out
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
 HEIGHT, WIDTH = 48, 160
@@ -56,7 +56,7 @@ def encode(text: str) -> NDArray[np.int64] | None:
 
 def held_out(text: str) -> bool:
     """Whether real plates of this text are for validation; so one car is on one side only."""
-    return zlib.crc32(text.encode()) % 1000 < 1000 * _HELD_OUT
+    return is_held_out(text, _HELD_OUT)
 
 
 class ReaderTask:

@@ -48,16 +48,40 @@ class _Separable(nn.Sequential):
         )
 
 
+class _Surroundings(nn.Module):
+    """Lets a cell see the largest values 5, 9 and 13 cells across: marks that fill the picture.
+
+    The spatial pyramid pooling of He et al. 2014, as three pools in a row (SPPF of YOLOv5).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce = ConvBlock(channels, channels // 2, kernel=1)
+        self.join = ConvBlock(2 * channels, channels, kernel=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        views = [self.reduce(features)]
+        for _ in range(3):
+            views.append(functional.max_pool2d(views[-1], 5, stride=1, padding=2))
+        joined: Tensor = self.join(torch.cat(views, dim=1))
+        return joined
+
+
 class DetectorNet(nn.Module):
     """Pictures to scores, boxes and corners.
 
     Args:
         channels: widths at strides 2, 4, 8, 16 and 32.
         neck: width of the pyramid.
+        surroundings: whether the coarsest level sees far, for marks of more than some 300 px.
     """
 
     def __init__(
-        self, channels: tuple[int, int, int, int, int] = (12, 32, 64, 96, 128), neck: int = 64
+        self,
+        channels: tuple[int, int, int, int, int] = (12, 32, 64, 96, 128),
+        neck: int = 64,
+        surroundings: bool = False,
     ) -> None:
         super().__init__()
         stem, c2, c3, c4, c5 = channels
@@ -74,6 +98,8 @@ class DetectorNet(nn.Module):
         self.stage5 = nn.Sequential(
             ConvBlock(c4, c5, 2), *(Bottleneck(c5, c5 // 2) for _ in range(2))
         )
+        if surroundings:
+            self.stage5.append(_Surroundings(c5))
         self.lateral = nn.ModuleList(ConvBlock(c, neck, kernel=1) for c in (c3, c4, c5))
         self.fuse = nn.ModuleList(_Separable(neck, neck) for _ in STRIDES)
         self.heads, finals = nn.ModuleList(), list[nn.Conv2d]()

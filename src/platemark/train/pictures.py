@@ -1,0 +1,74 @@
+"""What the tasks share: pictures kept in memory, held-out examples, light, batches made ahead."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+
+from platemark.imaging.image import Pixels
+from platemark.train.loop import Batch
+
+
+class Memory:
+    """Keeps pictures as they are while there is room, the rest as JPEG.
+
+    Args:
+        room: bytes for pictures that are kept decoded: decoding takes a quarter of the training.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+
+    def keep(self, pixels: Pixels) -> Pixels:
+        """(H, W, 3) uint8 RGB to the same, or to (B,) bytes; see :func:`decoded`."""
+        self._room -= pixels.nbytes
+        if self._room > 0:
+            return pixels
+        options = [cv2.IMWRITE_JPEG_QUALITY, 92]
+        return np.asarray(cv2.imencode(".jpg", pixels[..., ::-1], options)[1], np.uint8)
+
+
+def decoded(stored: Pixels) -> Pixels:
+    """(H, W, 3) uint8 RGB of what :meth:`Memory.keep` gave."""
+    if stored.ndim == 3:
+        return stored
+    return np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
+def is_held_out(key: str, share: float) -> bool:
+    """Whether examples of this key are for validation: the same ones in every run."""
+    return zlib.crc32(key.encode()) % 1000 < 1000 * share
+
+
+def shrink(pixels: Pixels, factor: float) -> Pixels:
+    """A picture of fewer pixels, each the mean of those it stands for."""
+    size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def relight(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Exposure, contrast, colour cast, now and then grey, noisy or blurred; (H, W, 3) uint8 RGB."""
+    out = pixels.astype(np.float32)
+    if rng.random() < 0.12:
+        out[:] = out.mean(axis=2, keepdims=True)
+    gain = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.06, 3))
+    out = (out - 128) * float(rng.uniform(0.7, 1.25)) + 128
+    out = out * gain.astype(np.float32) + float(rng.normal(0, 8))
+    if rng.random() < 0.2:
+        out += rng.normal(0, rng.uniform(1, 10), out.shape).astype(np.float32)
+    if rng.random() < 0.12:
+        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.2)))
+    return np.asarray(np.clip(out, 0, 255), np.uint8)
+
+
+def ahead(make: Callable[[int], Batch], start: int) -> Iterator[Batch]:
+    """Batches ``start``, ``start + 1`` and so on, each made while the one before is in use."""
+    with ThreadPoolExecutor(1) as threads:
+        step = start
+        waiting = threads.submit(make, step)
+        while True:
+            step += 1
+            ready, waiting = waiting.result(), threads.submit(make, step)
+            yield ready
