@@ -1,0 +1,447 @@
+"""Stamps in pictures with exact labels: pages for the detector, imprints close up, clean artwork.
+
+Pictures are (H, W, 3) uint8 RGB; points are (x, y) in the continuous frame where pixel (column j,
+row i) covers [j, j+1) x [i, i+1).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+
+from platemark.datasets.manifest import StampLine
+from platemark.geometry import FloatArray
+from platemark.imaging.image import Pixels
+from platemark.synth.clutter import add_clutter
+from platemark.synth.designs import Design, DesignStudio
+from platemark.synth.generate import CHUNK, Picture, write_pictures
+from platemark.synth.imprint import Box, Imprint, StampLabel
+from platemark.synth.ink import Ink
+from platemark.synth.paper import PageStudio
+from platemark.synth.pen import signature
+from platemark.synth.scan import Scanner
+from platemark.synth.stampfonts import StampFonts
+from platemark.synth.studio import surface
+from platemark.synth.typesetting import MM_PER_INCH, print_ink
+
+PictureKind = Literal["scenes", "imprints", "artworks"]
+_LONG_SIDES = (500, 1400)
+
+
+class Scene(NamedTuple):
+    """A picture, (H, W, 3) uint8 RGB; its stamps; boxes of stamps too faint or too cut to find."""
+
+    pixels: Pixels
+    stamps: list[StampLabel]
+    ignore: list[Box]
+
+
+class Paper(NamedTuple):
+    """Paper to stamp on, (H, W, 3) uint8 RGB, and its pixels per millimetre."""
+
+    pixels: Pixels
+    scale: float
+
+
+class StampStudio:
+    """Everything needed to make pictures of stamps; one per process, as fonts are cached in it.
+
+    Args:
+        fonts: folder of fonts beside the bundled ones, or None.
+        backgrounds: folder of pictures of pages without stamps, or None to typeset all pages.
+
+    Raises:
+        DatasetError: There are no fonts or pictures where they were to be.
+    """
+
+    def __init__(self, fonts: Path | None = None, backgrounds: Path | None = None) -> None:
+        self.fonts = StampFonts(fonts)
+        self.designs = DesignStudio(self.fonts)
+        self._pages = PageStudio(self.fonts, backgrounds)
+
+    def scene(self, rng: np.random.Generator) -> Scene:
+        """A page, or a part of one, with any number of stamps and with things like stamps."""
+        paper = self._paper(rng)
+        count = int(rng.choice([0, 1, 2, 3, 5, 14], p=[0.3, 0.35, 0.18, 0.08, 0.06, 0.03]))
+        if count > 3:
+            count = int(rng.integers(count - 1, 2 * count - 3))
+        dpi = paper.scale * MM_PER_INCH
+        if count == 0 or rng.random() < 0.6:
+            add_clutter(paper.pixels, rng, dpi, self.fonts)
+        imprints: list[Imprint] = []
+        for _ in range(count):
+            size = float(rng.uniform(0.35, 0.6)) if count > 6 else _size(rng)
+            imprint = self._imprint(paper, size, rng)
+            imprints.append(_placed(imprint, paper.pixels, [i.box for i in imprints], rng))
+        for imprint in imprints:
+            if rng.random() < 0.25:
+                _sign(paper, imprint.box, rng)
+            imprint.stamp(paper.pixels)
+        capture = Scanner.draw(rng).capture(paper.pixels, rng, dpi)
+        labels = [imprint.label(capture) for imprint in imprints]
+        stamps = [label for label, _ in labels if label is not None]
+        return Scene(capture.pixels, stamps, [box for _, box in labels if box is not None])
+
+    def _paper(self, rng: np.random.Generator) -> Paper:
+        """Whole pages mostly; else part of a page, nearer; or no document at all."""
+        kind = str(rng.choice(["page", "part", "near", "surface"], p=[0.68, 0.2, 0.06, 0.06]))
+        low, high = _LONG_SIDES
+        long_side = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        if kind == "surface":
+            height, width = round(long_side * float(rng.uniform(0.6, 1))), round(long_side)
+            return Paper(surface(height, width, rng), float(rng.uniform(2, 10)))
+        if kind == "page":
+            dpi = max(long_side / 297 * MM_PER_INCH, 40.0)
+            return _fitted(Paper(self._pages.page(rng, dpi), dpi / MM_PER_INCH))
+        dpi = float(rng.uniform(100, 200))
+        page = self._pages.page(rng, dpi)
+        window = long_side * (0.8 if kind == "part" else 0.5)
+        part = _window(page, round(window), round(window * float(rng.uniform(0.6, 1.4))), rng)
+        zoom = 1.0 if kind == "part" else float(rng.uniform(1, 2.5))
+        return _fitted(Paper(part, zoom * dpi / MM_PER_INCH))
+
+    def _imprint(self, paper: Paper, size: float, rng: np.random.Generator) -> Imprint:
+        """A stamp of a new design, not larger than the page."""
+        design = self.designs.design(rng)
+        room = 1.05 * max(paper.pixels.shape[:2]) / max(design.width_mm, design.height_mm)
+        scale = min(size * paper.scale, room)
+        return Imprint.press(design, scale, _angle(design, rng), Ink.draw(rng), rng)
+
+    def papers(self, rng: np.random.Generator) -> list[Paper]:
+        """A few pages with clutter at different resolutions, for :meth:`imprint`."""
+        papers = []
+        for dpi in (70.0, 110.0, 160.0):
+            page = self._pages.page(rng, dpi)
+            add_clutter(page, rng, dpi, self.fonts)
+            papers.append(Paper(page, dpi / MM_PER_INCH))
+        return papers
+
+    def imprint(
+        self, design: Design, rng: np.random.Generator, papers: list[Paper] | None = None
+    ) -> tuple[Pixels, StampLabel]:
+        """One imprint close up on paper, cut out with a margin as a detector would cut it.
+
+        Args:
+            design: what is on the stamp.
+            rng: decides on everything else.
+            papers: what it may be stamped on, see :meth:`papers`; None for new ones.
+
+        Returns:
+            The picture, its long side 64 to 400 pixels, and its label.
+        """
+        papers = papers or self.papers(rng)
+        found = None
+        for _ in range(4):
+            if found is None:
+                found = self._close_up(design, papers, Ink.draw(rng), Scanner.draw(rng), rng)
+        while found is None:
+            clear = Ink("blue", (30, 60, 190))
+            found = self._close_up(design, papers, clear, Scanner(), rng)
+        return found
+
+    def _close_up(
+        self,
+        design: Design,
+        papers: list[Paper],
+        ink: Ink,
+        scanner: Scanner,
+        rng: np.random.Generator,
+    ) -> tuple[Pixels, StampLabel] | None:
+        """Stamp, capture and cut; None where the imprint can hardly be seen."""
+        side = float(np.exp(rng.uniform(np.log(66), np.log(320))))
+        scale = side / max(design.width_mm, design.height_mm)
+        imprint = Imprint.press(design, scale, _angle(design, rng), ink, rng)
+        reach = (imprint.box[2:] - imprint.box[:2]) * 0.8 + 6
+        width, height = np.ceil(2 * reach).astype(int).tolist()
+        canvas = _patch(papers, scale, width, height, rng)
+        imprint = imprint.at(width / 2, height / 2)
+        if rng.random() < 0.2:
+            _sign(Paper(canvas, scale), imprint.box, rng)
+        imprint.stamp(canvas)
+        if rng.random() < 0.08:
+            other = Imprint.press(self.designs.design(rng), scale, 0.0, Ink.draw(rng), rng)
+            x, y = rng.choice([-1, 1], 2) * rng.uniform(0.6, 1.2, 2) * reach
+            other.at(width / 2 + x, height / 2 + y).stamp(canvas)
+        capture = scanner.capture(canvas, rng, scale * MM_PER_INCH)
+        label, _ = imprint.label(capture)
+        return None if label is None else _cut(capture.pixels, label, rng)
+
+    def artwork(self, design: Design) -> tuple[Pixels, FloatArray]:
+        """The clean design, (H, W) uint8 coverage with a long side of 256, and its quad."""
+        drawn = design.draw(248 / max(design.width_mm, design.height_mm))
+        height, width = drawn.coverage.shape
+        zoom = 256 / max(height, width)
+        size = (round(width * zoom), round(height * zoom))
+        method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(drawn.coverage, size, interpolation=method), np.uint8)
+        return pixels, drawn.quad * (np.array(size) / (width, height))
+
+
+def _fitted(paper: Paper) -> Paper:
+    """The paper with a long side within the limits, but not enlarged much."""
+    long_side = max(paper.pixels.shape[:2])
+    low, high = _LONG_SIDES
+    zoom = float(np.clip(1.0, low / long_side, high / long_side)) if long_side else 1.0
+    zoom = min(zoom, 1.8)
+    if abs(zoom - 1) < 1e-3:
+        return paper
+    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    pixels = cv2.resize(paper.pixels, None, fx=zoom, fy=zoom, interpolation=method)
+    return Paper(np.asarray(pixels, np.uint8), paper.scale * zoom)
+
+
+def _window(page: Pixels, width: int, height: int, rng: np.random.Generator) -> Pixels:
+    """A random part of a page, the whole of a side where that is shorter."""
+    rows, columns = page.shape[:2]
+    width, height = min(width, columns), min(height, rows)
+    x, y = int(rng.integers(columns - width + 1)), int(rng.integers(rows - height + 1))
+    return page[y : y + height, x : x + width].copy()
+
+
+def _patch(
+    papers: list[Paper], scale: float, width: int, height: int, rng: np.random.Generator
+) -> Pixels:
+    """A part (height, width, 3) of one of the papers, at about ``scale`` pixels per millimetre."""
+    near = sorted(papers, key=lambda paper: abs(np.log(paper.scale / scale)))
+    paper = near[int(rng.integers(min(2, len(near))))]
+    zoom = float(np.clip(scale / paper.scale, 0.5, 1.6))
+    part = _window(paper.pixels, round(width / zoom), round(height / zoom), rng)
+    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(part, (width, height), interpolation=method), np.uint8)
+
+
+def _size(rng: np.random.Generator) -> float:
+    """How much larger an imprint is than it should be beside the print of its page."""
+    if rng.random() < 0.2:
+        return float(np.exp(rng.uniform(np.log(0.5), np.log(2))))
+    return float(rng.uniform(0.85, 1.15))
+
+
+def _angle(design: Design, rng: np.random.Generator) -> float:
+    """Mostly nearly upright; round stamps often, others seldom at any angle."""
+    if rng.random() < (0.35 if design.shape == "circle" else 0.08):
+        return float(rng.uniform(-180, 180))
+    return float(np.clip(rng.normal(0, 7), -25, 25))
+
+
+def _placed(
+    imprint: Imprint, page: Pixels, taken: list[FloatArray], rng: np.random.Generator
+) -> Imprint:
+    """The imprint somewhere on the page, mostly without hiding another."""
+    size = np.array(page.shape[1::-1], np.float64)
+    half = (imprint.box[2:] - imprint.box[:2]) / 2
+    allowed = 0.5 if rng.random() < 0.15 else 0.02
+    for _ in range(8):
+        placed = imprint.at(*_spot(size, half, taken, rng))
+        if all(_covered(placed.box, box) < allowed for box in taken):
+            break
+    return placed
+
+
+def _spot(
+    size: FloatArray, half: FloatArray, taken: list[FloatArray], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Middle of an imprint: in the lower part, anywhere, across an edge, or beside another."""
+    chance = rng.random()
+    inner = np.maximum(size - 2 * half, 0)
+    if taken and chance < 0.15:
+        box = taken[int(rng.integers(len(taken)))]
+        spot = (box[:2] + box[2:]) / 2 + rng.uniform(-1.2, 1.2, 2) * (
+            (box[2:] - box[:2]) / 2 + half
+        )
+    elif chance < 0.25:
+        spot = half + rng.random(2) * inner
+        side, end = int(rng.integers(2)), float(rng.integers(2))
+        spot[side] = end * size[side] + (1 - 2 * end) * rng.uniform(-0.7, 0.9) * half[side]
+    elif chance < 0.6:
+        spot = half + rng.random(2) * inner * (1, 0.45) + inner * (0, 0.55)
+    else:
+        spot = half + rng.random(2) * inner
+    return float(spot[0]), float(spot[1])
+
+
+def _covered(box: FloatArray, other: FloatArray) -> float:
+    """Share of the smaller of two boxes that the other covers."""
+    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    if (sides <= 0).any():
+        return 0.0
+    areas = [float((b[2:] - b[:2]).prod()) for b in (box, other)]
+    return float(sides.prod()) / max(min(areas), 1e-6)
+
+
+def _sign(paper: Paper, box: FloatArray, rng: np.random.Generator) -> None:
+    """A signature across a stamp or beside it."""
+    wanted = float(box[2] - box[0]) * float(rng.uniform(0.6, 1.6))
+    width = round(float(np.clip(wanted, 15 * paper.scale, 90 * paper.scale)))
+    height = round(width * float(rng.uniform(0.2, 0.55)))
+    mask, colour = signature(width, height, paper.scale, rng)
+    spot = box[:2] + rng.uniform(-0.4, 1.1, 2) * (box[2:] - box[:2]) - (width / 2, height / 2)
+    print_ink(paper.pixels, mask, round(float(spot[0])), round(float(spot[1])), colour)
+
+
+def _cut(pixels: Pixels, label: StampLabel, rng: np.random.Generator) -> tuple[Pixels, StampLabel]:
+    """The part of a picture about a stamp, with a margin of 8 to 15 % of its longer side."""
+    x0, y0, x1, y1 = label.box
+    margins = rng.uniform(0.08, 0.15, 4) * max(x1 - x0, y1 - y0)
+    left, top = max(0, round(x0 - margins[0])), max(0, round(y0 - margins[1]))
+    right = min(pixels.shape[1], round(x1 + margins[2]))
+    bottom = min(pixels.shape[0], round(y1 + margins[3]))
+    cut = np.ascontiguousarray(pixels[top:bottom, left:right])
+    return cut, label.moved(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a worker process needs to make any picture of the set on its own."""
+
+    seed: int
+    kind: PictureKind
+    fonts: Path | None
+    backgrounds: Path | None
+    imprints_per_design: int
+    near_copies: float
+    masks: bool
+
+    def open(self) -> Callable[[int], Picture]:
+        return _Maker(self)
+
+
+def generate(
+    output: Path,
+    count: int,
+    seed: int,
+    *,
+    kind: PictureKind = "scenes",
+    fonts: Path | None = None,
+    backgrounds: Path | None = None,
+    imprints_per_design: int = 5,
+    near_copies: float = 0.0,
+    masks: bool = True,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Make annotated pictures; a seed gives the same pictures with any number of workers.
+
+    Args:
+        output: folder for ``images/``, ``masks/`` and ``annotations.jsonl``; made if missing.
+        count: number of pictures.
+        seed: picks every random choice.
+        kind: ``scenes`` (any number of stamps on a page, for the detector), ``imprints`` (one stamp
+            close up, for segmenter and embedder) or ``artworks`` (clean coverage, white is ink).
+        fonts: folder of fonts beside the bundled ones.
+        backgrounds: folder of pictures of pages without stamps.
+        imprints_per_design: how many imprints in a row are of one design.
+        near_copies: share of the designs of imprints and artworks that are near-copies of an
+            earlier one. It and its copies have the same string as ``family`` in the manifest.
+        masks: whether to write the ink mask of every stamp.
+        workers: processes; None for one per core.
+        progress: called with (done, count).
+
+    Returns:
+        The manifest, in the package's annotation format.
+
+    Raises:
+        DatasetError: A font or picture cannot be used; the message names it.
+        ValueError: A count is not positive, or the share of copies not in 0..1.
+    """
+    if count < 1 or imprints_per_design < 1 or not 0 <= near_copies <= 1:
+        raise ValueError(
+            f"expected positive counts and a share in 0..1, got count {count}, "
+            f"{imprints_per_design} imprints for a design, {near_copies} near-copies"
+        )
+    order = _Order(seed, kind, fonts, backgrounds, imprints_per_design, near_copies, masks)
+    return write_pictures(order, output, count, workers=workers, progress=progress)
+
+
+# Each purpose has random numbers of its own, so that pictures, designs and papers do not depend on
+# one another, nor on the process that makes them.
+_PICTURES, _DESIGNS, _COPIES, _PAPERS = range(4)
+
+
+class _Maker:
+    """Makes picture i of an order."""
+
+    def __init__(self, order: _Order) -> None:
+        self._order = order
+        self._studio = StampStudio(order.fonts, order.backgrounds)
+        self._design = lru_cache(maxsize=4)(self._make_design)
+        self._papers = lru_cache(maxsize=1)(self._make_papers)
+
+    def __call__(self, index: int) -> Picture:
+        rng = self._rng(_PICTURES, index)
+        match self._order.kind:
+            case "scenes":
+                return self._scene(rng)
+            case "imprints":
+                return self._imprint(index, rng)
+            case "artworks":
+                return self._artwork(index)
+
+    def _rng(self, purpose: int, number: int) -> np.random.Generator:
+        return np.random.default_rng((self._order.seed, purpose, number))
+
+    def _scene(self, rng: np.random.Generator) -> Picture:
+        pixels, stamps, ignore = self._studio.scene(rng)
+        boxes = [[round(side, 2) for side in box] for box in ignore]
+        return self._picture(pixels, stamps, {"ignore": boxes, "kind": "scene"})
+
+    def _imprint(self, index: int, rng: np.random.Generator) -> Picture:
+        family, design = self._design(index // self._order.imprints_per_design)
+        papers = self._papers(index // CHUNK)
+        pixels, label = self._studio.imprint(design, rng, papers)
+        return self._picture(pixels, [label], {"kind": "crop", "family": family})
+
+    def _artwork(self, index: int) -> Picture:
+        family, design = self._design(index)
+        pixels, quad = self._studio.artwork(design)
+        (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
+        stamp = {
+            "box": [round(side, 2) for side in (x0, y0, x1, y1)],
+            "quad": np.round(quad, 2).tolist(),
+            "shape": design.shape,
+            "rotation": 0.0,
+            **_said(design.identity, design.lines),
+        }
+        return Picture(pixels, {"stamps": [stamp], "kind": "isolated", "family": family})
+
+    def _picture(self, pixels: Pixels, labels: list[StampLabel], row: dict[str, Any]) -> Picture:
+        height, width = pixels.shape[:2]
+        masks = tuple(label.mask(width, height) for label in labels) if self._order.masks else ()
+        return Picture(pixels, {"stamps": [_stamp_row(label) for label in labels], **row}, masks)
+
+    def _make_design(self, number: int) -> tuple[str, Design]:
+        """The family and design of a number: a new one, or a near-copy of the last new one."""
+        first = number
+        while first and self._rng(_COPIES, first).random() < self._order.near_copies:
+            first -= 1
+        original = self._studio.designs.design(self._rng(_DESIGNS, first))
+        if first == number:
+            return original.identity, original
+        copy = self._studio.designs.near_copy(original, self._rng(_DESIGNS, number))
+        return original.identity, copy
+
+    def _make_papers(self, number: int) -> list[Paper]:
+        return self._studio.papers(self._rng(_PAPERS, number))
+
+
+def _stamp_row(label: StampLabel) -> dict[str, Any]:
+    return {
+        "box": [round(side, 2) for side in label.box],
+        "quad": np.round(label.quad, 2).tolist(),
+        "shape": label.shape,
+        "color": label.color,
+        "rotation": round(label.rotation, 2),
+        **_said(label.identity, label.lines),
+    }
+
+
+def _said(identity: str, lines: tuple[StampLine, ...]) -> dict[str, Any]:
+    return {
+        "identity": identity,
+        "text": " / ".join(line.text for line in lines),
+        "lines": [line.model_dump() for line in lines],
+    }
