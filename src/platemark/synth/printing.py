@@ -1,0 +1,338 @@
+"""Print on paper: a sheet on which lines, paragraphs and rules are set.
+
+Positions and lengths are in millimetres from the sheet's top-left corner, y downwards; type sizes
+are in points. Ink multiplies with what is under it, as on paper.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+from PIL import ImageDraw, ImageFont
+
+from platemark.imaging.image import Pixels
+from platemark.synth.lettering import Colour
+from platemark.synth.printfonts import PrintFace, PrintFonts
+from platemark.synth.prose import Prose, one_of
+
+MM_PER_INCH = 25.4
+_POINT = MM_PER_INCH / 72
+_SMALLEST = 14.0  # pixels per em below which letters are drawn larger and reduced
+_INKS: tuple[Colour, ...] = ((15, 15, 15), (30, 30, 30), (55, 55, 60), (80, 80, 82), (35, 35, 75))
+_ACCENTS: tuple[Colour, ...] = (
+    (20, 20, 20),
+    (20, 60, 140),
+    (160, 25, 35),
+    (20, 110, 70),
+    (200, 100, 20),
+    (90, 40, 120),
+    (0, 120, 160),
+    (110, 110, 110),
+)
+_SCRIPT_SHARES = {"latin": 0.56, "cyrillic": 0.22, "han": 0.1, "arabic": 0.06, "greek": 0.06}
+Align = Literal["left", "centre", "right"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How text is set.
+
+    Attributes:
+        face: the font.
+        points: size of the em.
+        colour: RGB of the ink.
+        leading: distance of baselines, in ems.
+    """
+
+    face: PrintFace
+    points: float
+    colour: Colour = (25, 25, 25)
+    leading: float = 1.25
+
+    @property
+    def step(self) -> float:
+        """Distance of baselines in millimetres."""
+        return self.points * _POINT * self.leading
+
+    def sized(self, factor: float, colour: Colour | None = None) -> "Style":
+        """The same face larger or smaller, in another ink if one is given."""
+        return replace(self, points=self.points * factor, colour=colour or self.colour)
+
+
+@dataclass
+class Sheet:
+    """A sheet being printed.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, changed in place.
+        scale: pixels per millimetre.
+        fonts: the fonts at hand.
+        prose: the writer of its text.
+        body: style of running text.
+        head: style of headings.
+        accent: a second ink, for lines and headings.
+        light: a tint for grounds.
+    """
+
+    pixels: Pixels
+    scale: float
+    fonts: PrintFonts
+    prose: Prose
+    body: Style
+    head: Style
+    accent: Colour = (25, 25, 25)
+    light: Colour = (225, 225, 225)
+
+    @classmethod
+    def draw(
+        cls,
+        pixels: Pixels,
+        scale: float,
+        fonts: PrintFonts,
+        rng: np.random.Generator,
+        *,
+        points: tuple[float, float] = (8.0, 13.0),
+        machine: bool = False,
+    ) -> Self:
+        """A sheet with a script, styles and inks of its own.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB to print on.
+            scale: pixels per millimetre.
+            fonts: the fonts at hand.
+            rng: draws them.
+            points: range of the size of running text.
+            machine: mostly letters of equal breadth, as of typewriters and tills.
+        """
+        scripts = [script for script in fonts.scripts if script in _SCRIPT_SHARES]
+        shares = np.array([_SCRIPT_SHARES[script] for script in scripts])
+        script = str(rng.choice(scripts, p=shares / shares.sum()))
+        choose = fonts.typewriter if machine and rng.random() < 0.7 else fonts.body
+        size, ink, accent = float(rng.uniform(*points)), one_of(_INKS, rng), one_of(_ACCENTS, rng)
+        body = Style(choose(script, rng), size, ink, float(rng.uniform(1.05, 1.6)))
+        head = Style(fonts.display(script, rng), size * float(rng.uniform(1.2, 2)), ink, 1.2)
+        red, green, blue = (int(255 - 0.2 * (255 - value)) for value in accent)
+        light = (red, green, blue) if rng.random() < 0.5 else (225, 225, 225)
+        return cls(pixels, scale, fonts, Prose(script), body, head, accent, light)
+
+    @property
+    def width(self) -> float:
+        """Millimetres."""
+        return float(self.pixels.shape[1] / self.scale)
+
+    @property
+    def height(self) -> float:
+        """Millimetres."""
+        return float(self.pixels.shape[0] / self.scale)
+
+    def px(self, *lengths: float) -> tuple[int, ...]:
+        """Millimetres as whole pixels."""
+        return tuple(round(length * self.scale) for length in lengths)
+
+    def font(self, style: Style) -> ImageFont.FreeTypeFont:
+        """The style's font at the sheet's resolution."""
+        return style.face.at(style.points * _POINT * self.scale)
+
+    def length(self, text: str, style: Style) -> float:
+        """Width of a text in millimetres."""
+        return float(self.font(style).getlength(text)) / self.scale
+
+    def text(
+        self, x: float, y: float, text: str, style: Style | None = None, align: Align = "left"
+    ) -> None:
+        """Set one line with its baseline at ``y`` and its left, middle or right at ``x``."""
+        style = style or self.body
+        mask, left, top = line_mask(text, style.face, style.points * _POINT * self.scale)
+        shift = {"left": 0.0, "centre": 0.5, "right": 1.0}[align] * mask.shape[1]
+        column, row = round(x * self.scale - shift), round(y * self.scale)
+        self.ink(mask, column + left, row + top, style.colour)
+
+    def lines(
+        self,
+        x: float,
+        y: float,
+        lines: Sequence[str],
+        style: Style | None = None,
+        align: Align = "left",
+    ) -> float:
+        """Set lines below each other, the first with its baseline at ``y``; the next baseline."""
+        style = style or self.body
+        for line in lines:
+            self.text(x, y, line, style, align)
+            y += style.step
+        return y
+
+    def paragraph(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        words: Sequence[str],
+        style: Style | None = None,
+        *,
+        indent: float = 0.0,
+        justified: bool = False,
+    ) -> float:
+        """Set words as a paragraph whose first baseline is at ``y``; the next baseline.
+
+        What does not fit above the lower edge of the sheet is left out.
+        """
+        style = style or self.body
+        font, step = self.font(style), style.step
+        rows = _break(words, font, width * self.scale, indent * self.scale, self.prose.space)
+        rows = rows[: max(0, math.floor((self.height - y) / step))]
+        if not rows:
+            return y
+        rise = math.ceil(font.size * 1.1)
+        size = (math.ceil(width * self.scale) + 4, math.ceil(len(rows) * step * self.scale) + rise)
+        block = PilImage.new("L", size)
+        draw = ImageDraw.Draw(block)
+        for index, row in enumerate(rows):
+            baseline = rise + index * step * self.scale
+            inset = indent * self.scale if index == 0 else 0.0
+            spread = justified and index < len(rows) - 1
+            _set_row(draw, row, font, baseline, (inset, size[0] - 4), self.prose, spread)
+        column, top = self.px(x, y)
+        self.ink(np.asarray(block), column, top - rise, style.colour)
+        return y + len(rows) * step
+
+    def rule(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        weight: float = 0.25,
+        colour: Colour | None = None,
+    ) -> None:
+        """Print a horizontal or vertical line; ``weight`` is its breadth in millimetres."""
+        (x0, x1), (y0, y1) = sorted((start[0], end[0])), sorted((start[1], end[1]))
+        half = weight / 2
+        if y1 - y0 < x1 - x0:
+            self.fill((x0, y0 - half, x1, y1 + half), colour or self.body.colour)
+        else:
+            self.fill((x0 - half, y0, x1 + half, y1), colour or self.body.colour)
+
+    def fill(self, box: tuple[float, float, float, float], colour: Colour) -> None:
+        """Print a filled rectangle, at least one pixel broad."""
+        x0, y0, x1, y1 = self.px(*box)
+        patch = self.pixels[max(y0, 0) : max(y1, y0 + 1), max(x0, 0) : max(x1, x0 + 1)]
+        patch[:] = (patch * (np.array(colour, np.float32) / 255)).astype(np.uint8)
+
+    def frame(
+        self,
+        box: tuple[float, float, float, float],
+        weight: float = 0.25,
+        colour: Colour | None = None,
+    ) -> None:
+        """Print the outline of a rectangle."""
+        x0, y0, x1, y1 = box
+        for start, end in (
+            ((x0, y0), (x1, y0)),
+            ((x0, y1), (x1, y1)),
+            ((x0, y0), (x0, y1)),
+            ((x1, y0), (x1, y1)),
+        ):
+            self.rule(start, end, weight, colour)
+
+    def ink(self, mask: NDArray[np.uint8], x: int, y: int, colour: Colour) -> None:
+        """Print ``colour`` through a mask whose top-left pixel is (x, y)."""
+        print_ink(self.pixels, mask, x, y, colour)
+
+
+def line_mask(text: str, face: PrintFace, size: float) -> tuple[Pixels, int, int]:
+    """A line of text as an ink mask.
+
+    Args:
+        text: what it says.
+        face: the font.
+        size: pixels per em.
+
+    Returns:
+        (H, W) uint8 coverage, and the column and row of its corner from the origin of the line.
+    """
+    zoom = max(1, math.ceil(_SMALLEST / max(size, 1.0)))
+    font = face.at(size * zoom)
+    left, top, right, bottom = (math.floor(side) for side in font.getbbox(text, anchor="ls"))
+    left, top = left // zoom * zoom, top // zoom * zoom
+    width, height = (max(1, -(-side // zoom)) for side in (right - left + 1, bottom - top + 1))
+    block = PilImage.new("L", (width * zoom, height * zoom))
+    ImageDraw.Draw(block).text((-left, -top), text, 255, font, anchor="ls")
+    mask = np.asarray(block)
+    if zoom > 1:
+        small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+        mask = np.asarray(small, np.uint8)
+    return mask, left // zoom, top // zoom
+
+
+def print_ink(
+    pixels: Pixels, mask: NDArray[np.uint8], x: int, y: int, colour: Colour, density: float = 1.0
+) -> None:
+    """Multiply a colour into a picture through a mask, in place; clipped at the edges.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        mask: (h, w) uint8 coverage.
+        x: column of the mask's left edge.
+        y: row of the mask's top edge.
+        colour: RGB of full coverage on white.
+        density: 0..1, how much of the ink there is.
+    """
+    x0, y0 = max(x, 0), max(y, 0)
+    x1, y1 = min(x + mask.shape[1], pixels.shape[1]), min(y + mask.shape[0], pixels.shape[0])
+    if x1 <= x0 or y1 <= y0:
+        return
+    cover = np.ascontiguousarray(mask[y0 - y : y1 - y, x0 - x : x1 - x])
+    ramp = np.arange(256, dtype=np.float32)[:, None] / 255 * density
+    through = 255 - ramp * (255 - np.array(colour, np.float32))
+    table = np.round(through).astype(np.uint8).reshape(1, 256, 3)
+    passed = cv2.LUT(cv2.merge([cover, cover, cover]), table)
+    patch = pixels[y0:y1, x0:x1]
+    patch[:] = cv2.multiply(patch, passed, scale=1 / 255)
+
+
+def _break(
+    words: Sequence[str],
+    font: ImageFont.FreeTypeFont,
+    width: float,
+    indent: float,
+    space: str,
+) -> list[list[str]]:
+    """Words as rows no wider than ``width`` pixels, greedily."""
+    lengths = {word: font.getlength(word) for word in set(words)}
+    gap = font.getlength(space) if space else 0.0
+    rows: list[list[str]] = [[]]
+    used = indent
+    for word in words:
+        if rows[-1] and used + lengths[word] > width:
+            rows.append([])
+            used = 0.0
+        rows[-1].append(word)
+        used += lengths[word] + gap
+    return rows if rows[0] else []
+
+
+def _set_row(
+    draw: ImageDraw.ImageDraw,
+    row: Sequence[str],
+    font: ImageFont.FreeTypeFont,
+    baseline: float,
+    ends: tuple[float, float],
+    prose: Prose,
+    spread: bool,
+) -> None:
+    if not prose.rightward:
+        draw.text((ends[1] - ends[0], baseline), prose.space.join(row), 255, font, anchor="rs")
+        return
+    if not spread or len(row) < 2:
+        draw.text((ends[0], baseline), prose.space.join(row), 255, font, anchor="ls")
+        return
+    lengths = [font.getlength(word) for word in row]
+    gap = (ends[1] - ends[0] - sum(lengths)) / (len(row) - 1)
+    x = ends[0]
+    for word, length in zip(row, lengths, strict=True):
+        draw.text((x, baseline), word, 255, font, anchor="ls")
+        x += length + gap
