@@ -15,8 +15,7 @@ from typer.testing import CliRunner, Result
 
 from platemark.apps.cli import app
 from platemark.apps.cli.common import on_terminal
-from platemark.apps.cli.output import ResultFormat
-from platemark.apps.cli.plates import _standard_output
+from platemark.apps.cli.output import ResultFormat, standard_output
 from platemark.plates.pipeline import PlatePipeline
 from platemark.types import Result as PlateResult
 
@@ -210,7 +209,7 @@ def test_closed_standard_output_is_an_error(paint: Paint, monkeypatch: pytest.Mo
     monkeypatch.setattr("sys.stdout", None)
     assert not on_terminal()
     with pytest.raises(typer.BadParameter, match="closed"):
-        _standard_output(ResultFormat.JSONL)
+        standard_output(ResultFormat.JSONL)
 
 
 def test_inputs_are_not_overwritten(tmp_path: Path, paint: Paint) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from platemark.apps.cli import bench, evaluate, models, plates, synth, train
+from platemark.apps.cli import bench, evaluate, models, plates, stamps, synth, train
 from platemark.apps.cli.common import report_error
 from platemark.errors import PlatemarkError
 
@@ -35,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("plates")(plates.plates)
+app.command("stamps")(stamps.stamps)
 app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")
@@ -59,7 +60,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Find and read licence plates in images."""
+    """Find and read licence plates in photos, find stamps and seals on documents."""
 
 
 def main() -> None:

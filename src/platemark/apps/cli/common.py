@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO, overload
 
 import typer
 from rich.console import Console
@@ -23,7 +23,9 @@ from rich.progress import (
 from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, SettingsError
 
 if TYPE_CHECKING:
+    from platemark.pipeline import Pipeline
     from platemark.plates.pipeline import PlatePipeline
+    from platemark.stamps.pipeline import StampPipeline
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -74,9 +76,33 @@ def report_error(error: PlatemarkError) -> int:
     return WRONG_USAGE if isinstance(error, _WRONG_USAGE_ERRORS) else FAILED
 
 
+@overload
 def load_pipeline(
-    model: str | None, *, threads: int | None, min_score: float | None = None
-) -> "PlatePipeline":
+    model: str | None,
+    *,
+    kind: Literal["plate"] = ...,
+    threads: int | None,
+    min_score: float | None = ...,
+) -> "PlatePipeline": ...
+@overload
+def load_pipeline(
+    model: str | None,
+    *,
+    kind: Literal["stamp"],
+    threads: int | None,
+    min_score: float | None = ...,
+) -> "StampPipeline": ...
+@overload
+def load_pipeline(
+    model: str | None, *, kind: str, threads: int | None, min_score: float | None = ...
+) -> "Pipeline": ...
+def load_pipeline(
+    model: str | None,
+    *,
+    kind: str = "plate",
+    threads: int | None,
+    min_score: float | None = None,
+) -> "Pipeline":
     """Load the models and hold OpenCV, which has threads of its own, to the same number.
 
     Raises:
@@ -86,10 +112,14 @@ def load_pipeline(
 
     # What Pillow finds odd in a file is of no use beside our own message that names the file.
     warnings.filterwarnings("ignore", module="PIL")
-    from platemark.plates.pipeline import PlatePipeline
-
     if threads is not None:
         cv2.setNumThreads(threads)
+    if kind == "stamp":
+        from platemark.stamps.pipeline import StampPipeline
+
+        return StampPipeline.from_pretrained(model, threads=threads, min_score=min_score)
+    from platemark.plates.pipeline import PlatePipeline
+
     return PlatePipeline.from_pretrained(model, threads=threads, min_score=min_score)
 
 

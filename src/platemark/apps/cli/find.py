@@ -1,0 +1,235 @@
+"""What ``platemark plates`` and ``platemark stamps`` share: their options, and the run."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from platemark.apps.cli.common import (
+    FAILED,
+    INTERRUPTED,
+    load_pipeline,
+    messages,
+    progress,
+    writable_folder,
+)
+from platemark.apps.cli.output import (
+    WRITERS,
+    Layout,
+    PictureNames,
+    ResultFormat,
+    ResultWriter,
+    open_output,
+    standard_output,
+    usual_format,
+)
+
+if TYPE_CHECKING:
+    from platemark.imaging.image import Image
+    from platemark.pipeline import Pipeline
+    from platemark.types import Result
+
+InputsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT",
+        help="Images, PDFs, folders (recursive), globs, - for standard input, @list.txt.",
+        show_default=False,
+    ),
+]
+FormatOption = Annotated[
+    ResultFormat | None,
+    typer.Option("--format", help="Default: table on a terminal, jsonl when piped."),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write results to this file.")
+]
+AnnotatedOption = Annotated[
+    Path | None,
+    typer.Option("--annotated", help="Write pictures with the marks drawn to this folder."),
+]
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-score", min=0.0, max=1.0, help="Least score of a mark; default: the model's own."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the options of a command ask for.
+
+    Attributes:
+        inputs: As given.
+        format: How results are printed; None for the usual way.
+        output: File for the results; None for standard output.
+        annotated: Folder for pictures with the marks drawn.
+        crops: Folder for the marks cut out.
+        min_score: Least score of a mark.
+        model: Name or path of a model.
+        threads: CPU threads to use.
+        quiet: No progress.
+    """
+
+    inputs: list[str]
+    format: ResultFormat | None = None
+    output: Path | None = None
+    annotated: Path | None = None
+    crops: Path | None = None
+    min_score: float | None = None
+    model: str | None = None
+    threads: int | None = None
+    quiet: bool = False
+
+
+@dataclass
+class _Tally:
+    """How far a run has come."""
+
+    done: int = 0
+    failed: int = 0
+
+
+def find(request: Request, layout: Layout, more: Sequence[ResultWriter] = ()) -> None:
+    """Find the marks of all inputs and write what was asked for.
+
+    Args:
+        request: What to do.
+        layout: The kind of marks, and how they are printed.
+        more: Take the results too; they are closed after the last one, also of an interrupted run.
+
+    Raises:
+        typer.BadParameter: Something cannot be written, or would overwrite an input.
+        typer.Exit: Some inputs failed, or the run was interrupted.
+        ModelError: The models cannot be used.
+    """
+    with ExitStack() as stack:
+        kind = request.format or usual_format(request.output)
+        keep_inputs(request.inputs, request.annotated, "--annotated")
+        keep_inputs(request.inputs, request.output, "--output")
+        pictures = _Pictures(
+            request.annotated and writable_folder(request.annotated, "--annotated"),
+            request.crops and writable_folder(request.crops, "--crops"),
+        )
+        pipeline = load_pipeline(
+            request.model, kind=layout.kind, threads=request.threads, min_score=request.min_score
+        )
+        # Opened last, so that a mistake above does not empty the results of an earlier run.
+        output = request.output
+        stream = stack.enter_context(open_output(output)) if output else standard_output(kind)
+        writers = [WRITERS[kind](stream, layout), *more]
+        tally = _run(pipeline, request, layout.kind, writers, pictures)
+    if tally.failed:
+        raise typer.Exit(FAILED)
+
+
+class _Pictures:
+    """Writes annotated pictures and crops to the folders that were asked for."""
+
+    def __init__(self, annotated: Path | None, crops: Path | None) -> None:
+        self._annotated = annotated
+        self._crops = crops
+        self._names = PictureNames()
+        self.folders = [folder for folder in (annotated, crops) if folder]
+
+    def write(self, image: "Image", result: "Result") -> None:
+        """Write the pictures of one image.
+
+        Raises:
+            OSError: A picture could not be written, for want of space for example.
+        """
+        if result.error is not None or not (self._annotated or self._crops):
+            return
+        import PIL.Image
+
+        from platemark.imaging.draw import cut_mark, draw_marks
+
+        stem = self._names.stem(result.source, result.page)
+        if self._annotated:
+            drawn = PIL.Image.fromarray(draw_marks(image.pixels, result.marks))
+            drawn.save(self._annotated / f"{stem}.jpg", quality=92)
+        if self._crops:
+            for number, mark in enumerate(result.marks):
+                cut_mark(image.pixels, mark).save(self._crops / f"{stem}-{number}.png")
+
+
+def _run(
+    pipeline: "Pipeline",
+    request: Request,
+    kind: str,
+    writers: Sequence[ResultWriter],
+    pictures: _Pictures,
+) -> _Tally:
+    """Do all inputs, one result at a time, so that an interrupt loses only the one in hand."""
+    tally = _Tally()
+    try:
+        with progress(f"{kind}s", quiet=request.quiet) as tell:
+            for image, result in _results(pipeline, request.inputs, pictures.folders):
+                if image is not None:
+                    pictures.write(image, result)
+                for writer in writers:
+                    writer.write(result)
+                tally.done += 1
+                if result.error is not None:
+                    tally.failed += 1
+                    messages().print(f"error: {result.error.message}", style="red", markup=False)
+                tell(tally.done, None)
+    except KeyboardInterrupt:
+        messages().print(
+            f"Interrupted. The {tally.done} finished are complete; to go on, give the inputs that "
+            f"are left, for example as a list: platemark {kind}s @left.txt",
+            markup=False,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        for writer in writers:
+            writer.close()
+    return tally
+
+
+def _results(
+    pipeline: "Pipeline", inputs: list[str], written: list[Path]
+) -> Iterator[tuple["Image | None", "Result"]]:
+    from platemark.imaging.image import Image
+    from platemark.imaging.sources import expand_inputs, read_expanded
+
+    # Pictures of this and earlier runs, in a folder within an input folder, are no photos.
+    given = [Path(name).resolve() for name in inputs]
+    folders = [folder.resolve() for folder in written]
+    ours = {home for home in folders if not any(path.is_relative_to(home) for path in given)}
+    items = read_expanded(
+        item
+        for item in expand_inputs(inputs)
+        if not (ours and isinstance(item, str) and ours.intersection(Path(item).resolve().parents))
+    )
+    while True:
+        start = perf_counter()
+        item = next(items, None)
+        if item is None:
+            return
+        yield (item if isinstance(item, Image) else None), pipeline.result(item, start)
+
+
+def keep_inputs(inputs: list[str], target: Path | None, option: str) -> None:
+    """See that what is written cannot take the place of an input.
+
+    Raises:
+        typer.BadParameter: It can.
+    """
+    if target is None:
+        return
+    for name in inputs:
+        places = (target, target / f"{Path(name).stem}.jpg")
+        # os.path answers False where pathlib raises, as for a name that is too long.
+        if os.path.exists(name) and any(  # noqa: PTH110
+            place.exists() and place.samefile(name) for place in places
+        ):
+            raise typer.BadParameter(
+                f"the input {name} would be overwritten; choose another place", param_hint=option
+            )

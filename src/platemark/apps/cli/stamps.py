@@ -1,0 +1,122 @@
+"""``platemark stamps``: find stamps, cut out their ink, describe and embed it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from platemark.apps.cli.common import ModelOption, QuietOption, ThreadsOption, writable_folder
+from platemark.apps.cli.find import (
+    AnnotatedOption,
+    FormatOption,
+    InputsArgument,
+    MinScoreOption,
+    OutputOption,
+    Request,
+    find,
+    keep_inputs,
+)
+from platemark.apps.cli.output import STAMPS, ResultWriter
+
+if TYPE_CHECKING:
+    from platemark.stamps.vectors import StampVectors
+    from platemark.types import Result
+
+
+def stamps(
+    inputs: InputsArgument,
+    format: FormatOption = None,  # noqa: A002 - the option is called so
+    output: OutputOption = None,
+    annotated: AnnotatedOption = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(help="Write each stamp, cut out with transparent paper, to this folder."),
+    ] = None,
+    min_score: MinScoreOption = None,
+    model: ModelOption = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+    embedding: Annotated[
+        bool, typer.Option("--embedding", help="Put the vector of each stamp into JSON Lines.")
+    ] = False,
+    similarity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the cosine similarities of all stamps as CSV, and beside it as a picture.",
+        ),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the vectors of all stamps: .npz or .parquet."),
+    ] = None,
+) -> None:
+    """Find stamps and seals on documents: their ink, shape, colour, rotation and vector.
+
+    Results go to standard output, progress and messages to standard error. Exit status: 0 all
+    inputs done, 1 some failed (the others are done), 2 wrong usage.
+    """
+    find(
+        Request(inputs, format, output, annotated, crops, min_score, model, threads, quiet),
+        replace(STAMPS, embedding=embedding),
+        _vector_files(inputs, similarity, embeddings),
+    )
+
+
+class _VectorFile:
+    """Keeps the vectors of results, which are small, and writes them at the end of the run."""
+
+    def __init__(self, path: Path, write: "Callable[[StampVectors, Path], None]") -> None:
+        from platemark.stamps.vectors import StampVectors
+
+        self._vectors, self._path, self._write = StampVectors(), path, write
+
+    def write(self, result: "Result") -> None:
+        """Take the stamps of one result."""
+        self._vectors.add(result)
+
+    def close(self) -> None:
+        """Write the file."""
+        self._write(self._vectors, self._path)
+
+
+def _vector_files(
+    inputs: list[str], similarity: Path | None, embeddings: Path | None
+) -> list[ResultWriter]:
+    """Check the files that vectors are to be written to, and make what writes them.
+
+    Raises:
+        typer.BadParameter: A file cannot be written, would overwrite an input, or is of no format
+            that vectors have.
+        MissingExtra: The format needs a library that is not installed.
+    """
+    from platemark.stamps.vectors import StampVectors, picture_beside, require_parquet
+
+    files: list[ResultWriter] = []
+    if similarity:
+        for path in (similarity, picture_beside(similarity)):
+            keep_inputs(inputs, path, "--similarity")
+        _check_file(similarity, "--similarity")
+        files.append(_VectorFile(similarity, StampVectors.write_similarity))
+    if embeddings:
+        keep_inputs(inputs, embeddings, "--embeddings")
+        _check_file(embeddings, "--embeddings")
+        if embeddings.suffix.lower() == ".npz":
+            files.append(_VectorFile(embeddings, StampVectors.write_npz))
+        elif embeddings.suffix.lower() == ".parquet":
+            require_parquet()
+            files.append(_VectorFile(embeddings, StampVectors.write_parquet))
+        else:
+            raise typer.BadParameter(
+                f"{embeddings} is neither .npz nor .parquet", param_hint="--embeddings"
+            )
+    return files
+
+
+def _check_file(path: Path, option: str) -> None:
+    """See that a file can be written, before the work begins."""
+    writable_folder(path.parent, option)
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
