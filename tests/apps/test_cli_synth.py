@@ -8,21 +8,58 @@ from platemark.datasets import Manifest
 
 
 def run(*words: object) -> Result:
-    return CliRunner().invoke(app, ["synth", "plates", *map(str, words)])
+    return CliRunner().invoke(app, ["synth", *map(str, words)])
 
 
-@pytest.mark.parametrize("kind", ["scenes", "crops"])
-def test_images_and_manifest_are_written(tmp_path: Path, kind: str) -> None:
-    result = run("--output", tmp_path, "--count", 2, "--seed", 3, "--kind", kind, "--workers", 1)
+@pytest.mark.parametrize(
+    ("mark", "kind", "entries"),
+    [
+        ("plates", "scenes", "scene"),
+        ("plates", "crops", "crop"),
+        ("stamps", "scenes", "scene"),
+        ("stamps", "imprints", "crop"),
+        ("stamps", "artworks", "isolated"),
+    ],
+)
+def test_images_and_manifest_are_written(
+    tmp_path: Path, mark: str, kind: str, entries: str
+) -> None:
+    words = ("--output", tmp_path, "--count", 2, "--seed", 3, "--kind", kind, "--workers", 1)
+    result = run(mark, *words)
     assert result.exit_code == 0, result.output
     manifest = Manifest.read(result.stdout.strip())
     assert len(manifest) == 2
-    assert {entry.kind for entry in manifest} == {kind.removesuffix("s")}
+    assert {entry.kind for entry in manifest} == {entries}
     assert all(manifest.path(entry).is_file() for entry in manifest)
 
 
-def test_what_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
-    for option in ("--fonts", "--backgrounds", "--over"):
-        result = run("--output", tmp_path, "--count", 1, option, tmp_path / "nowhere")
-        assert result.exit_code == 2
-        assert option in result.stderr
+def test_masks_may_be_left_out(tmp_path: Path) -> None:
+    words = ("--count", 3, "--kind", "imprints", "--imprints-per-design", 2, "--workers", 1)
+    for name, option in (("with", "--masks"), ("without", "--no-masks")):
+        result = run("stamps", "--output", tmp_path / name, *words, option)
+        manifest = Manifest.read(result.stdout.strip())
+        masks = [stamp.mask for entry in manifest for stamp in entry.stamps]
+        assert all((manifest.root / str(mask)).is_file() == (mask is not None) for mask in masks)
+        assert (None in masks) == (name == "without")
+
+
+@pytest.mark.parametrize(
+    ("mark", "option"),
+    [
+        ("plates", "--fonts"),
+        ("plates", "--backgrounds"),
+        ("plates", "--over"),
+        ("stamps", "--fonts"),
+        ("stamps", "--backgrounds"),
+    ],
+)
+def test_what_does_not_exist_is_wrong_usage(tmp_path: Path, mark: str, option: str) -> None:
+    result = run(mark, "--output", tmp_path, "--count", 1, option, tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert option in result.stderr
+
+
+def test_more_near_copies_than_designs_are_wrong_usage(tmp_path: Path) -> None:
+    result = run("stamps", "--output", tmp_path, "--count", 1, "--near-copies", 1.5)
+    assert result.exit_code == 2
+    assert "--near-copies" in result.stderr

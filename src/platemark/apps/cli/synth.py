@@ -1,5 +1,6 @@
 """``platemark synth``: make annotated training images."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,20 @@ from platemark.apps.cli.common import QuietOption, check_exists, messages, progr
 
 app = typer.Typer(no_args_is_help=True)
 
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")]
+CountOption = Annotated[int, typer.Option("--count", min=1, help="How many images.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, help="The same seed gives the same images.")
+]
+FontsOption = Annotated[Path | None, typer.Option("--fonts", help="Folder of more fonts.")]
+BackgroundsOption = Annotated[
+    Path | None,
+    typer.Option("--backgrounds", help="Folder of pictures that show no marks of this kind."),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes; default: one for each core.")
+]
+
 
 @app.callback()
 def _options() -> None:
@@ -17,21 +32,15 @@ def _options() -> None:
 
 @app.command("plates")
 def plates(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")],
-    count: Annotated[int, typer.Option(min=1, help="How many images.")],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
+    output: OutputOption,
+    count: CountOption,
+    seed: SeedOption = 0,
     kind: Annotated[
         Literal["scenes", "crops"],
         typer.Option(help="Photos with plates, for the detector, or plates close up."),
     ] = "scenes",
-    fonts: Annotated[
-        Path | None,
-        typer.Option(help="Folder of more fonts."),
-    ] = None,
-    backgrounds: Annotated[
-        Path | None,
-        typer.Option(help="Folder of photos without plates."),
-    ] = None,
+    fonts: FontsOption = None,
+    backgrounds: BackgroundsOption = None,
     over: Annotated[
         Path | None,
         typer.Option(
@@ -43,9 +52,7 @@ def plates(
         list[str] | None,
         typer.Option(metavar="CODE", help="Only plates of this format; may be repeated."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; default: one for each core.")
-    ] = None,
+    workers: WorkersOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Draw plates from the plate formats and photograph them with a simulated camera.
@@ -57,22 +64,96 @@ def plates(
     folder = writable_folder(output, "--output")
     from platemark.synth.plates import generate
 
+    def make(tell: Callable[[int, int | None], None]) -> Path:
+        return generate(
+            folder,
+            count,
+            seed,
+            kind=kind,
+            fonts=fonts,
+            backgrounds=backgrounds,
+            over=over,
+            regions=region or (),
+            workers=workers,
+            progress=tell,
+        )
+
+    try:
+        _report(make, count, folder, quiet=quiet)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--region") from None
+
+
+@app.command("stamps")
+def stamps(
+    output: OutputOption,
+    count: CountOption,
+    seed: SeedOption = 0,
+    kind: Annotated[
+        Literal["scenes", "imprints", "artworks"],
+        typer.Option(
+            help="Pages with stamps, for the detector; stamps close up, for segmenter and "
+            "embedder; or the clean designs, white for ink."
+        ),
+    ] = "scenes",
+    fonts: FontsOption = None,
+    backgrounds: BackgroundsOption = None,
+    imprints_per_design: Annotated[
+        int, typer.Option(metavar="K", min=1, help="So many imprints in a row are of one design.")
+    ] = 5,
+    near_copies: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            help="Share of the designs that differ from an earlier one in a detail alone; it and "
+            "its copies have one family. For imprints and artworks.",
+        ),
+    ] = 0.0,
+    masks: Annotated[
+        bool, typer.Option("--masks/--no-masks", help="Whether to write the ink masks.")
+    ] = True,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw stamps, press them on documents and scan, fax or photograph these.
+
+    Writes the images, the ink masks and annotations.jsonl; standard output names that file.
+    """
+    for path, option in ((fonts, "--fonts"), (backgrounds, "--backgrounds")):
+        check_exists(path, option)
+    folder = writable_folder(output, "--output")
+    from platemark.synth.stamps import generate
+
+    def make(tell: Callable[[int, int | None], None]) -> Path:
+        return generate(
+            folder,
+            count,
+            seed,
+            kind=kind,
+            fonts=fonts,
+            backgrounds=backgrounds,
+            imprints_per_design=imprints_per_design,
+            near_copies=near_copies,
+            masks=masks,
+            workers=workers,
+            progress=tell,
+        )
+
+    _report(make, count, folder, quiet=quiet)
+
+
+def _report(
+    make: Callable[[Callable[[int, int | None], None]], Path],
+    count: int,
+    folder: Path,
+    *,
+    quiet: bool,
+) -> None:
+    """Make the images under a progress bar and name their manifest on standard output."""
     with progress("synth", quiet=quiet) as tell:
-        try:
-            manifest = generate(
-                folder,
-                count,
-                seed,
-                kind=kind,
-                fonts=fonts,
-                backgrounds=backgrounds,
-                over=over,
-                regions=region or (),
-                workers=workers,
-                progress=tell,
-            )
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--region") from None
+        manifest = make(tell)
     if not quiet:
         messages().print(f"{count} images in {folder}", markup=False)
     typer.echo(manifest)
