@@ -60,18 +60,19 @@ class FindBoxes(Protocol):
 
 
 def by_colour(page: Pixels) -> list[tuple[Sequence[float], float]]:
-    """Coloured pixels, joined to blots; the more colour in a blot, the better."""
+    """Coloured pixels, joined to blots; the larger a blot and the fuller of ink, the better."""
     ink = coloured(page)
-    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
+    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 25))
     blots = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_CLOSE, reach)
     contours, _ = cv2.findContours(blots, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    found = []
+    side = max(page.shape[:2])
+    found: list[tuple[Sequence[float], float]] = []
     for x, y, width, height in map(cv2.boundingRect, contours):
         short, long = min(width, height), max(width, height)
-        side = max(page.shape[:2])
         if short >= SHORTEST * side and long <= LONGEST * side and long <= SLIMMEST * short:
             share = float(ink[y : y + height, x : x + width].mean())
-            found.append(((x, y, x + width, y + height), min(1.0, 2.0 * share)))
+            score = min(1.0, short / (0.2 * side)) * min(1.0, 4.0 * share)
+            found.append(((x, y, x + width, y + height), score))
     return found
 
 
@@ -79,7 +80,7 @@ def coloured(page: Pixels) -> NDArray[np.bool_]:
     """(H, W) bool: pixels that are neither grey nor white, nor nearly black."""
     smooth = cv2.GaussianBlur(page, (3, 3), 0)
     _, saturation, value = cv2.split(cv2.cvtColor(smooth, cv2.COLOR_RGB2HSV))
-    return np.asarray((saturation > 60) & (value > 40))
+    return np.asarray((saturation > 40) & (value > 40))
 
 
 def by_circles(page: Pixels) -> list[tuple[Sequence[float], float]]:
@@ -245,7 +246,7 @@ def grey_of(crop: Pixels) -> Pixels:
 
 
 FINDERS: Mapping[str, tuple[FindBoxes, float]] = {
-    "colour threshold": (by_colour, 0.2),
+    "colour threshold": (by_colour, 0.0),
     "Hough circles": (by_circles, 0.4),
 }
 """How each finds stamps, and the least score it takes, set on the train split."""
@@ -352,16 +353,19 @@ def report(
     masks = named((name, one.masks()) for name, one in found.items())
     retrieval = {name: one.scores() for name, one in told.items()}
     empty = {name: false_marks(one.negatives) for name, one in found.items() if one.negatives}
-    for rows, table in (
-        (detection, stamp_detection_table),
-        (masks, mask_table),
-        (retrieval, retrieval_table),
-    ):
-        if rows:
-            console.print(table(rows))
+    if detection:
+        console.print(stamp_detection_table(detection))
+    if masks:
+        console.print(mask_table(masks))
+    if retrieval:
+        console.print(retrieval_table(retrieval))
     for name, (per_page, with_any) in empty.items():
         console.print(f"{name}: {per_page:.3f} false marks per page on {with_any.n} empty pages")
-    parts = {"detection": detection, "masks": masks, "retrieval": retrieval}
+    parts: dict[str, Mapping[str, Any]] = {
+        "detection": detection,
+        "masks": masks,
+        "retrieval": retrieval,
+    }
     figures = {
         part: {name: one.to_dict() for name, one in rows.items()} for part, rows in parts.items()
     }

@@ -106,10 +106,9 @@ def stamps(
     folder = errors and writable_folder(errors, "--errors")
     from platemark.apps.cli.evaluate_tables import stamp_report
     from platemark.evaluate import evaluate_stamps
-    from platemark.stamps.pipeline import StampPipeline
 
     annotated = _read(manifest, split)
-    pipeline = StampPipeline.from_pretrained(model, threads=threads)
+    pipeline = load_pipeline(model, kind="stamp", threads=threads)
     pages = _pictures(negatives)
     with progress("evaluate", quiet=quiet) as tell:
         evaluation = evaluate_stamps(annotated, pipeline, negatives=pages, progress=tell)
