@@ -13,8 +13,8 @@ from platemark.synth.logos import corner
 from platemark.synth.pen import handwriting, mark, pen_colour, ring, signature
 from platemark.synth.photos import read_photo
 from platemark.synth.printfonts import FontSource, print_fonts
-from platemark.synth.printing import MM_PER_INCH, Sheet, print_ink
 from platemark.synth.prose import one_of
+from platemark.synth.typesetting import MM_PER_INCH, Sheet, print_ink
 
 Rng = np.random.Generator
 Artist = Callable[[Sheet, Rng], None]

@@ -11,9 +11,9 @@ from platemark.synth.layouts import fitted, table
 from platemark.synth.lettering import Colour
 from platemark.synth.logos import BRIGHT, corner, lay
 from platemark.synth.ornate import guilloche, head_and_shoulders, rosette
-from platemark.synth.printing import Sheet, line_mask, print_ink
 from platemark.synth.prose import digits, one_of
 from platemark.synth.scene import smooth_noise
+from platemark.synth.typesetting import Sheet, line_mask, print_ink
 
 Rng = np.random.Generator
 _BLACK: Colour = (20, 20, 20)

@@ -7,8 +7,8 @@ import numpy as np
 
 from platemark.synth.lettering import Colour
 from platemark.synth.pen import handwriting, signature
-from platemark.synth.printing import Sheet, Style
 from platemark.synth.prose import amount, date, digits, one_of
+from platemark.synth.typesetting import Sheet, Style
 
 Rng = np.random.Generator
 A4 = (210.0, 297.0)

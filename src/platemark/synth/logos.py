@@ -9,8 +9,8 @@ from platemark.synth.emblems import SYMBOLS, emblem
 from platemark.synth.lettering import Colour
 from platemark.synth.ornaments import draw_flag
 from platemark.synth.outlines import Points, ellipse, rasterize, rectangle, regular, rounded
-from platemark.synth.printing import Sheet, line_mask, print_ink
 from platemark.synth.prose import digits, one_of
+from platemark.synth.typesetting import Sheet, line_mask, print_ink
 
 Rng = np.random.Generator
 _SIDE = 240

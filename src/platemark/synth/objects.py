@@ -7,9 +7,9 @@ from platemark.imaging.image import Pixels
 from platemark.synth.lettering import Colour
 from platemark.synth.logos import BRIGHT, corner, cover_up
 from platemark.synth.pen import curve
-from platemark.synth.printing import Sheet, print_ink
 from platemark.synth.prose import one_of
 from platemark.synth.scene import smooth_noise
+from platemark.synth.typesetting import Sheet, print_ink
 
 Rng = np.random.Generator
 

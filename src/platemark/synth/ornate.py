@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from platemark.synth.layouts import fitted, signature_block
 from platemark.synth.lettering import Colour
-from platemark.synth.printing import Sheet
 from platemark.synth.prose import amount, date, digits, one_of
+from platemark.synth.typesetting import Sheet
 
 Rng = np.random.Generator
 Box = tuple[float, float, float, float]

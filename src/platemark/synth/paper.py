@@ -14,8 +14,8 @@ from platemark.synth.layouts import A4, A5, LETTER, Layout
 from platemark.synth.lettering import Colour
 from platemark.synth.photos import read_photo
 from platemark.synth.printfonts import FontSource, print_fonts
-from platemark.synth.printing import MM_PER_INCH, Sheet
 from platemark.synth.prose import one_of
+from platemark.synth.typesetting import MM_PER_INCH, Sheet
 from platemark.synth.wear import age, lay_on_desk
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.imaging.image import Pixels
-from platemark.synth.printing import MM_PER_INCH, print_ink
 from platemark.synth.scene import smooth_noise
+from platemark.synth.typesetting import MM_PER_INCH, print_ink
 
 Rng = np.random.Generator
 _TILE = 512
