@@ -6,17 +6,19 @@ Convention: millimetres, x to the right, y down; a drawing is (H, W) uint8 ink c
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
 from platemark.datasets.manifest import StampLine, StampShape
 from platemark.synth import marks, seals
 from platemark.synth.drafting import Draft
-from platemark.synth.elements import Element, Lettering, RingText, StraightText
+from platemark.synth.elements import Element
 from platemark.synth.nearcopies import changed
 from platemark.synth.outlines import Artwork, Bounds, Shape, extent, rasterize
 from platemark.synth.phrases import Language, load_languages
 from platemark.synth.stampfonts import StampFonts
+from platemark.synth.stamptext import Lettering, RingText, StraightText
 
 __all__ = ["Artwork", "Design", "DesignStudio", "StampFonts"]
 
@@ -89,6 +91,7 @@ class Design:
         return rasterize(_shapes(self.elements, self.fonts), self.bounds, scale)
 
 
+@lru_cache(maxsize=32)  # a new design is measured, then drawn, often more than once
 def _shapes(elements: tuple[Element, ...], fonts: StampFonts) -> list[Shape]:
     return [shape for element in elements for shape in element.shapes(fonts)]
 

@@ -11,16 +11,13 @@ from platemark.synth.elements import (
     Element,
     Figure,
     Frame,
-    Lettering,
     Panel,
-    RingText,
-    StraightText,
-    measure,
 )
 from platemark.synth.emblems import SYMBOLS
-from platemark.synth.outlines import LineStyle, Path, ellipse, rectangle
+from platemark.synth.outlines import LineStyle, rectangle
 from platemark.synth.phrases import Language
 from platemark.synth.stampfonts import StampFonts
+from platemark.synth.stamptext import Lettering, RingText, StraightText, ellipse_path, measure
 
 T = TypeVar("T")
 
@@ -120,6 +117,11 @@ class Draft:
         """The lettering of the design with its width and spacing varied for one text."""
         stretch = self.look.stretch * float(self.rng.uniform(0.92, 1.08))
         return replace(self.look, stretch=round(stretch, 3))
+
+    def aspect(self, text: str) -> float:
+        """Natural width of a line of text over its height."""
+        unit = measure(text, self.look, self.fonts)
+        return unit.width / (unit.above + unit.below)
 
     def row(
         self,
@@ -245,9 +247,7 @@ class Draft:
         if short <= 0:
             return 0.0
         # the letters' feet crowd on the inner edge of a band, so the room is that of the inner edge
-        around = Path.along(
-            ellipse(outer[0] - 0.7 * band, outer[1] - 0.7 * band), closed=True
-        ).length
+        around = ellipse_path(outer[0] - 0.7 * band, outer[1] - 0.7 * band).length
         size = min(size, around * share / (unit.width * _NARROWEST))
         if size < _LEAST_SIZE:
             return 0.0
@@ -261,7 +261,7 @@ class Draft:
         if not outward:
             drop = slack + (unit.below + 0.5) * size
         rx, ry = outer[0] - drop, outer[1] - drop
-        length = Path.along(ellipse(rx, ry), closed=True).length
+        length = ellipse_path(rx, ry).length
         room = length * share
         self.elements.append(
             RingText(

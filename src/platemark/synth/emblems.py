@@ -9,7 +9,6 @@ from functools import lru_cache
 import numpy as np
 
 from platemark.synth.outlines import (
-    Path,
     Points,
     Shape,
     ellipse,
@@ -179,7 +178,12 @@ def _shield(rng: Rng) -> list[Shape]:
     elif division == 4:
         shapes += [_fill(rectangle(0.09, 1.7)), _fill(rectangle(1.45, 0.09, 0, -0.1))]
     if division in (4, 5) or rng.random() < 0.3:
-        spots = ((-0.38, -0.5), (0.38, 0.3), (0.38, -0.5), (-0.38, 0.3))
+        spots: tuple[tuple[float, float], ...] = (
+            (-0.38, -0.5),
+            (0.38, 0.3),
+            (0.38, -0.5),
+            (-0.38, 0.3),
+        )
         size = 0.24
         if division != 4:
             spots, size = ((0.0, -0.1),), 0.5
@@ -322,7 +326,7 @@ def _eagle(rng: Rng) -> list[Shape]:
     feathers, span = int(rng.integers(4, 8)), rng.uniform(0.8, 1.0)
     lift = rng.uniform(-0.1, 0.35)
     shapes = [_fill(_smooth(_xy(0, -0.5, 0.24, -0.3, 0.2, 0.3, 0, 0.5, -0.2, 0.3, -0.24, -0.3)))]
-    for side in (-1, 1):
+    for hand in (-1, 1):
         for way in np.linspace(0, 1, feathers):
             root = np.array([0.16 + 0.12 * way, -0.28 - 0.14 * way])
             angle = np.radians(150 - 125 * way - 30 * lift)
@@ -332,16 +336,15 @@ def _eagle(rng: Rng) -> list[Shape]:
             feather = _smooth(
                 np.stack([root, (root + tip) / 2 + normal, tip, (root + tip) / 2 - normal])
             )
-            shapes.append(_fill(feather * (side, 1)))
+            shapes.append(_fill(feather * (hand, 1)))
     for angle in np.radians(np.linspace(-38, 38, int(rng.choice([3, 5])))):
         tip = np.array([0.9 * np.sin(angle) * 0.7, 0.35 + 0.62 * np.cos(angle)])
         side = np.array([np.cos(angle), -np.sin(angle)]) * 0.07
-        shapes.append(
-            _fill(np.stack([(0.0, 0.3) - side, tip - side, tip + side, (0.0, 0.3) + side]))
-        )
+        root = np.array([0.0, 0.3])
+        shapes.append(_fill(np.stack([root - side, tip - side, tip + side, root + side])))
     head = _smooth(_xy(0.02, -0.45, 0.1, -0.72, 0.22, -0.8, 0.44, -0.66, 0.26, -0.64, 0.2, -0.45))
     sides = (-1, 1) if rng.random() < 0.6 else (int(rng.choice([-1, 1])),)
-    shapes += [_fill(head * (side, 1)) for side in sides]
+    shapes += [_fill(head * (hand, 1)) for hand in sides]
     if rng.random() < 0.5:
         shapes += _placed(_crown(rng), 0, -0.88, 0.14)
     if rng.random() < 0.6:

@@ -1,4 +1,4 @@
-"""Layouts of stamps with straight sides or none: words, daters, address blocks, triangles, chops."""
+"""Layouts of stamps with straight sides or none: words, daters, blocks, triangles, chops."""
 
 import math
 from dataclasses import replace
@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from platemark.synth.drafting import Draft, corners
-from platemark.synth.elements import Figure, Frame, Panel, StraightText
+from platemark.synth.elements import Figure, Frame, Panel
 from platemark.synth.outlines import grown, regular
+from platemark.synth.stamptext import StraightText
 
 
 def _digits(draft: Draft, *templates: str) -> str:
@@ -45,9 +46,11 @@ def _fill_in(draft: Draft, label: str, y: float, width: float, height: float) ->
 def word_mark(draft: Draft) -> str:
     """One large word in a frame, or bare; often with a date, a number or a name below."""
     word = draft.language.mark(draft.rng)
-    letters = max(3, len(word))
     height = draft.between(7, 16)
-    width = round(float(np.clip(height * letters * draft.between(0.5, 0.8), 16, 78)), 2)
+    extra = draft.rng.random()
+    share = 1.0 if extra < 0.5 else draft.between(0.5, 0.66)
+    natural = draft.aspect(word) * 0.75 * share * height
+    width = round(float(np.clip(natural * draft.between(1.05, 1.35), 14, 78)), 2)
     if draft.chance(0.12):
         draft.look = replace(draft.look, hollow=True)
     framed = draft.chance(0.72)
@@ -58,8 +61,6 @@ def word_mark(draft: Draft) -> str:
         inner = (width * 0.94, height * 0.86)
     elif framed:
         inner = _framed(draft, width, height)
-    extra = draft.rng.random()
-    share = 1.0 if extra < 0.5 else draft.between(0.5, 0.66)
     top = -inner[1] / 2
     draft.row(word, top + share * inner[1] / 2, inner[0], share * inner[1] * 0.92, ink=not inverse)
     rest, y = (1 - share) * inner[1], top + (1 + share) * inner[1] / 2
@@ -106,13 +107,14 @@ def address_block(draft: Draft) -> str:
     """Several lines of a firm, a school or a doctor, with or without frame and logo."""
     draft.kind = draft.among(("company", "company", "medical", "university", "authority", "notary"))
     count = int(draft.rng.integers(2, 7))
-    width = draft.between(28, 72)
-    height = round(count * draft.between(2.8, 5.2), 2)
-    framed = draft.chance(0.45)
-    inner = _framed(draft, width, height) if framed else (width, height)
     texts = [draft.phrase("ring")] + [draft.language.row(draft.rng) for _ in range(count - 1)]
     if draft.chance(0.3):
         texts[min(1, count - 1)] = draft.phrase("second")
+    row = draft.between(2.8, 5.2)
+    natural = max(map(draft.aspect, texts)) * row * draft.between(0.6, 0.9)
+    width, height = round(float(np.clip(natural, 18, 75)), 2), round(count * row, 2)
+    framed = draft.chance(0.45)
+    inner = _framed(draft, width, height) if framed else (width, height)
     left, room, x = draft.chance(0.35), inner[0], 0.0
     if draft.chance(0.35) and height > 8 and width > 30:
         size = min(inner[1], 0.3 * inner[0]) / 2
@@ -195,8 +197,8 @@ def triangle(draft: Draft) -> str:
             reading = (angle if math.cos(math.radians(angle)) > -0.1 else angle + 180) % 360
             x, y = apothem * math.sin(math.radians(angle)), -apothem * math.cos(math.radians(angle))
             draft.row(text, y, 2 * math.sqrt(3) * (apothem - band), band, x=x, angle=reading)
+        inset += band + 0.4
         if draft.chance(0.7):
-            inset += band + 0.4
             draft.elements.append(Frame(_corners(grown(outer, -inset)), draft.between(0.15, 0.4)))
     free = radius / 2 - inset - 0.6  # of the inscribed circle
     sign = -1 if down else 1

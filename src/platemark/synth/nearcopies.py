@@ -6,16 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from platemark.synth.elements import Element, Figure, Frame, Hatching, Ring, RingText, StraightText
+from platemark.synth.elements import Element, Figure, Frame, Hatching, Ring
 from platemark.synth.emblems import SYMBOLS
 from platemark.synth.phrases import Language
 from platemark.synth.stampfonts import StampFonts, is_joining
+from platemark.synth.stamptext import RingText, StraightText, measure
 
 Rng = np.random.Generator
 Elements = tuple[Element, ...]
 Change = Callable[[Elements, Language, StampFonts, Rng], Elements | None]
 Text = RingText | StraightText
 
+_SMALLEST = 0.75  # of a text's size, to make room for an accent or a descender
+_SIDED = (
+    "ship", "bird", "fish", "horse", "lion", "key", "flag", "signature", "barcode", "matrix",
+    "blob", "mountain",
+)  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -46,11 +52,21 @@ def _texts(elements: Elements, pattern: str) -> list[int]:
 
 
 def _with_text(elements: Elements, index: int, text: str, fonts: StampFonts) -> Elements | None:
+    """The elements with one text exchanged; smaller where it would stand out of its band."""
     element = elements[index]
     assert isinstance(element, Text)
     if text == element.text or not fonts.faces[element.look.face].covers(text):
         return None
-    return _put(elements, index, replace(element, text=text))
+    old, new = (measure(each, element.look, fonts) for each in (element.text, text))
+    shrink = min(
+        1.0, *(a / b for a, b in ((old.above, new.above), (old.below, new.below)) if b > 0)
+    )
+    if shrink < _SMALLEST:
+        return None
+    look = element.look
+    if shrink < 1:
+        look = replace(look, size=round(look.size * shrink, 3))
+    return _put(elements, index, replace(element, text=text, look=look))
 
 
 def _another_character(
@@ -157,66 +173,51 @@ def _word(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -
     return None
 
 
-def _figures(elements: Elements) -> list[int]:
-    return [i for i, e in enumerate(elements) if isinstance(e, Figure) and e.size > 0]
+def _figures(elements: Elements) -> list[tuple[int, Figure]]:
+    return [(i, element) for i, element in enumerate(elements) if isinstance(element, Figure)]
+
+
+def _chosen(found: list[tuple[int, Figure]], rng: Rng) -> tuple[int, Figure] | None:
+    return found[int(rng.integers(len(found)))] if found else None
+
+
+def _alike(one: Figure, other: Figure) -> bool:
+    return (one.name, one.variant, one.size) == (other.name, other.variant, other.size)
 
 
 def _emblem(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
     """Another emblem, or another of the same name; separators change together."""
     found = _figures(elements)
-    if not found:
+    picked = _chosen(found, rng)
+    if picked is None:
         return None
-    old = elements[int(rng.choice(found))]
-    assert isinstance(old, Figure)
-    symbol = old.name in SYMBOLS and rng.random() < 0.7
-    name = str(rng.choice(SYMBOLS)) if symbol else old.name
+    _, old = picked
+    others = [name for name in SYMBOLS if name not in (old.name, "plain-star")]
+    another = old.name == "plain-star" or (old.name in SYMBOLS and rng.random() < 0.6)
+    name = str(rng.choice(others)) if another else old.name
     variant = int(rng.integers(1 << 16))
-    if name == "plain-star":
-        name = "rosette"
-    alike = [i for i in found if _same_figure(elements[i], old)]
-    for index in alike:
-        figure = elements[index]
-        assert isinstance(figure, Figure)
-        elements = _put(elements, index, replace(figure, name=name, variant=variant))
+    for index, figure in found:
+        if _alike(figure, old):
+            elements = _put(elements, index, replace(figure, name=name, variant=variant))
     return elements
 
 
-def _same_figure(element: Element, figure: Figure) -> bool:
-    return isinstance(element, Figure) and (element.name, element.variant, element.size) == (
-        figure.name,
-        figure.variant,
-        figure.size,
-    )
-
-
-def _separator_count(
-    elements: Elements, language: Language, fonts: StampFonts, rng: Rng
-) -> Elements | None:
+def _fewer(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
     """One star or dot less where there are several alike."""
     found = _figures(elements)
-    several = [
-        i
-        for i in found
-        if sum(_same_figure(elements[j], elements[i]) for j in found) > 1  # type: ignore[arg-type]
-    ]
-    if not several:
-        return None
-    index = int(rng.choice(several))
-    return (*elements[:index], *elements[index + 1 :])
+    several = [pair for pair in found if sum(_alike(pair[1], other) for _, other in found) > 1]
+    picked = _chosen(several, rng)
+    return picked and (*elements[: picked[0]], *elements[picked[0] + 1 :])
 
 
-def _turned(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """An emblem mirrored."""
-    found = [
-        i for i in _figures(elements)
-        if elements[i].name in ("ship", "bird", "fish", "horse", "lion", "key", "flag", "signature",
-                                "barcode", "matrix", "blob", "mountain")  # type: ignore[union-attr]
-    ]  # fmt: skip
-    if not found:
+def _mirrored(
+    elements: Elements, language: Language, fonts: StampFonts, rng: Rng
+) -> Elements | None:
+    """An emblem exchanged for its mirror image."""
+    picked = _chosen([pair for pair in _figures(elements) if pair[1].name in _SIDED], rng)
+    if picked is None:
         return None
-    index = int(rng.choice(found))
-    figure = elements[index]
-    assert isinstance(figure, Figure)
+    index, figure = picked
     return _put(elements, index, replace(figure, mirror=not figure.mirror))
 
 
@@ -259,16 +260,13 @@ def _font(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -
 
 
 def _line(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """A line inside the border of another style, clearly thicker, or left out."""
+    """A line inside the border dashed, or left out."""
     rings = [i for i, e in enumerate(elements) if isinstance(e, Ring | Frame | Hatching)][1:]
     if not rings:
         return None
     index = int(rng.choice(rings))
     element = elements[index]
-    if rng.random() < 0.5 or isinstance(element, Hatching):
-        return (*elements[:index], *elements[index + 1 :])
-    assert isinstance(element, Ring | Frame)
-    if element.style == "plain" and isinstance(element, Ring):
+    if isinstance(element, Ring) and element.style == "plain" and rng.random() < 0.5:
         return _put(elements, index, replace(element, style="dashed"))
     return (*elements[:index], *elements[index + 1 :])
 
@@ -281,8 +279,8 @@ _CHANGES: tuple[tuple[Change, float], ...] = (
     (_lost, 0.06),
     (_word, 0.14),
     (_emblem, 0.09),
-    (_separator_count, 0.03),
-    (_turned, 0.02),
+    (_fewer, 0.03),
+    (_mirror, 0.02),
     (_reordered, 0.03),
     (_font, 0.04),
     (_line, 0.03),

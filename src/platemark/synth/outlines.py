@@ -20,8 +20,8 @@ LineStyle = Literal[
 ]
 
 _FRACTION_BITS = 5
-_FINE = 36.0  # sub-pixels per millimetre that a raster has at least
-_DETAIL = 0.02  # millimetres: how far a polygon may be from its curve
+_FINE = 32.0  # sub-pixels per millimetre that a raster has at least
+_DETAIL = 0.008  # millimetres: how far a polygon may be from its curve
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,14 @@ def rectangle(width: float, height: float, x: float = 0.0, y: float = 0.0) -> Po
     """(4, 2) corners of a rectangle centred on (x, y)."""
     half = np.array([width / 2, height / 2])
     signs = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], dtype=np.float64)
-    return np.array([x, y]) + signs * half
+    corners: Points = np.array([x, y]) + signs * half
+    return corners
 
 
 def regular(corners: int, radius: float, turn: float = 0.0) -> Points:
     """(N, 2) corners of a regular polygon, the first at ``turn`` degrees clockwise of its top."""
     angles = np.radians(turn) + np.arange(corners) * (2 * np.pi / corners)
-    return radius * np.column_stack([np.sin(angles), -np.cos(angles)])
+    return np.column_stack([np.sin(angles), -np.cos(angles)]) * float(radius)
 
 
 def rounded(corners: Points, radius: float) -> Points:
@@ -100,7 +101,9 @@ def rounded(corners: Points, radius: float) -> Points:
     start = corners + back / np.linalg.norm(back, axis=1, keepdims=True) * reach
     end = corners + ahead / np.linalg.norm(ahead, axis=1, keepdims=True) * reach
     t = np.linspace(0, 1, 9)[None, :, None]
-    curve = (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * corners[:, None] + t**2 * end[:, None]
+    curve: Points = (
+        (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * corners[:, None] + t**2 * end[:, None]
+    )
     return curve.reshape(-1, 2)
 
 
@@ -111,9 +114,9 @@ def grown(polygon: Points, distance: float) -> Points:
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     before = np.roll(normals, 1, axis=0)
     middle = normals + before
-    return polygon + distance * middle * 2 / np.maximum(
-        (middle**2).sum(axis=1, keepdims=True), 0.25
-    )
+    reach = distance * 2 / np.maximum((middle**2).sum(axis=1, keepdims=True), 0.25)
+    pushed: Points = polygon + reach * middle
+    return pushed
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ class Path:
         """Points ``side`` to the left of the way (outside of a clockwise path)."""
         points, tangent = self.at(way)
         normal = np.column_stack([tangent[:, 1], -tangent[:, 0]])
-        return points + normal * np.broadcast_to(side, way.shape)[:, None]
+        moved: Points = points + normal * np.broadcast_to(side, way.shape)[:, None]
+        return moved
 
 
 def line(
@@ -178,7 +182,8 @@ def line(
 
 def _starts(path: Path, pitch: float, multiple: int = 1) -> NDArray[np.float64]:
     count = max(multiple, round(path.length / pitch / multiple) * multiple)
-    return np.arange(count) * (path.length / count)
+    starts: NDArray[np.float64] = np.arange(count) * (path.length / count)
+    return starts
 
 
 def _dashed(path: Path, width: float) -> list[Shape]:
@@ -248,8 +253,9 @@ def _waves(
     path: Path, width: float, pitch: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     count = len(_starts(path, pitch * width))
-    ways = np.linspace(0, path.length, count * 12 + 1)
-    return ways, np.arange(len(ways)) * (2 * np.pi / 12)
+    ways: NDArray[np.float64] = np.linspace(0.0, path.length, count * 12 + 1)
+    turn: NDArray[np.float64] = np.arange(len(ways)) * (2 * np.pi / 12)
+    return ways, turn
 
 
 _ORNAMENTS = {

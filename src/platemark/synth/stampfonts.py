@@ -1,7 +1,7 @@
 """Fonts of stamps: glyph outlines of every font at hand, and which fonts cover a text."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -24,13 +24,15 @@ class Glyph:
     """The outline of a letter, or of a joined word, in heights of a capital letter.
 
     Attributes:
-        polygons: closed outlines, filled by the even-odd rule; x from the glyph's origin, y down
-            from the baseline.
+        points: (N, 2) corners of its closed outlines, one after another, to be filled by the
+            even-odd rule; x from the glyph's origin, y down from the baseline.
+        ends: index in ``points`` behind the last corner of each outline.
         advance: distance to the next glyph's origin.
         left, top, right, bottom: bounds of the ink; all 0 where there is none (a space).
     """
 
-    polygons: tuple[Points, ...]
+    points: Points
+    ends: tuple[int, ...]
     advance: float
     left: float = 0.0
     top: float = 0.0
@@ -88,21 +90,22 @@ class StampFace:
         advance = self._font.getlength(unit) / _CAP
         x0, y0, x1, y1 = (round(value) for value in self._font.getbbox(unit))
         if unit.isspace() or x1 <= x0 or y1 <= y0:
-            return Glyph((), advance)
+            return Glyph(np.empty((0, 2)), (), advance)
         canvas = PilImage.new("L", (x1 - x0 + 4, y1 - y0 + 4))
         ImageDraw.Draw(canvas).text((2 - x0, 2 - y0), unit, font=self._font, fill=255)
         ink = (np.asarray(canvas) > 127).astype(np.uint8)
         contours, _ = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         corner = np.array([x0 - 2 + 0.5, y0 - 2 + 0.5 - self._ascent])
-        polygons = tuple(
+        polygons = [
             (cv2.approxPolyDP(contour, _SMOOTHING, True)[:, 0] + corner) / _CAP
             for contour in contours
-        )
+        ]
         if not polygons:
-            return Glyph((), advance)
+            return Glyph(np.empty((0, 2)), (), advance)
         points = np.vstack(polygons)
+        ends = tuple(int(end) for end in np.cumsum([len(polygon) for polygon in polygons]))
         (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        return Glyph(polygons, advance, left, top, right, bottom)
+        return Glyph(points, ends, advance, left, top, right, bottom)
 
 
 def is_joining(char: str) -> bool:
@@ -110,7 +113,7 @@ def is_joining(char: str) -> bool:
     return "\u0600" <= char <= "\u06ff" or "\ufb50" <= char <= "\ufeff"
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_face(path: Path) -> StampFace:
     """The face of a font file; each file is opened once in a process."""
     return StampFace(path)
