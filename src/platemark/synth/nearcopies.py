@@ -210,9 +210,7 @@ def _fewer(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) 
     return picked and (*elements[: picked[0]], *elements[picked[0] + 1 :])
 
 
-def _mirrored(
-    elements: Elements, language: Language, fonts: StampFonts, rng: Rng
-) -> Elements | None:
+def _mirror(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
     """An emblem exchanged for its mirror image."""
     picked = _chosen([pair for pair in _figures(elements) if pair[1].name in _SIDED], rng)
     if picked is None:

@@ -182,7 +182,7 @@ def line(
 
 def _starts(path: Path, pitch: float, multiple: int = 1) -> NDArray[np.float64]:
     count = max(multiple, round(path.length / pitch / multiple) * multiple)
-    starts: NDArray[np.float64] = np.arange(count) * (path.length / count)
+    starts: NDArray[np.float64] = np.arange(count, dtype=np.float64) * (path.length / count)
     return starts
 
 
@@ -254,7 +254,7 @@ def _waves(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     count = len(_starts(path, pitch * width))
     ways: NDArray[np.float64] = np.linspace(0.0, path.length, count * 12 + 1)
-    turn: NDArray[np.float64] = np.arange(len(ways)) * (2 * np.pi / 12)
+    turn: NDArray[np.float64] = np.arange(len(ways), dtype=np.float64) * (2 * np.pi / 12)
     return ways, turn
 
 
