@@ -30,28 +30,27 @@ def add_clutter(
     """Draw things on a page that are no stamps: none on some pages, up to a dozen on others.
 
     Args:
-        page: (H, W, 3) uint8 RGB; it is left as it is.
+        page: (H, W, 3) uint8 RGB, changed in place.
         rng: decides on what, how many and where.
         dpi: resolution of the page, by which things have their true size.
         fonts: where print fonts come from.
         photos: files of photos without stamps, some of which are laid on the page.
 
     Returns:
-        (H, W, 3) uint8 RGB.
+        The same page.
 
     Raises:
         DatasetError: The fonts or a photo cannot be read.
     """
-    crowded = page.copy()
     names, shares = list(CLUTTER), np.array([weight for _, weight in CLUTTER.values()])
     for _ in range(min(int(rng.geometric(0.28)) - 1, 12)):
-        sheet = Sheet.draw(crowded, dpi / MM_PER_INCH, print_fonts(fonts), rng)
+        sheet = Sheet.draw(page, dpi / MM_PER_INCH, print_fonts(fonts), rng)
         name = str(rng.choice(names, p=shares / shares.sum()))
         if name == "photo" and photos and rng.random() < 0.6:
             _lay_photo(sheet, rng, one_of(photos, rng))
         else:
             CLUTTER[name][0](sheet, rng)
-    return crowded
+    return page
 
 
 def _lay_photo(sheet: Sheet, rng: Rng, path: Path) -> None:

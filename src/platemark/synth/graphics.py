@@ -11,9 +11,10 @@ from platemark.synth.layouts import fitted, table
 from platemark.synth.lettering import Colour
 from platemark.synth.logos import BRIGHT, corner, lay
 from platemark.synth.ornate import guilloche, head_and_shoulders, rosette
+from platemark.synth.printfonts import set_line
 from platemark.synth.prose import digits, one_of
 from platemark.synth.scene import smooth_noise
-from platemark.synth.typesetting import Sheet, line_mask, print_ink
+from platemark.synth.typesetting import Sheet, print_ink
 
 Rng = np.random.Generator
 _BLACK: Colour = (20, 20, 20)
@@ -48,7 +49,7 @@ def barcode(sheet: Sheet, rng: Rng) -> None:
     art = np.full((60, len(bars) * 3 + 12, 3), 255, np.uint8)
     art[: int(rng.integers(30, 50)), 6:-6][:, np.repeat(bars, 3)] = 15
     if rng.random() < 0.7:
-        mask, _, _ = line_mask(digits(12, rng), sheet.body.face, 14)
+        mask = set_line(digits(12, rng), sheet.body.face, 14).mask
         art[44:] = 255
         print_ink(art, mask, (art.shape[1] - mask.shape[1]) // 2, 46, _BLACK)
     if rng.random() < 0.2:
@@ -177,7 +178,7 @@ def side_text(sheet: Sheet, rng: Rng) -> None:
     """A number or line of small print along the edge, turned by a right angle."""
     text = digits(8, rng) if rng.random() < 0.6 else sheet.prose.phrase(5, rng)
     size = sheet.body.points * float(rng.uniform(0.6, 1.3)) * 0.353 * sheet.scale
-    mask, _, _ = line_mask(text, sheet.body.face, size)
+    mask = set_line(text, sheet.body.face, size).mask
     turned = np.ascontiguousarray(np.rot90(mask, 1 if rng.random() < 0.6 else 3))
     height, width = sheet.pixels.shape[:2]
     x = width - 2 * turned.shape[1] if rng.random() < 0.7 else turned.shape[1]
@@ -191,7 +192,7 @@ def watermark(sheet: Sheet, rng: Rng) -> None:
     kind = int(rng.integers(3))
     if kind == 0:
         text = one_of(("DRAFT", "SAMPLE", "SPECIMEN", sheet.prose.company(rng)), rng)
-        mask, _, _ = line_mask(text, sheet.head.face, 120)
+        mask = set_line(text, sheet.head.face, 120).mask
         wide, tall = mask.shape[1], mask.shape[0]
         turn = cv2.getRotationMatrix2D((wide / 2, tall / 2), float(rng.uniform(-50, 50)), 0.95)
         turn[1, 2] += (wide - tall) / 2

@@ -9,8 +9,9 @@ from platemark.synth.emblems import SYMBOLS, emblem
 from platemark.synth.lettering import Colour
 from platemark.synth.ornaments import draw_flag
 from platemark.synth.outlines import Points, ellipse, rasterize, rectangle, regular, rounded
+from platemark.synth.printfonts import set_line
 from platemark.synth.prose import digits, one_of
-from platemark.synth.typesetting import Sheet, line_mask, print_ink
+from platemark.synth.typesetting import Sheet, print_ink
 
 Rng = np.random.Generator
 _SIDE = 240
@@ -120,7 +121,7 @@ def _ring_badge(sheet: Sheet, rng: Rng) -> Pixels:
     inner = float(rng.uniform(0.55, 0.7))
     _print(art, _cover(ellipse(0.98, 0.98)), ring)
     text = f"{sheet.prose.company(rng)} · "
-    strip, _, _ = line_mask(text, sheet.head.face, 40)
+    strip = set_line(text, sheet.head.face, 40).mask
     band = round(_SIDE / 2 * (0.95 - inner))
     turn = cv2.resize(strip, (720, max(4, round(band * 0.75))), interpolation=cv2.INTER_AREA)
     flat = np.zeros((720, _SIDE // 2), np.uint8)
@@ -139,13 +140,13 @@ def _wordmark(sheet: Sheet, rng: Rng) -> Pixels:
     """A name in display type, often beside a badge."""
     colour = one_of(BRIGHT, rng)
     text = sheet.prose.company(rng)[: int(rng.integers(4, 18))].strip() or "Co"
-    mask, _, _ = line_mask(text, sheet.head.face, 90)
+    mask = set_line(text, sheet.head.face, 90).mask
     badge = _badge(sheet, rng) if rng.random() < 0.6 else np.full((_SIDE, 10, 3), 255, np.uint8)
     art = np.full((_SIDE, badge.shape[1] + 30 + mask.shape[1], 3), 255, np.uint8)
     art[:, : badge.shape[1]] = badge
     print_ink(art, mask, badge.shape[1] + 20, (_SIDE - mask.shape[0]) // 2, colour)
     if rng.random() < 0.4:
-        second, _, _ = line_mask(sheet.prose.phrase(3, rng), sheet.body.face, 30)
+        second = set_line(sheet.prose.phrase(3, rng), sheet.body.face, 30).mask
         print_ink(art, second, badge.shape[1] + 20, _SIDE - 60, (110, 110, 110))
     return art
 
@@ -235,7 +236,7 @@ def _symbol(rng: Rng, size: float, rise: float = 0.0) -> Pixels:
 
 def _words(sheet: Sheet, text: str, width: float, drop: float = 0.0) -> Pixels:
     """A text centred in a mask of the artwork's size, about ``width`` of 2 wide."""
-    mask, _, _ = line_mask(text, sheet.head.face, 100)
+    mask = set_line(text, sheet.head.face, 100).mask
     scale = min(width * _SIDE / 2 / mask.shape[1], 0.6 * _SIDE / mask.shape[0])
     size = (max(2, round(mask.shape[1] * scale)), max(2, round(mask.shape[0] * scale)))
     small = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)

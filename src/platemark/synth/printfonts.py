@@ -1,18 +1,25 @@
-"""Fonts of print: the files at hand, sorted by script and by what they are good for."""
+"""Fonts of print: the files at hand, sorted by script and use; lines of text as ink masks."""
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import ImageFont
 
 from platemark.errors import DatasetError
+from platemark.imaging.image import Pixels
 from platemark.synth.prose import PROBES, SCRIPTS, one_of
-from platemark.synth.stampfonts import StampFonts
+from platemark.synth.stampfonts import StampFonts, is_joining
 from platemark.synth.typefaces import BUNDLED_FONTS
 
+_SMALLEST = 14.0  # pixels per em below which letters are drawn larger and reduced
+_LARGEST_KEPT = 44.0  # pixels per em above which words are not kept
+_WORDS = re.compile(r"\d|[\u3000-\u9fff]|[^\d\s\u3000-\u9fff]+|\s+")
 _FONT_SUFFIXES = {".ttf", ".otf", ".ttc"}
 _BOLD = re.compile(r"bold|black|heavy|semi|medium|extra", re.IGNORECASE)
 _SLANTED = re.compile(r"italic|oblique|slant", re.IGNORECASE)
@@ -37,17 +44,6 @@ class PrintFace:
     path: Path
     scripts: frozenset[str]
     plain: bool
-
-    def at(self, pixels: float) -> ImageFont.FreeTypeFont:
-        """The font at a size in pixels per em, in steps of a quarter pixel."""
-        return _font(self.path, max(round(pixels * 4), 8) / 4, "arabic" in self.scripts)
-
-
-@lru_cache(maxsize=512)
-def _font(path: Path, pixels: float, shaped: bool) -> ImageFont.FreeTypeFont:
-    # Shaping is slow, and only joined scripts need it.
-    engine = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
-    return ImageFont.truetype(str(path), pixels, layout_engine=engine)
 
 
 class PrintFonts:
@@ -131,3 +127,111 @@ def _probe(path: Path) -> PrintFace:
     style = path.stem + " " + " ".join(name or "" for name in font.getname())
     odd = any(rule.search(style) for rule in (_BOLD, _SLANTED, _NARROW_STROKES, _DISPLAY))
     return PrintFace(path, scripts, not odd)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A piece of text as ink.
+
+    Attributes:
+        mask: (H, W) uint8 coverage; empty for blanks.
+        left: column of the mask's corner from the origin of the text.
+        top: row of the mask's corner from the baseline.
+        advance: distance to the origin of what follows, in pixels.
+    """
+
+    mask: Pixels
+    left: int
+    top: int
+    advance: float
+
+
+def set_line(text: str, face: PrintFace, size: float) -> Line:
+    """A line of text, put together from words that are drawn once.
+
+    Args:
+        text: what it says.
+        face: the font.
+        size: pixels per em, kept to a quarter pixel.
+    """
+    if size > _LARGEST_KEPT or any(map(is_joining, text)):
+        return _draw(text, face.path, round(size * 4))
+    return _joined([set_word(word, face, size) for word in _WORDS.findall(text)])
+
+
+def set_word(text: str, face: PrintFace, size: float) -> Line:
+    """A word that is likely to come again; see :func:`set_line`."""
+    return _word(text, face.path, max(round(size * 4), 8))
+
+
+def lay_word(mask: Pixels, word: Line, x: int, y: int) -> None:
+    """Add a word to a mask, its origin at (x, y); what is outside is cut off."""
+    column, row = x + word.left, y + word.top
+    height, width = word.mask.shape
+    if column < 0 or row < 0:
+        cut = word.mask[max(-row, 0) :, max(-column, 0) :]
+        column, row = max(column, 0), max(row, 0)
+        height, width = cut.shape
+    else:
+        cut = word.mask
+    part = mask[row : row + height, column : column + width]
+    np.maximum(part, cut[: part.shape[0], : part.shape[1]], out=part)
+
+
+def _joined(parts: Sequence[Line]) -> Line:
+    """Pieces of text one after another."""
+    x, placed = 0.0, []
+    for part in parts:
+        if part.mask.size:
+            placed.append((round(x), part))
+        x += part.advance
+    if not placed:
+        return Line(np.zeros((0, 0), np.uint8), 0, 0, x)
+    left = min(start + part.left for start, part in placed)
+    right = max(start + part.left + part.mask.shape[1] for start, part in placed)
+    top = min(part.top for _, part in placed)
+    bottom = max(part.top + part.mask.shape[0] for _, part in placed)
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    for start, part in placed:
+        lay_word(mask, part, start - left, -top)
+    return Line(mask, left, top, x)
+
+
+@lru_cache(maxsize=8192)
+def _word(text: str, path: Path, quarters: int) -> Line:
+    """A word put together from letters; very small ones are reduced, as a scanner does."""
+    zoom = max(1, math.ceil(4 * _SMALLEST / quarters))
+    if any(map(is_joining, text)):
+        line = _draw(text, path, quarters * zoom)
+    else:
+        line = _joined([_letter(letter, path, quarters * zoom) for letter in text])
+    if zoom == 1 or not line.mask.size:
+        return Line(line.mask, line.left, line.top, line.advance / zoom)
+    left, top = line.left // zoom, line.top // zoom
+    width = -(-(line.left + line.mask.shape[1]) // zoom) - left
+    height = -(-(line.top + line.mask.shape[0]) // zoom) - top
+    block = np.zeros((height * zoom, width * zoom), np.uint8)
+    lay_word(block, line, -left * zoom, -top * zoom)
+    small = cv2.resize(block, (width, height), interpolation=cv2.INTER_AREA)
+    return Line(np.asarray(small, np.uint8), left, top, line.advance / zoom)
+
+
+@lru_cache(maxsize=16384)
+def _letter(letter: str, path: Path, quarters: int) -> Line:
+    return _draw(letter, path, quarters)
+
+
+def _draw(text: str, path: Path, quarters: int) -> Line:
+    """Draw text afresh, ``quarters`` quarter pixels per em."""
+    font = _font(path, quarters / 4, any(map(is_joining, text)))
+    core, (left, top) = font.getmask2(text, "L", anchor="ls")
+    width, height = core.size
+    mask = np.frombuffer(bytes(core), np.uint8).reshape(height, width)
+    return Line(mask, left, top, float(font.getlength(text)))
+
+
+@lru_cache(maxsize=512)
+def _font(path: Path, pixels: float, shaped: bool) -> ImageFont.FreeTypeFont:
+    # Shaping is slow, and only joined scripts need it.
+    engine = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
+    return ImageFont.truetype(str(path), pixels, layout_engine=engine)

@@ -12,17 +12,20 @@ from typing import Literal, Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PilImage
-from PIL import ImageDraw, ImageFont
 
 from platemark.imaging.image import Pixels
 from platemark.synth.lettering import Colour
-from platemark.synth.printfonts import PrintFace, PrintFonts
+from platemark.synth.printfonts import (
+    PrintFace,
+    PrintFonts,
+    lay_word,
+    set_line,
+    set_word,
+)
 from platemark.synth.prose import Prose, one_of
 
 MM_PER_INCH = 25.4
 _POINT = MM_PER_INCH / 72
-_SMALLEST = 14.0  # pixels per em below which letters are drawn larger and reduced
 _INKS: tuple[Colour, ...] = ((15, 15, 15), (30, 30, 30), (55, 55, 60), (80, 80, 82), (35, 35, 75))
 _ACCENTS: tuple[Colour, ...] = (
     (20, 20, 20),
@@ -134,23 +137,23 @@ class Sheet:
         """Millimetres as whole pixels."""
         return tuple(round(length * self.scale) for length in lengths)
 
-    def font(self, style: Style) -> ImageFont.FreeTypeFont:
-        """The style's font at the sheet's resolution."""
-        return style.face.at(style.points * _POINT * self.scale)
+    def em(self, style: Style) -> float:
+        """Pixels per em of a style on this sheet."""
+        return style.points * _POINT * self.scale
 
     def length(self, text: str, style: Style) -> float:
         """Width of a text in millimetres."""
-        return float(self.font(style).getlength(text)) / self.scale
+        return set_line(text, style.face, self.em(style)).advance / self.scale
 
     def text(
         self, x: float, y: float, text: str, style: Style | None = None, align: Align = "left"
     ) -> None:
         """Set one line with its baseline at ``y`` and its left, middle or right at ``x``."""
         style = style or self.body
-        mask, left, top = line_mask(text, style.face, style.points * _POINT * self.scale)
-        shift = {"left": 0.0, "centre": 0.5, "right": 1.0}[align] * mask.shape[1]
+        line = set_line(text, style.face, self.em(style))
+        shift = {"left": 0.0, "centre": 0.5, "right": 1.0}[align] * line.advance
         column, row = round(x * self.scale - shift), round(y * self.scale)
-        self.ink(mask, column + left, row + top, style.colour)
+        self.ink(line.mask, column + line.left, row + line.top, style.colour)
 
     def lines(
         self,
@@ -183,22 +186,20 @@ class Sheet:
         What does not fit above the lower edge of the sheet is left out.
         """
         style = style or self.body
-        font, step = self.font(style), style.step
-        rows = _break(words, font, width * self.scale, indent * self.scale, self.prose.space)
+        size, step = self.em(style), style.step
+        room = width * self.scale
+        rows = _break(words, style.face, size, room, indent * self.scale, self.prose.space)
         rows = rows[: max(0, math.floor((self.height - y) / step))]
-        if not rows:
-            return y
-        rise = math.ceil(font.size * 1.1)
-        size = (math.ceil(width * self.scale) + 4, math.ceil(len(rows) * step * self.scale) + rise)
-        block = PilImage.new("L", size)
-        draw = ImageDraw.Draw(block)
+        rise = math.ceil(1.1 * size)
+        tall = math.ceil(len(rows) * step * self.scale)
+        block = np.zeros((tall + rise, math.ceil(room) + 4), np.uint8)
         for index, row in enumerate(rows):
-            baseline = rise + index * step * self.scale
-            inset = indent * self.scale if index == 0 else 0.0
-            spread = justified and index < len(rows) - 1
-            _set_row(draw, row, font, baseline, (inset, size[0] - 4), self.prose, spread)
+            baseline = rise + round(index * step * self.scale)
+            start = round(indent * self.scale) if index == 0 else 0
+            spread = room - start if justified and index < len(rows) - 1 else 0.0
+            _set_row(block, row, style.face, size, (start, baseline), spread, self.prose)
         column, top = self.px(x, y)
-        self.ink(np.asarray(block), column, top - rise, style.colour)
+        self.ink(block, column, top - rise, style.colour)
         return y + len(rows) * step
 
     def rule(
@@ -243,31 +244,6 @@ class Sheet:
         print_ink(self.pixels, mask, x, y, colour)
 
 
-def line_mask(text: str, face: PrintFace, size: float) -> tuple[Pixels, int, int]:
-    """A line of text as an ink mask.
-
-    Args:
-        text: what it says.
-        face: the font.
-        size: pixels per em.
-
-    Returns:
-        (H, W) uint8 coverage, and the column and row of its corner from the origin of the line.
-    """
-    zoom = max(1, math.ceil(_SMALLEST / max(size, 1.0)))
-    font = face.at(size * zoom)
-    left, top, right, bottom = (math.floor(side) for side in font.getbbox(text, anchor="ls"))
-    left, top = left // zoom * zoom, top // zoom * zoom
-    width, height = (max(1, -(-side // zoom)) for side in (right - left + 1, bottom - top + 1))
-    block = PilImage.new("L", (width * zoom, height * zoom))
-    ImageDraw.Draw(block).text((-left, -top), text, 255, font, anchor="ls")
-    mask = np.asarray(block)
-    if zoom > 1:
-        small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
-        mask = np.asarray(small, np.uint8)
-    return mask, left // zoom, top // zoom
-
-
 def print_ink(
     pixels: Pixels, mask: NDArray[np.uint8], x: int, y: int, colour: Colour, density: float = 1.0
 ) -> None:
@@ -295,44 +271,38 @@ def print_ink(
 
 
 def _break(
-    words: Sequence[str],
-    font: ImageFont.FreeTypeFont,
-    width: float,
-    indent: float,
-    space: str,
+    words: Sequence[str], face: PrintFace, size: float, width: float, indent: float, space: str
 ) -> list[list[str]]:
     """Words as rows no wider than ``width`` pixels, greedily."""
-    lengths = {word: font.getlength(word) for word in set(words)}
-    gap = font.getlength(space) if space else 0.0
+    gap = set_word(space, face, size).advance if space else 0.0
     rows: list[list[str]] = [[]]
     used = indent
     for word in words:
-        if rows[-1] and used + lengths[word] > width:
+        length = set_word(word, face, size).advance
+        if rows[-1] and used + length > width:
             rows.append([])
             used = 0.0
         rows[-1].append(word)
-        used += lengths[word] + gap
+        used += length + gap
     return rows if rows[0] else []
 
 
 def _set_row(
-    draw: ImageDraw.ImageDraw,
+    block: Pixels,
     row: Sequence[str],
-    font: ImageFont.FreeTypeFont,
-    baseline: float,
-    ends: tuple[float, float],
+    face: PrintFace,
+    size: float,
+    origin: tuple[int, int],
+    spread: float,
     prose: Prose,
-    spread: bool,
 ) -> None:
-    if not prose.rightward:
-        draw.text((ends[1] - ends[0], baseline), prose.space.join(row), 255, font, anchor="rs")
-        return
-    if not spread or len(row) < 2:
-        draw.text((ends[0], baseline), prose.space.join(row), 255, font, anchor="ls")
-        return
-    lengths = [font.getlength(word) for word in row]
-    gap = (ends[1] - ends[0] - sum(lengths)) / (len(row) - 1)
-    x = ends[0]
-    for word, length in zip(row, lengths, strict=True):
-        draw.text((x, baseline), word, 255, font, anchor="ls")
-        x += length + gap
+    """Set words from ``origin`` onwards, or towards the left, over ``spread`` pixels if not 0."""
+    words = [set_word(word, face, size) for word in row]
+    gap = set_word(prose.space, face, size).advance if prose.space else 0.0
+    if spread and len(row) > 1:
+        gap = max((spread - sum(word.advance for word in words)) / (len(row) - 1), 0.0)
+    x = float(origin[0])
+    for word in words:
+        place = x if prose.rightward else block.shape[1] - x - word.advance
+        lay_word(block, word, round(place), origin[1])
+        x += word.advance + gap
