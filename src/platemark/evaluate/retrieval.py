@@ -28,7 +28,7 @@ from platemark.types import Box
 
 RANKS = (1, 5)
 _DEEPEST = max(RANKS)
-_MOST_PAIRS = 500_000
+_MOST_PAIRS = 200_000
 """Different pairs that the interval of an equal error rate is taken from, drawn at random."""
 
 Similarity = NDArray[np.float32]
@@ -57,8 +57,8 @@ class Imprint:
         """The imprint of an annotated stamp, or None where nobody knows its identity."""
         if stamp.identity is None:
             return None
-        family = (stamp.model_extra or {}).get("family")
-        return cls(path, stamp.box, stamp.identity, family, origin(entry))
+        stated = (entry.model_extra or {}) | (stamp.model_extra or {})
+        return cls(path, stamp.box, stamp.identity, stated.get("family"), origin(entry))
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Retrieval:
         queries = np.flatnonzero(chosen & (self.others > 0))
         right = self._right()[queries]
         precision = metrics.average_precision_at(right, self.others[queries], _DEEPEST)
-        same, other, copies = self._pairs(np.flatnonzero(chosen))
+        same, other, copies = self._pairs(chosen)
         return RetrievalScores(
             queries=len(queries),
             gallery=max(len(self.imprints) - 1, 0),
@@ -220,7 +220,9 @@ class Retrieval:
         named = {name: rate.to_dict() for name, rate in self.by_identity("real").items()}
         return {
             "overall": self.scores().to_dict(),
-            "origins": {origin: self.scores(origin).to_dict() for origin in origins},
+            "origins": {
+                origin: self.scores(origin).to_dict() for origin in origins if len(origins) > 1
+            },
             "real_identities_ranked_first": named,
         }
 
@@ -244,33 +246,33 @@ class Retrieval:
         )
 
     def _pairs(
-        self, chosen: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-        """Same, different and near-copy pairs (P, 2) among the imprints chosen."""
-        first, second = np.triu_indices(len(chosen), 1)
-        pairs = np.stack([chosen[first], chosen[second]], axis=1)
-        same = self.labels[pairs[:, 0]] == self.labels[pairs[:, 1]]
+        self, chosen: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Same, different and near-copy pairs among the imprints chosen, each (N, N) above 0."""
+        pairs = np.triu(chosen[:, None] & chosen, 1)
+        same = self.labels[:, None] == self.labels
         families = _numbered(imprint.family for imprint in self.imprints)
         known = np.array([imprint.family is not None for imprint in self.imprints], dtype=bool)
-        kin = (families[pairs[:, 0]] == families[pairs[:, 1]]) & known[pairs[:, 0]]
-        return pairs[same], pairs[~same], pairs[~same & kin]
+        kin = (families[:, None] == families) & known
+        return pairs & same, pairs & ~same, pairs & ~same & kin
 
-    def _equal_error(self, same: NDArray[np.intp], other: NDArray[np.intp]) -> EqualError:
-        rate = metrics.equal_error_rate(*self._judged(same, other)[:2])
-        drawn = other
-        if len(other) > _MOST_PAIRS:
-            picked = np.random.default_rng(0).choice(len(other), _MOST_PAIRS, replace=False)
-            drawn = other[picked]
-        interval = metrics.equal_error_interval(*self._judged(same, drawn))
-        return EqualError(rate, interval, len(same), len(other))
+    def _equal_error(self, same: NDArray[np.bool_], other: NDArray[np.bool_]) -> EqualError:
+        right, wrong = np.flatnonzero(same), np.flatnonzero(other)
+        rate = metrics.equal_error_rate(*self._judged(right, wrong))
+        drawn = wrong
+        if len(wrong) > _MOST_PAIRS:
+            drawn = np.random.default_rng(0).choice(wrong, _MOST_PAIRS, replace=False)
+        sides = np.divmod(np.concatenate([right, drawn]), max(1, len(self.labels)))
+        groups = self.labels[np.stack(sides, axis=1)]
+        interval = metrics.equal_error_interval(*self._judged(right, drawn), groups)
+        return EqualError(rate, interval, len(right), len(wrong))
 
     def _judged(
-        self, same: NDArray[np.intp], other: NDArray[np.intp]
-    ) -> tuple[Similarity, NDArray[np.bool_], NDArray[np.int64]]:
-        """Similarity of pairs, whether they are the same, and the identities of either side."""
-        pairs = np.concatenate([same, other])
-        flags = np.arange(len(pairs)) < len(same)
-        return self.similarity[pairs[:, 0], pairs[:, 1]], flags, self.labels[pairs]
+        self, right: NDArray[np.intp], wrong: NDArray[np.intp]
+    ) -> tuple[Similarity, NDArray[np.bool_]]:
+        """Similarity of pairs, by their place in the flat table, and whether they are the same."""
+        pairs = np.concatenate([right, wrong])
+        return self.similarity.ravel()[pairs], np.arange(len(pairs)) < len(right)
 
 
 def cosine_similarity(vectors: Sequence[ArrayLike | None]) -> Similarity:

@@ -88,7 +88,7 @@ def equal_error_rate(scores: ArrayLike, same: ArrayLike, weights: ArrayLike | No
     """
     confidence, right = scores_and_flags(scores, same)
     counts = np.ones(len(right)) if weights is None else np.asarray(weights, dtype=np.float64)
-    order = np.argsort(-confidence, kind="stable")
+    order = np.argsort(-confidence)
     ends = last_of_equals(confidence[order])
     return _crossing(right[order], counts[order], ends)
 
@@ -135,7 +135,7 @@ def equal_error_interval(
     """
     confidence, right = scores_and_flags(scores, same)
     sides = np.asarray(groups, dtype=np.int64).reshape(-1, 2)
-    order = np.argsort(-confidence, kind="stable")
+    order = np.argsort(-confidence)
     ends, right = last_of_equals(confidence[order]), right[order]
     first, second = sides[order].T
     within = first == second

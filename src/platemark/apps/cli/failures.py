@@ -242,8 +242,8 @@ def _neighbour(miss: Miss) -> Fault:
 
     other = miss.nearest.identity if miss.nearest else ""
     lines = [
-        f"{miss.query.identity}: nearest is {other or 'nothing'} ({miss.similarity:.3f}),",
-        f"then should have been ({miss.right_similarity:.3f})",
+        f"{miss.query.identity}: nearest is {other or 'nothing'} ({miss.similarity:.3f});",
+        f"last: the nearest of the same stamp ({miss.right_similarity:.3f})",
     ]
     score = miss.similarity if miss.nearest else None
     return Fault("neighbour", miss.query.identity, other, score, lines, cut)
