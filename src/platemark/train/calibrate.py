@@ -6,6 +6,7 @@ decoding does to them is part of what is fitted (Platt 1999).
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,13 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Pixels
 from platemark.models.card import CARD_NAME, Calibration, ModelCard
+from platemark.models.onnx import OnnxModel
+from platemark.models.store import find_model
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
+from platemark.tasks.segmenter import Segmenter
 
 _LEAST_SCORE = 0.02
 _RIGHT_IOU = 0.5
 _SAME_PLACE = 0.3
 _PRIOR = 1e-2
+_MASK_SCORES = np.arange(0.2, 0.81, 0.05)
+_DEFAULT_MASK_SCORE = 0.5
 _LIMITS = (0.2, 5.0)
 
 
@@ -50,11 +56,11 @@ def platt(scores: ArrayLike, right: ArrayLike, rounds: int = 50) -> Calibration:
 
 def calibrate_reader(folder: Path, crops: Sequence[Pixels], texts: Sequence[str]) -> ModelCard:
     """Fit the text scores of the reader in ``folder`` on rectified RGB crops of known text."""
-    _write(folder, Calibration())
+    _update(folder, calibration=Calibration())
     readings = PlateReader.from_pretrained(folder)(crops)
     scores = [reading.score for reading in readings]
     right = [reading.text == text for reading, text in zip(readings, texts, strict=True)]
-    return _write(folder, platt(scores, right))
+    return _update(folder, calibration=platt(scores, right))
 
 
 def calibrate_detector(
@@ -71,7 +77,7 @@ def calibrate_detector(
         boxes: (M, 4) marks of each.
         ignored: (K, 4) places of each where findings are neither right nor wrong.
     """
-    card = _write(folder, Calibration())
+    card = _update(folder, calibration=Calibration())
     detector = Detector.from_pretrained(folder, kind=card.kind, min_score=_LEAST_SCORE)
     scores: list[float] = []
     right: list[bool] = []
@@ -81,11 +87,81 @@ def calibrate_detector(
             if hit or not (iou_matrix(found.box, neither) >= _SAME_PLACE).any():
                 scores.append(found.score)
                 right.append(hit)
-    return _write(folder, platt(scores, right))
+    return _update(folder, calibration=platt(scores, right))
 
 
-def _write(folder: Path, calibration: Calibration) -> ModelCard:
+def calibrate_segmenter(
+    folder: Path,
+    pictures: Sequence[Pixels],
+    boxes: Sequence[NDArray[np.float32]],
+    masks: Sequence[NDArray[np.bool_]],
+) -> ModelCard:
+    """Choose the ``mask_score`` of the segmenter in ``folder`` that gives the best mean IoU.
+
+    Args:
+        folder: that of the model.
+        pictures: (H, W, 3) uint8 RGB each.
+        boxes: (4,) the stamp in each.
+        masks: (H, W) bool, where its ink is.
+    """
+    segmenter = Segmenter.from_pretrained(folder)
+    overlaps: list[NDArray[np.float64]] = []
+    for pixels, box, mask in zip(pictures, boxes, masks, strict=True):
+        (soft,) = segmenter(pixels, [box])
+        found = soft.probability[None] >= _MASK_SCORES[:, None, None]
+        height, width = soft.probability.shape
+        truth = mask[soft.top : soft.top + height, soft.left : soft.left + width]
+        union = (found | truth).sum(axis=(1, 2))
+        overlaps.append((found & truth).sum(axis=(1, 2)) / np.maximum(union, 1))
+    best = _MASK_SCORES[np.argmax(np.mean(overlaps, axis=0))] if overlaps else _DEFAULT_MASK_SCORE
+    return _update(folder, thresholds={"mask_score": round(float(best), 3)})
+
+
+def calibrate_embedder(
+    folder: Path,
+    ink: NDArray[np.uint8],
+    designs: NDArray[np.int64],
+    families: NDArray[np.int64],
+) -> ModelCard:
+    """Find the cosines at which as many same as different pairs are taken for the other.
+
+    ``same`` holds among all pairs, ``same_in_family`` where all different pairs are near-copies.
+
+    Args:
+        folder: that of the model.
+        ink: (N, S, S) uint8 inputs of the network.
+        designs: (N,) equal for imprints of one design.
+        families: (N,) equal for near-copies.
+    """
+    model = OnnxModel(find_model(folder, task="embedder", kind="stamp"))
+    vectors = np.concatenate(
+        [model.run(ink=ink[start : start + 32])["embedding"] for start in range(0, len(ink), 32)]
+        or [np.zeros((0, 1), np.float32)]
+    )
+    first, second = np.triu_indices(len(vectors), 1)
+    cosines = (vectors @ vectors.T)[first, second]
+    same = designs[first] == designs[second]
+    near = families[first] == families[second]
+    thresholds = {"same": _equal_error_score(cosines, same)}
+    thresholds["same_in_family"] = _equal_error_score(cosines[near], same[near])
+    return _update(folder, thresholds={k: round(v, 4) for k, v in thresholds.items() if v})
+
+
+def _equal_error_score(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> float | None:
+    """The score at which as large a part of the same pairs is below as of the others above."""
+    if same.all() or not same.any():
+        return None
+    order = np.argsort(scores, kind="stable")
+    refused = np.cumsum(same[order]) / same.sum()
+    mistaken = 1 - np.cumsum(~same[order]) / (~same).sum()
+    return float(scores[order][np.argmax(refused >= mistaken)])
+
+
+def _update(folder: Path, **changes: Any) -> ModelCard:
     path = folder / CARD_NAME
-    card = ModelCard.read(path).model_copy(update={"calibration": calibration})
+    card = ModelCard.read(path)
+    if "thresholds" in changes:
+        changes["thresholds"] = card.thresholds | changes["thresholds"]
+    card = card.model_copy(update=changes)
     card.write(path)
     return card

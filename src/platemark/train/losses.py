@@ -1,5 +1,6 @@
-"""Which cells answer for which mark, and how wrong they are."""
+"""How wrong the networks are: cells that answer for marks, masks of ink, vectors of imprints."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -170,3 +171,49 @@ def detection_losses(predictions: Predictions, marks: list[Marks]) -> dict[str, 
             ).sum()
         )
     return {"score": score, "box": 1.5 * box / total, "corner": 6.0 * corner / total}
+
+
+def mask_losses(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
+    """Cross-entropy of pixels, and 1 less the soft Dice coefficient of each crop.
+
+    Their sum is that of nnU-Net (Isensee et al. 2021); Dice after V-Net (Milletari et al. 2016).
+
+    Args:
+        logits: (N, H, W) of ink.
+        masks: (N, H, W) share of ink in 0..1.
+    """
+    entropy = functional.binary_cross_entropy_with_logits(logits, masks)
+    found = logits.sigmoid()
+    overlap = (found * masks).sum(dim=(1, 2))
+    total = found.sum(dim=(1, 2)) + masks.sum(dim=(1, 2))
+    dice = (2 * overlap + 1) / (total + 1)
+    return {"entropy": entropy, "dice": (1 - dice).mean()}
+
+
+def contrastive_loss(
+    vectors: Tensor, designs: Tensor, families: Tensor, temperature: float, near_weight: float
+) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020), near-copies weighing more.
+
+    For every imprint, the others of its design are to be nearer than those of all other designs.
+    Weighing negatives by how hard they are follows Robinson et al. 2021; here the hard ones are
+    known: designs of the same family.
+
+    Args:
+        vectors: (N, D) of unit length.
+        designs: (N,) int, equal for imprints of one design; each occurs at least twice.
+        families: (N,) int, equal for near-copies.
+        temperature: divides the cosines.
+        near_weight: how many other designs one near-copy counts for.
+    """
+    same = designs[:, None] == designs[None]
+    near = (families[:, None] == families[None]) & ~same
+    itself = torch.eye(len(designs), dtype=torch.bool, device=vectors.device)
+    logits = (vectors @ vectors.T) / temperature
+    weighted = (logits + near * math.log(near_weight)).masked_fill(same, -torch.inf)
+    others = weighted.logsumexp(dim=1, keepdim=True)
+    # One positive against all negatives at a time: positives do not compete with each other.
+    wrong = functional.softplus(others - logits)
+    positive = same & ~itself
+    per_imprint = (wrong * positive).sum(dim=1) / positive.sum(dim=1).clamp(min=1)
+    return per_imprint.mean()

@@ -1,0 +1,222 @@
+"""Teaches the embedder: imprints of one design near each other, near-copies of it apart."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation
+from platemark.imaging.image import Pixels
+from platemark.metrics import average_precision_at, cmc, nearest
+from platemark.models.card import ModelCard
+from platemark.synth.photos import read_grey, read_photo
+from platemark.train.calibrate import calibrate_embedder
+from platemark.train.imprints import Source, simulate
+from platemark.train.loop import Batch, Schedule
+from platemark.train.losses import contrastive_loss
+from platemark.train.pictures import ahead, is_held_out, shrink
+
+SIDE = 160
+_STORED_LONG_SIDE = 224
+_HELD_OUT = 0.06
+_MOST_HELD_OUT = 120
+_VALIDATION_IMPRINTS = 4
+_TEMPERATURE = 0.07
+_NEAR_WEIGHT = 4.0
+_ROUND = ("circle", "oval")
+
+
+@dataclass
+class Design:
+    """One stamp: what its imprints are made from.
+
+    Attributes:
+        artworks: clean pictures of it; one is enough.
+        imprints: masks of imprints of it.
+    """
+
+    artworks: list[Source] = field(default_factory=list)
+    imprints: list[Source] = field(default_factory=list)
+
+    def draw(self, imprint_share: float, rng: np.random.Generator) -> Source:
+        """One of its pictures, an imprint with the probability given where there are both."""
+        wanted = not self.artworks or rng.random() < imprint_share
+        pool = self.imprints if wanted and self.imprints else self.artworks
+        return pool[int(rng.integers(len(pool)))]
+
+
+Family = list[Design]
+
+
+class EmbedderTask:
+    """Data and loss of the embedder; see :class:`platemark.train.loop.Task`.
+
+    Args:
+        manifests: annotated pictures of the train split: ``isolated`` artwork, and ``crop``
+            imprints that have a mask. Stamps need an ``identity``; near-copies share the key
+            ``family``, of the stamp or of its picture.
+        imprints: pictures of each design in a batch.
+        imprint_share: part of the pictures that are of real or drawn imprints, not simulated from
+            artwork, for designs that have both.
+    """
+
+    def __init__(
+        self, manifests: Sequence[Path], imprints: int = 2, imprint_share: float = 0.3
+    ) -> None:
+        self.imprints, self.imprint_share = imprints, imprint_share
+        known: dict[str, dict[str, Design]] = {}
+        for path in manifests:
+            _load(path, known)
+        self.families: list[Family] = []
+        self.validation: list[Family] = []
+        for name, designs in sorted(known.items()):
+            spare = len(self.validation) < _MOST_HELD_OUT
+            held_out = spare and is_held_out(name, _HELD_OUT)
+            (self.validation if held_out else self.families).append(list(designs.values()))
+
+    def size(self) -> int:
+        """Designs to learn from; a single one teaches nothing."""
+        designs = sum(len(family) for family in self.families)
+        return designs if designs > 1 else 0
+
+    def steps_per_epoch(self, schedule: Schedule) -> int:
+        """Batches that show about every design once."""
+        return max(1, self.size() * self.imprints // schedule.batch)
+
+    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+        """(N, S, S) uint8 ink, (N,) designs, (N,) families; numbers hold within the batch."""
+        return ahead(partial(self._batch, schedule), start)
+
+    def _batch(self, schedule: Schedule, step: int) -> Batch:
+        rng = np.random.default_rng((schedule.seed, step))
+        ink: list[Pixels] = []
+        labels: list[tuple[int, int]] = []
+        for number, (family, design) in enumerate(self._choose(schedule.batch, rng)):
+            for _ in range(self.imprints):
+                ink.append(simulate(design.draw(self.imprint_share, rng), SIDE, rng))
+                labels.append((number, family))
+        designs, families = torch.tensor(labels).T
+        return torch.from_numpy(np.stack(ink)), designs, families
+
+    def _choose(self, batch: int, rng: np.random.Generator) -> list[tuple[int, Design]]:
+        """Numbers of families, and some designs of each: near-copies meet in one batch."""
+        wanted = max(2, batch // self.imprints)
+        chosen: list[tuple[int, Design]] = []
+        for number in rng.permutation(len(self.families))[:wanted].tolist():
+            family = self.families[number]
+            some = rng.permutation(len(family))[: max(2, min(4, wanted // 4))].tolist()
+            chosen += [(number, family[index]) for index in some]
+            if len(chosen) >= wanted:
+                break
+        return chosen[:wanted]
+
+    def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The contrastive loss of the batch."""
+        ink, designs, families = batch
+        loss = contrastive_loss(net(scale(ink)), designs, families, _TEMPERATURE, _NEAR_WEIGHT)
+        return {"contrast": loss}
+
+    def calibrate(self, folder: Path) -> ModelCard:
+        """Find the cosines that part same from different, on imprints of held-out families."""
+        return calibrate_embedder(folder, *self._held_out())
+
+    @torch.no_grad()
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Retrieval among imprints of held-out families, each asking for the others of its design.
+
+        ``near`` is the share of imprints that are nearer to all of their design than to any
+        near-copy.
+        """
+        ink, designs, families = self._held_out()
+        if not len(ink):
+            return {}
+        device = next(net.parameters()).device
+        parts = [net(scale(torch.from_numpy(part).to(device))).cpu() for part in _chunks(ink)]
+        vectors = torch.cat(parts).numpy()
+        cosines = vectors @ vectors.T
+        correct = designs[nearest(cosines, designs, 5)] == designs[:, None]
+        others = np.bincount(designs)[designs] - 1
+        precision = average_precision_at(correct, others, 5)
+        return {
+            "cmc1": round(cmc(correct, 1).value, 4),
+            "map5": round(float(precision.mean()), 4),
+            "near": round(_told_from_near_copies(cosines, designs, families), 4),
+            "imprints": len(ink),
+        }
+
+    def _held_out(self) -> tuple[Pixels, NDArray[np.int64], NDArray[np.int64]]:
+        """Inputs (N, S, S), designs (N,) and families (N,): the same at every call."""
+        rng = np.random.default_rng(0)
+        ink: list[Pixels] = []
+        labels: list[tuple[int, int]] = []
+        for number, family in enumerate(self.validation):
+            for design in family:
+                identity = len(labels) // _VALIDATION_IMPRINTS
+                for _ in range(_VALIDATION_IMPRINTS):
+                    ink.append(simulate(design.draw(self.imprint_share, rng), SIDE, rng))
+                    labels.append((identity, number))
+        numbers = np.array(labels, np.int64).reshape(-1, 2)
+        return np.array(ink, np.uint8).reshape(-1, SIDE, SIDE), numbers[:, 0], numbers[:, 1]
+
+
+def scale(ink: Tensor) -> Tensor:
+    """(N, S, S) uint8 to the network's (N, 1, S, S) float32 in 0..1, as the exported graph."""
+    return ink.float().div(255).unsqueeze(1)
+
+
+def _chunks(ink: Pixels) -> list[Pixels]:
+    return [ink[start : start + 64] for start in range(0, len(ink), 64)]
+
+
+def _told_from_near_copies(
+    cosines: NDArray[np.float32], designs: NDArray[np.int64], families: NDArray[np.int64]
+) -> float:
+    same = designs[:, None] == designs[None]
+    near = (families[:, None] == families[None]) & ~same
+    asked = near.any(axis=1)
+    farthest = np.where(same, cosines, 2.0).min(axis=1)
+    nearest_copy = np.where(near, cosines, -2.0).max(axis=1)
+    return float((farthest > nearest_copy)[asked].mean()) if asked.any() else 1.0
+
+
+def _load(path: Path, known: dict[str, dict[str, Design]]) -> None:
+    """Add the designs of a manifest to those known, by family and identity."""
+    manifest = Manifest.read(path, split="train")
+    for entry in manifest:
+        for stamp in entry.stamps:
+            usable = entry.kind == "isolated" or (entry.kind == "crop" and stamp.mask)
+            if not usable or stamp.identity is None:
+                continue
+            extra = {**(entry.model_extra or {}), **(stamp.model_extra or {})}
+            family = str(extra.get("family") or stamp.identity)
+            design = known.setdefault(family, {}).setdefault(stamp.identity, Design())
+            source = _source(manifest, entry, stamp)
+            (design.artworks if source.clean else design.imprints).append(source)
+
+
+def _source(manifest: Manifest, entry: ManifestEntry, stamp: StampAnnotation) -> Source:
+    """The ink of a stamp, cut out and shrunk where the network would not see more."""
+    if stamp.mask:
+        ink = read_grey(manifest.root / stamp.mask)
+    else:
+        ink = _coverage(read_photo(manifest.path(entry)))
+    rows, columns = (np.flatnonzero((ink > 127).any(axis=axis)) for axis in (1, 0))
+    if len(rows):
+        ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    factor = _STORED_LONG_SIDE / max(ink.shape)
+    ink = shrink(ink, factor) if factor < 1 else ink.copy()
+    return Source(ink, stamp.shape in _ROUND, entry.kind == "isolated")
+
+
+def _coverage(artwork: Pixels) -> Pixels:
+    """(H, W) uint8 ink of artwork (H, W, 3): white on black, or of any colour on white."""
+    border = np.concatenate([artwork[0], artwork[-1], artwork[:, 0], artwork[:, -1]])
+    if np.median(border) < 128:
+        return np.asarray(artwork.max(axis=2), np.uint8)
+    darkness = 255 - artwork.min(axis=2).astype(np.float32)
+    return np.asarray(255 * darkness / max(1.0, float(darkness.max())), np.uint8)

@@ -1,0 +1,199 @@
+"""Teaches the segmenter: boxes cut out as inexactly as a detector finds them, and their ink."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from platemark.datasets.manifest import Manifest, StampAnnotation
+from platemark.imaging.image import Pixels
+from platemark.models.card import ModelCard
+from platemark.models.preprocess import square_crop
+from platemark.synth.photos import read_grey, read_photo
+from platemark.train.calibrate import calibrate_segmenter
+from platemark.train.detector import scale
+from platemark.train.loop import Batch, Schedule
+from platemark.train.losses import mask_losses
+from platemark.train.pictures import Memory, ahead, decoded, is_held_out, relight, shrink
+from platemark.train.reader import SYNTHETIC
+
+SIDE = 192
+MARGIN = 0.08
+_STORED_LONG_SIDE = 224
+_CONTEXT = 0.3
+_HELD_OUT = 0.08
+_MOST_HELD_OUT = 200
+_CALIBRATION_IMPRINTS = 100
+_DECODED_BYTES = 6 * 2**30
+
+
+@dataclass(frozen=True)
+class MaskedImprint:
+    """One imprint kept in memory, with some surroundings.
+
+    Attributes:
+        stored: (H, W, 3) uint8 RGB, or (B,) as JPEG; see :func:`platemark.train.pictures.decoded`.
+        coded_mask: (B,) bytes of a PNG of its size, white where the stamp's ink is.
+        box: (4,) of the stamp in it.
+        real: whether it is from a real scan or photo.
+    """
+
+    stored: Pixels
+    coded_mask: Pixels
+    box: NDArray[np.float32]
+    real: bool
+
+    def pixels(self) -> Pixels:
+        """(H, W, 3) uint8 RGB."""
+        return decoded(self.stored)
+
+    def mask(self) -> Pixels:
+        """(H, W) uint8, 255 where the stamp's ink is."""
+        return np.asarray(cv2.imdecode(self.coded_mask, cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
+class SegmenterTask:
+    """Data and loss of the segmenter; see :class:`platemark.train.loop.Task`.
+
+    Args:
+        manifests: annotated pictures; stamps of the train split that have a mask are used, be the
+            picture a scene or a crop.
+        real_share: part of every batch that is real, where there are real masks.
+    """
+
+    def __init__(self, manifests: Sequence[Path], real_share: float = 0.06) -> None:
+        self.synthetic: list[MaskedImprint] = []
+        self.real: list[MaskedImprint] = []
+        self.validation: list[MaskedImprint] = []
+        self._memory = Memory(_DECODED_BYTES)
+        for path in manifests:
+            self._load(path)
+        self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
+
+    def _load(self, path: Path) -> None:
+        manifest = Manifest.read(path, split="train")
+        for entry in manifest:
+            stamps = [stamp for stamp in entry.stamps if stamp.mask and entry.kind != "isolated"]
+            if not stamps:
+                continue
+            pixels, real = read_photo(manifest.path(entry)), entry.source != SYNTHETIC
+            kept = [self._cut(pixels, stamp, manifest.root, real) for stamp in stamps]
+            spare = len(self.validation) < _MOST_HELD_OUT
+            if spare and is_held_out(entry.image, _HELD_OUT):
+                self.validation += kept
+            else:
+                (self.real if real else self.synthetic).extend(kept)
+
+    def _cut(self, pixels: Pixels, stamp: StampAnnotation, root: Path, real: bool) -> MaskedImprint:
+        """Keep a stamp and its surroundings, shrunk where the network would not see more."""
+        mask = read_grey(root / str(stamp.mask))
+        box = np.array(stamp.box, np.float32)
+        longer = float((box[2:] - box[:2]).max())
+        pad = _CONTEXT * longer
+        left, top = np.maximum(np.floor(box[:2] - pad), 0).astype(int)
+        right, bottom = np.minimum(np.ceil(box[2:] + pad), pixels.shape[1::-1]).astype(int)
+        part, ink = pixels[top:bottom, left:right], mask[top:bottom, left:right]
+        box = box - np.array([left, top, left, top], np.float32)
+        factor = _STORED_LONG_SIDE / longer
+        if factor < 1:
+            before = part.shape
+            part, ink = shrink(part, factor), shrink(ink, factor)
+            box = box * np.float32(part.shape[1] / before[1])
+        coded = np.asarray(cv2.imencode(".png", ink)[1], np.uint8)
+        return MaskedImprint(self._memory.keep(np.ascontiguousarray(part)), coded, box, real)
+
+    def size(self) -> int:
+        """Masked imprints to learn from."""
+        return len(self.synthetic) + len(self.real)
+
+    def steps_per_epoch(self, schedule: Schedule) -> int:
+        """Batches that show about every imprint once."""
+        return max(1, self.size() // schedule.batch)
+
+    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+        """(N, S, S, 3) uint8 crops, (N, S, S) uint8 masks."""
+        return ahead(partial(self._batch, schedule), start)
+
+    def _batch(self, schedule: Schedule, step: int) -> Batch:
+        rng = np.random.default_rng((schedule.seed, step))
+        real = round(self.real_share * schedule.batch)
+        chosen = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
+        pool = self.synthetic or self.real
+        chosen += [pool[i] for i in rng.integers(0, len(pool), schedule.batch - real)]
+        crops, masks = zip(*(disturb(imprint, rng) for imprint in chosen), strict=True)
+        return torch.from_numpy(np.stack(crops)), torch.from_numpy(np.stack(masks))
+
+    def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the pixels and Dice of the masks."""
+        crops, masks = batch
+        return mask_losses(net(scale(crops)), masks.float() / 255)
+
+    def calibrate(self, folder: Path) -> ModelCard:
+        """Choose the probability from which a pixel counts as ink, on held-out imprints."""
+        rng = np.random.default_rng(0)
+        chosen = rng.permutation(len(self.validation))[:_CALIBRATION_IMPRINTS]
+        known = [self.validation[i] for i in chosen]
+        return calibrate_segmenter(
+            folder,
+            [imprint.pixels() for imprint in known],
+            [imprint.box for imprint in known],
+            [imprint.mask() > 127 for imprint in known],
+        )
+
+    @torch.no_grad()
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Mean IoU of the masks of held-out imprints at probability 0.5, exact boxes."""
+        if not self.validation:
+            return {}
+        device = next(net.parameters()).device
+        overlaps: list[float] = []
+        for start in range(0, len(self.validation), 32):
+            chunk = self.validation[start : start + 32]
+            crops = [square_crop(i.pixels(), i.box.tolist(), MARGIN, SIDE)[0] for i in chunk]
+            masks = [square_crop(i.mask(), i.box.tolist(), MARGIN, SIDE)[0] > 127 for i in chunk]
+            found = net(scale(torch.from_numpy(np.stack(crops)).to(device))).cpu().numpy() > 0
+            both = (found & masks).sum(axis=(1, 2)) / (found | masks).sum(axis=(1, 2)).clip(1)
+            overlaps += both.tolist()
+        return {"iou": round(float(np.mean(overlaps)), 4), "imprints": len(overlaps)}
+
+
+def disturb(imprint: MaskedImprint, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+    """A crop (S, S, 3) uint8 RGB and its mask (S, S) uint8, never the same twice.
+
+    The box is off by a few percent; the crop is turned by quarters, mirrored, relit, at times of
+    another ink, coarse or compressed.
+    """
+    pixels, mask = imprint.pixels(), imprint.mask()
+    size = np.tile(imprint.box[2:] - imprint.box[:2], 2)
+    spread = 0.1 if rng.random() < 0.15 else 0.03
+    box = imprint.box + rng.normal(0, spread, 4).clip(-0.2, 0.2) * size
+    box[:2], box[2:] = box[:2].clip(0, None), box[2:].clip(None, pixels.shape[1::-1])
+    crop, _ = square_crop(pixels, box.tolist(), MARGIN, SIDE)
+    ink, _ = square_crop(mask, box.tolist(), MARGIN, SIDE)
+    turns, mirrored = int(rng.integers(4)), rng.random() < 0.5
+    crop, ink = (np.rot90(picture, turns) for picture in (crop, ink))
+    if mirrored:
+        crop, ink = crop[:, ::-1], ink[:, ::-1]
+    if rng.random() < 0.15:
+        crop = crop[..., rng.permutation(3)]
+    crop = relight(_coarsen(np.ascontiguousarray(crop), rng), rng)
+    return crop, np.ascontiguousarray(ink)
+
+
+def _coarsen(crop: Pixels, rng: np.random.Generator) -> Pixels:
+    """Now and then with the detail of a smaller picture, or compressed as JPEG."""
+    if rng.random() < 0.2:
+        small = shrink(crop, float(rng.uniform(0.25, 0.8)))
+        crop = np.asarray(cv2.resize(small, crop.shape[1::-1]), np.uint8)
+    if rng.random() < 0.25:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
+        crop = np.asarray(
+            cv2.imdecode(cv2.imencode(".jpg", crop, quality)[1], cv2.IMREAD_COLOR), np.uint8
+        )
+    return crop
