@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from platemark.datasets import ManifestEntry
 from platemark.evaluate import Imprint, Retrieval
-from platemark.evaluate.retrieval import cosine_similarity
+from platemark.evaluate.retrieval import cosine_similarity, origin
 
 
 def imprint(name: str, identity: str, family: str | None = None, origin: str = "real") -> Imprint:
@@ -115,3 +115,5 @@ def test_identity_family_and_origin_come_from_the_manifest() -> None:
     assert Imprint.of(Path("1.png"), drawn, drawn.stamps[0]) == Imprint(
         Path("1.png"), (0, 0, 9, 9), "a", None, "a"
     )
+    synthetic = ManifestEntry.model_validate(row | {"stamps": stamps, "source": "platemark synth"})
+    assert origin(synthetic) == "platemark synth"

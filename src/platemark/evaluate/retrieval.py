@@ -288,8 +288,13 @@ def cosine_similarity(vectors: Sequence[ArrayLike | None]) -> Similarity:
 
 
 def origin(entry: ManifestEntry) -> str:
-    """What the manifest states as ``origin``, such as ``real``; else the group of the image."""
-    return str((entry.model_extra or {}).get("origin") or entry.group)
+    """What the manifest states as ``origin``, such as ``real``; else where the image is from."""
+    return str((entry.model_extra or {}).get("origin") or group(entry))
+
+
+def group(entry: ManifestEntry) -> str:
+    """The source that the manifest states, else the folder of the image."""
+    return entry.source or entry.group
 
 
 def _numbered(names: Iterable[str | None]) -> NDArray[np.int64]:

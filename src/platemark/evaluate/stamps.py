@@ -48,7 +48,7 @@ from platemark.evaluate.detection import (
     reliability,
 )
 from platemark.evaluate.masks import MaskScores, annotated_ink
-from platemark.evaluate.retrieval import Imprint, Retrieval, cosine_similarity, origin
+from platemark.evaluate.retrieval import Imprint, Retrieval, cosine_similarity, group, origin
 from platemark.imaging.image import Image
 from platemark.masks import BoolMask
 from platemark.metrics import Rate
@@ -209,7 +209,7 @@ class StampEvaluation(Evaluation[PageOutcome]):
 
     def detection_by_group(self) -> dict[str, StampDetectionScores]:
         """Figures for the pages of each source, by name."""
-        groups = grouped(self.scenes, lambda outcome: outcome.entry.group)
+        groups = grouped(self.scenes, lambda outcome: group(outcome.entry))
         return {name: StampDetectionScores.of(pages) for name, pages in groups.items()}
 
     def masks(self) -> dict[str, MaskScores]:
