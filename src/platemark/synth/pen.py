@@ -72,6 +72,21 @@ def strokes(
     return np.asarray(cv2.convertScaleAbs(mask, alpha=min(1.0, 0.45 + 0.6 * breadth)), np.uint8)
 
 
+def _cursive(rises: Points, drops: Points, loops: Points) -> Points:
+    """A run of joined letters, one apart, on a baseline at 0 (y down).
+
+    Args:
+        rises: (N,) height of each letter above the line.
+        drops: (N,) how far each goes below it.
+        loops: (N,) how far its top leans ahead: near 0 for zigzags, larger for loops.
+    """
+    count = len(rises)
+    t = np.linspace(0, count, count * 12)
+    rise, drop, loop = (np.interp(t, np.arange(count) + 0.5, row) for row in (rises, drops, loops))
+    wave = 0.5 - 0.5 * np.cos(2 * np.pi * t)
+    return np.column_stack([t + loop * np.sin(2 * np.pi * t), drop * (1 - wave) - rise * wave])
+
+
 def signature(
     width: int, height: int, scale: float, rng: np.random.Generator
 ) -> tuple[Pixels, Colour]:
@@ -84,24 +99,30 @@ def signature(
         rng: the hand.
     """
     width, height = max(width, 8), max(height, 6)
-    count = int(rng.integers(7, 22))
-    x = np.sort(rng.uniform(0.06, 0.94, count)) + rng.normal(0, 0.05, count)
-    tall = np.where(rng.random(count) < 0.25, 0.42, 0.16) * rng.uniform(0.6, 1.0)
-    y = 0.55 + tall * np.where(np.arange(count) % 2, -1, 1) * rng.uniform(0.3, 1.0, count)
-    y[: int(rng.integers(1, 4))] -= float(rng.uniform(0, 0.25))
-    paths = [curve(np.column_stack([x, y]))]
-    if rng.random() < 0.5:
-        end = np.column_stack([np.linspace(0.95, 0.1, 5), rng.uniform(0.6, 0.9, 5)])
-        paths.append(curve(end))
-    if rng.random() < 0.5:
-        paths.append(curve(_loop(rng) * 0.22 + (0.2, 0.45), closed=True))
-    lean = np.array([[1.0, 0.0], [float(rng.uniform(-0.4, 0.1)) * height / width, 1.0]])
-    slope = float(rng.uniform(-0.15, 0.05))
-    placed = []
-    for path in paths:
-        path = (path - (0.5, 0.55)) @ lean + (0.5, 0.55)
-        path[:, 1] += slope * path[:, 0]
-        placed.append(path.clip(0.02, 0.98) * (width, height))
+    count = int(rng.integers(3, 14))
+    fading = np.exp(-np.arange(count) * float(rng.uniform(0.0, 0.35)))
+    rises = fading * rng.uniform(0.3, 1.1, count)
+    capitals = rng.random(count) < 0.15
+    capitals[0] = True
+    rises[capitals] = rng.uniform(1.6, 3.2, int(capitals.sum()))
+    drops = np.where(rng.random(count) < 0.2, rng.uniform(0.5, 2.0, count), 0.0)
+    drops += rng.normal(0, 0.1, count)
+    loops = float(rng.uniform(0, 0.7)) * rng.uniform(0.2, 1.6, count)
+    word = _cursive(rises, drops, loops)
+    tail = word[-1] + np.array([rng.uniform(0, 3), rng.normal(0, 0.3)])
+    paths = [np.vstack([word, tail])]
+    if rng.random() < 0.45:
+        x = np.linspace(count, 0, 4) if rng.random() < 0.5 else np.linspace(0, count, 4)
+        paths.append(curve(np.column_stack([x, rng.uniform(0.4, 1.1) + rng.normal(0, 0.25, 4)])))
+    if rng.random() < 0.35:
+        middle = np.array([float(rng.uniform(0, 0.5)) * count, -0.8])
+        paths.append(curve(_loop(rng) * (float(rng.uniform(0.6, 2.0)), 1.2) + middle, closed=True))
+    turn = float(rng.uniform(-0.3, 0.06))
+    lean = np.array([[1.0, turn], [float(rng.uniform(-0.9, 0.1)), 1.0]])
+    paths = [path @ lean for path in paths]
+    everything = np.vstack(paths)
+    low, span = everything.min(axis=0), np.ptp(everything, axis=0).clip(1e-6)
+    placed = [(0.04 + 0.92 * (path - low) / span) * (width, height) for path in paths]
     breadth = scale * float(rng.uniform(0.25, 0.7))
     return strokes(width, height, placed, breadth, rng), pen_colour(rng)
 
@@ -116,19 +137,18 @@ def handwriting(width: int, height: int, scale: float, rng: np.random.Generator)
     """A line of illegible words, lower-case letters about a third of ``height`` tall."""
     width, height = max(width, 4), max(height, 4)
     size = height * float(rng.uniform(0.22, 0.34))
-    lean = float(rng.uniform(-0.1, 0.6))
+    lean, loose = float(rng.uniform(-0.1, 0.6)), float(rng.uniform(0.02, 0.5))
+    step = size * float(rng.uniform(0.55, 0.95))
     paths: list[Points] = []
     x = 0.5 * size
     while x < width - 2 * size:
-        letters = int(rng.integers(2, 9))
-        count = letters * 2
-        step = size * float(rng.uniform(0.35, 0.55))
-        up = np.where(rng.random(count) < 0.2, 1.9, 1.0) * rng.uniform(0.7, 1.1, count)
-        down = np.where(rng.random(count) < 0.12, -0.8, 0.0) + rng.normal(0, 0.1, count)
-        rise = np.where(np.arange(count) % 2, up, down)
-        across = np.arange(count) * step + rng.normal(0, 0.25, count) * step
-        points = np.column_stack([x + across + lean * rise * size, 0.68 * height - rise * size])
-        paths.append(curve(points, density=6))
+        count = int(rng.integers(1, 9))
+        tall = np.where(rng.random(count) < 0.25, rng.uniform(1.6, 2.2, count), 1.0)
+        deep = np.where(rng.random(count) < 0.12, 0.9, 0.0) + rng.normal(0, 0.06, count)
+        loops = loose * rng.uniform(-0.2, 1.5, count)
+        letters = _cursive(tall * rng.uniform(0.6, 1.1, count), deep, loops)
+        across = x + letters[:, 0] * step - lean * letters[:, 1] * size
+        paths.append(np.column_stack([across, 0.68 * height + letters[:, 1] * size]))
         x += count * step + size * float(rng.uniform(0.5, 1.2))
     return strokes(width, height, paths, scale * float(rng.uniform(0.2, 0.45)), rng)
 

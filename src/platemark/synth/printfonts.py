@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -17,6 +18,7 @@ from platemark.synth.prose import PROBES, SCRIPTS, one_of
 from platemark.synth.stampfonts import StampFonts, is_joining
 from platemark.synth.typefaces import BUNDLED_FONTS
 
+_NO_LETTER = "\uffff"  # no font has it, so it is drawn as the sign for missing letters
 _SMALLEST = 14.0  # pixels per em below which letters are drawn larger and reduced
 _LARGEST_KEPT = 44.0  # pixels per em above which words are not kept
 _WORDS = re.compile(r"\d|[\u3000-\u9fff]|[^\d\s\u3000-\u9fff]+|\s+")
@@ -118,7 +120,7 @@ def _probe(path: Path) -> PrintFace:
         font = ImageFont.truetype(str(path), 20, layout_engine=ImageFont.Layout.BASIC)
     except OSError as error:
         raise DatasetError(f"the font cannot be read ({error})", file=path) from error
-    missing = bytes(font.getmask("\uffff"))
+    missing = bytes(font.getmask(_NO_LETTER))
     scripts = frozenset(
         script
         for script, probe in PROBES.items()
@@ -218,7 +220,12 @@ def _word(text: str, path: Path, quarters: int) -> Line:
 
 @lru_cache(maxsize=16384)
 def _letter(letter: str, path: Path, quarters: int) -> Line:
-    return _draw(letter, path, quarters)
+    """A letter; one that the font lacks loses its accent, or is left blank."""
+    font = _font(path, quarters / 4, False)
+    if bytes(font.getmask(letter)) != bytes(font.getmask(_NO_LETTER)):
+        return _draw(letter, path, quarters)
+    base = unicodedata.normalize("NFD", letter)[0]
+    return _draw(" " if base == letter else base, path, quarters)
 
 
 def _draw(text: str, path: Path, quarters: int) -> Line:

@@ -28,6 +28,8 @@ def age(printed: Pixels, paper: NDArray[np.float64], rng: Rng, dpi: float) -> Pi
         dpi: resolution of the page.
     """
     scale = dpi / MM_PER_INCH
+    if rng.random() < 0.3:  # as a program exports it, or as a scanner whitens it
+        return _on_flat(printed, paper if rng.random() < 0.4 else np.full(3, 255.0))
     if rng.random() < 0.12:
         printed = _bleed_through(printed, rng, scale)
     page = _on_paper(printed, paper, rng)
@@ -40,6 +42,11 @@ def age(printed: Pixels, paper: NDArray[np.float64], rng: Rng, dpi: float) -> Pi
     if rng.random() < 0.12:
         _stain(page, rng, scale)
     return page
+
+
+def _on_flat(printed: Pixels, paper: NDArray[np.float64]) -> Pixels:
+    table = np.arange(256)[:, None] * paper / 255
+    return np.asarray(cv2.LUT(printed, table.round().astype(np.uint8).reshape(1, 256, 3)), np.uint8)
 
 
 def _on_paper(printed: Pixels, paper: NDArray[np.float64], rng: Rng) -> Pixels:
