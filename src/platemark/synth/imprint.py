@@ -25,9 +25,10 @@ Box = tuple[float, float, float, float]
 # Coverage is this much finer than the page, so that turning it blurs no strokes.
 _FINER = 1.3
 _MASTER_SIDE = 420
-# Less of an imprint in the picture, or less difference from the paper, is not to be found.
+# With less of its ink to be seen an imprint is not to be found; ink that is less darker than the
+# paper (grey levels) is not seen.
 _LEAST_SHARE = 0.4
-_LEAST_CONTRAST = 14.0
+_LEAST_CONTRAST = 9.0
 _LEAST_SIDE = 8
 _LEAST_INK = 12
 
@@ -133,38 +134,40 @@ class Imprint:
         """(4,) box around the design on the page."""
         return quad_to_box(apply_homography(self.matrix, self.quad))
 
-    def label(self, capture: Capture) -> tuple[StampLabel | None, Box | None]:
+    def label(
+        self, capture: Capture, plain: Capture | None = None
+    ) -> tuple[StampLabel | None, Box | None]:
         """What is to be said of the imprint in a captured picture.
+
+        Args:
+            capture: the captured page.
+            plain: the same page without stamps, captured likewise. Needed where much of the ink may
+                vanish (black and white): only ink that made a difference counts.
 
         Returns:
             The label, or the box to ignore where the imprint can hardly be seen, or neither where
-            it cannot be seen at all.
+            nothing of it is in the picture.
         """
         height, width = capture.pixels.shape[:2]
         matrix = capture.to_picture @ self.matrix
-        share = np.clip(self.alpha / full_ink(self.alpha), 0, 1)
-        found = warp(np.asarray(share, np.float32), matrix, width, height)
+        share = np.asarray(np.clip(self.alpha / full_ink(self.alpha), 0, 1), np.float32)
+        found = warp(share, matrix, width, height)
         if found is None:
             return None, None
         soft = SoftMask(*found)
-        seen = soft.cut(capture.pixels)
-        if capture.tone == "bilevel":
-            dark = cv2.dilate((seen.min(axis=2) < 128).astype(np.uint8), np.ones((3, 3), np.uint8))
-            soft = SoftMask(np.where(dark, soft.probability, np.float32(0)), soft.left, soft.top)
+        seen = _visible(soft, capture, plain)
         ink = soft.probability > INK_SHARE
-        amount = int(np.count_nonzero(ink))
-        if amount < _LEAST_INK:
+        if not ink.any():
             return None, None
-        rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-        box = (
-            float(soft.left + columns[0]),
-            float(soft.top + rows[0]),
-            float(soft.left + columns[-1] + 1),
-            float(soft.top + rows[-1] + 1),
-        )
+        box = _bounds(ink, soft)
         whole = np.count_nonzero(share > INK_SHARE) * _area_change(matrix, self.quad)
-        small = min(box[2] - box[0], box[3] - box[1]) < _LEAST_SIDE
-        if small or amount < _LEAST_SHARE * whole or _contrast(seen, soft) < _LEAST_CONTRAST:
+        amount = np.count_nonzero(ink & seen)
+        if amount < max(_LEAST_SHARE * whole, _LEAST_INK):
+            return None, box
+        if plain is not None:
+            soft = replace(soft, probability=np.where(seen, soft.probability, np.float32(0)))
+            box = _bounds(ink & seen, soft)
+        if min(box[2] - box[0], box[3] - box[1]) < _LEAST_SIDE:
             return None, box
         quad = apply_homography(matrix, self.quad)
         across = quad[1] - quad[0] + quad[2] - quad[3]
@@ -181,6 +184,18 @@ class Imprint:
         return label, None
 
 
+def _bounds(ink: BoolMask, place: SoftMask) -> Box:
+    """Box around the ink of a part of a picture."""
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    left, top = place.left, place.top
+    return (
+        float(left + columns[0]),
+        float(top + rows[0]),
+        float(left + columns[-1] + 1),
+        float(top + rows[-1] + 1),
+    )
+
+
 def _area_change(matrix: FloatArray, quad: FloatArray) -> float:
     """How many pixels one pixel in the middle of a quad becomes."""
     middle = quad.mean(axis=0)
@@ -189,13 +204,23 @@ def _area_change(matrix: FloatArray, quad: FloatArray) -> float:
     return float(abs(a * d - b * c))
 
 
-def _contrast(seen: Pixels, share: SoftMask) -> float:
-    """How much darker the ink is than the paper about it, in the channel that shows it best."""
-    ink, paper = share.probability > INK_SHARE, share.probability < 0.05
-    if not paper.any():
-        return 0.0
-    bright = np.percentile(seen[paper][::3], 70, axis=0)
-    return float((bright - np.median(seen[ink], axis=0)).max())
+def _visible(share: SoftMask, capture: Capture, plain: Capture | None) -> BoolMask:
+    """Where a picture is darker than its paper, in the channel that shows it best, (h, w).
+
+    The paper is that of the page without stamps, or else the mean about each pixel of what is not
+    ink.
+    """
+    seen = share.cut(capture.pixels)
+    if plain is not None:
+        gone = cv2.subtract(share.cut(plain.pixels), seen).max(axis=2)
+        # A dithered page shows the ink in some of its dots.
+        return np.asarray(cv2.dilate(gone, np.ones((3, 3), np.uint8)) > _LEAST_CONTRAST)
+    side = 2 * max(3, max(seen.shape) // 16) + 1
+    bare = (share.probability < 0.05).astype(np.float32)
+    amount = cv2.blur(bare, (side, side))[..., None]
+    mean = cv2.blur(seen * bare[..., None], (side, side)) / np.maximum(amount, 1e-3)
+    contrast = (mean - cv2.blur(seen, (3, 3))).max(axis=2)
+    return np.asarray((contrast > _LEAST_CONTRAST) & (amount[..., 0] > 1e-3))
 
 
 @lru_cache(maxsize=4)

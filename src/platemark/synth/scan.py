@@ -61,7 +61,7 @@ class Scanner:
         black: the lightness that becomes black.
         gamma: exponent of the lightness.
         balance: factors of red, green and blue.
-        blur: standard deviation of the optical blur in pixels.
+        blur: standard deviation of the optical blur in pixels; less on pages below 100 dpi.
         halo: overshoot of sharpening, 0 for none.
         noise: standard deviation of the sensor's noise in grey levels.
         fine: whether black and white is made at twice the resolution and then reduced.
@@ -124,7 +124,7 @@ class Scanner:
         to_picture, width, height = self._view(page.shape[1], page.shape[0], rng)
         pixels = self._seen(page, to_picture, width, height, rng)
         if self.device == "phone":
-            pixels = self._photographed(pixels, rng)
+            pixels = self._photographed(pixels, rng, dpi)
         else:
             pixels = self._scanned(pixels, rng, dpi)
         if self.tone != "colour":
@@ -180,8 +180,8 @@ class Scanner:
     def _scanned(self, pixels: Pixels, rng: np.random.Generator, dpi: float) -> Pixels:
         pixels = self._developed(pixels)
         if self.tone == "colour":
-            return self._sensed(pixels, rng)
-        grey = self._sensed(_grey(pixels), rng)
+            return self._sensed(pixels, rng, dpi)
+        grey = self._sensed(_grey(pixels), rng, dpi)
         if self.tone == "bilevel":
             grey = self._faxed(grey, rng, dpi) if self.device == "fax" else self._bilevel(grey, rng)
         return _rgb(grey)
@@ -193,10 +193,11 @@ class Scanner:
         table = np.round(255 * ramp).astype(np.uint8)
         return np.asarray(cv2.LUT(pixels, table[None]), np.uint8)
 
-    def _sensed(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    def _sensed(self, pixels: Pixels, rng: np.random.Generator, dpi: float) -> Pixels:
         """Optical blur, noise and sharpening; (H, W) or (H, W, 3)."""
-        if self.blur > 0.25:
-            pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), self.blur), np.uint8)
+        blur = self.blur * min(dpi / 100, 1.0)
+        if blur > 0.25:
+            pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), blur), np.uint8)
         if self.noise > 0.7:
             grain = rng.standard_normal(pixels.shape[:2], np.float32) * np.float32(self.noise)
             if pixels.ndim == 3:
@@ -210,14 +211,14 @@ class Scanner:
             pixels = np.asarray(sharp, np.uint8)
         return pixels
 
-    def _photographed(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    def _photographed(self, pixels: Pixels, rng: np.random.Generator, dpi: float) -> Pixels:
         """Uneven light and shadows, then the lens and sensor of a phone."""
         height, width = pixels.shape[:2]
         light = 0.75 + 0.45 * smooth_noise(height, width, int(rng.integers(2, 4)), rng)
         if rng.random() < 0.35:
             light *= _shadow(height, width, rng)
         lit = np.clip(pixels * light[..., None], 0, 255).astype(np.uint8)
-        camera = Camera.draw(rng, float(rng.uniform(8, 24)))
+        camera = Camera.draw(rng, float(rng.uniform(8, 24)) * min(dpi / 100, 1.0))
         return camera.shoot(lit, rng)
 
     def _bilevel(self, grey: Pixels, rng: np.random.Generator) -> Pixels:

@@ -23,7 +23,7 @@ from platemark.synth.imprint import Box, Imprint, StampLabel
 from platemark.synth.ink import Ink
 from platemark.synth.paper import PageStudio
 from platemark.synth.pen import signature
-from platemark.synth.scan import Scanner
+from platemark.synth.scan import Capture, Scanner
 from platemark.synth.stampfonts import StampFonts
 from platemark.synth.studio import surface
 from platemark.synth.typesetting import MM_PER_INCH, print_ink
@@ -77,12 +77,10 @@ class StampStudio:
             size = float(rng.uniform(0.35, 0.6)) if count > 6 else _size(rng)
             imprint = self._imprint(paper, size, rng)
             imprints.append(_placed(imprint, paper.pixels, [i.box for i in imprints], rng))
-        for imprint in imprints:
             if rng.random() < 0.25:
-                _sign(paper, imprint.box, rng)
-            imprint.stamp(paper.pixels)
-        capture = Scanner.draw(rng).capture(paper.pixels, rng, dpi)
-        labels = [imprint.label(capture) for imprint in imprints]
+                _sign(paper, imprints[-1].box, rng)
+        capture, plain = _captured(Scanner.draw(rng), paper, imprints, rng)
+        labels = [imprint.label(capture, plain) for imprint in imprints]
         stamps = [label for label, _ in labels if label is not None]
         return Scene(capture.pixels, stamps, [box for _, box in labels if box is not None])
 
@@ -161,13 +159,12 @@ class StampStudio:
         imprint = imprint.at(width / 2, height / 2)
         if rng.random() < 0.2:
             _sign(Paper(canvas, scale), imprint.box, rng)
-        imprint.stamp(canvas)
         if rng.random() < 0.08:
             other = Imprint.press(self.designs.design(rng), scale, 0.0, Ink.draw(rng), rng)
             x, y = rng.choice([-1, 1], 2) * rng.uniform(0.6, 1.2, 2) * reach
             other.at(width / 2 + x, height / 2 + y).stamp(canvas)
-        capture = scanner.capture(canvas, rng, scale * MM_PER_INCH)
-        label, _ = imprint.label(capture)
+        capture, plain = _captured(scanner, Paper(canvas, scale), [imprint], rng)
+        label, _ = imprint.label(capture, plain)
         return None if label is None else _cut(capture.pixels, label, rng)
 
     def artwork(self, design: Design) -> tuple[Pixels, FloatArray]:
@@ -179,6 +176,19 @@ class StampStudio:
         method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
         pixels = np.asarray(cv2.resize(drawn.coverage, size, interpolation=method), np.uint8)
         return pixels, drawn.quad * (np.array(size) / (width, height))
+
+
+def _captured(
+    scanner: Scanner, paper: Paper, imprints: list[Imprint], rng: np.random.Generator
+) -> tuple[Capture, Capture | None]:
+    """Stamp the paper and capture it; in black and white it is captured without stamps too."""
+    dpi, moment = paper.scale * MM_PER_INCH, int(rng.integers(2**63))
+    plain = None
+    if imprints and scanner.tone == "bilevel":
+        plain = scanner.capture(paper.pixels, np.random.default_rng(moment), dpi)
+    for imprint in imprints:
+        imprint.stamp(paper.pixels)
+    return scanner.capture(paper.pixels, np.random.default_rng(moment), dpi), plain
 
 
 def _fitted(paper: Paper) -> Paper:
@@ -209,7 +219,12 @@ def _patch(
     near = sorted(papers, key=lambda paper: abs(np.log(paper.scale / scale)))
     paper = near[int(rng.integers(min(2, len(near))))]
     zoom = float(np.clip(scale / paper.scale, 0.5, 1.6))
-    part = _window(paper.pixels, round(width / zoom), round(height / zoom), rng)
+    size = round(width / zoom), round(height / zoom)
+    windows = [_window(paper.pixels, *size, rng) for _ in range(2)]
+    # Of two places the lighter one mostly: stamps are set beside pictures and black bars.
+    part = (
+        max(windows, key=lambda w: float(w[::4, ::4].mean())) if rng.random() < 0.8 else windows[0]
+    )
     method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(part, (width, height), interpolation=method), np.uint8)
 
