@@ -49,6 +49,8 @@ CROP_SIDE = 256
 """Long side to which imprints are scaled for the baselines, in pixels."""
 SHORTEST, LONGEST, SLIMMEST = 0.03, 0.6, 6.0
 """Sides of a stamp as a fraction of the page's long side, and its greatest aspect ratio."""
+LEAST_COLOUR = 0.02
+"""Imprints with a smaller share of coloured pixels are taken for grey scans."""
 RATIO = 0.75
 """Lowe's ratio test: the best match must be this much nearer than the second."""
 
@@ -83,6 +85,12 @@ def coloured(page: Pixels) -> NDArray[np.bool_]:
     return np.asarray((saturation > 40) & (value > 40))
 
 
+def dark(grey: Pixels) -> NDArray[np.bool_]:
+    """(H, W) bool: what Otsu's threshold takes for ink."""
+    _, ink = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+    return np.asarray(ink > 0)
+
+
 def by_circles(page: Pixels) -> list[tuple[Sequence[float], float]]:
     """Circles of the Hough transform; the more of the circumference votes, the better."""
     grey = cv2.medianBlur(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), 5)
@@ -107,7 +115,7 @@ def by_circles(page: Pixels) -> list[tuple[Sequence[float], float]]:
 
 
 class Baseline(Pipeline):
-    """A baseline in the place of the stamp pipeline: its ink is whatever is coloured.
+    """A baseline in the place of the stamp pipeline: its ink is what is coloured, else dark.
 
     Args:
         find: Finds boxes on a scaled page.
@@ -132,14 +140,17 @@ class Baseline(Pipeline):
         return sorted(detections, key=lambda detection: -detection.score)
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
-        """Take what is coloured within each box for its ink."""
+        """Take what is coloured within each box for its ink, or what is dark if little is."""
         return [self._mark(image, detection) for detection in detections]
 
     @staticmethod
     def _mark(image: Image, detection: Detection) -> StampMark:
         left, top = (max(0, int(value)) for value in detection.box[:2])
         right, bottom = (int(np.ceil(value)) for value in detection.box[2:])
-        ink = coloured(image.pixels[top:bottom, left:right])
+        part = image.pixels[top:bottom, left:right]
+        ink = coloured(part)
+        if ink.mean() < LEAST_COLOUR:
+            ink = dark(np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), dtype=np.uint8))
         mask = InkMask.of(ink, (image.height, image.width), left, top)
         where = detection.score, detection.box, detection.quad
         return StampMark(*where, shape="other", color="other", rotation=None, mask=mask)
@@ -226,8 +237,7 @@ def hash_bits(grey: Pixels) -> NDArray[np.bool_]:
 
 def deskewed(grey: Pixels) -> Pixels:
     """Turn an imprint so that the smallest rectangle around its ink (Otsu) is upright."""
-    _, ink = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
-    points = cv2.findNonZero(ink)
+    points = cv2.findNonZero(dark(grey).astype(np.uint8))
     if points is None:
         return grey
     corners = cv2.boxPoints(cv2.minAreaRect(points)).astype(np.float64)
@@ -351,7 +361,7 @@ def report(
     """Print the tables of `evaluate stamps` with a row for each system; return the figures."""
     detection = named((name, one.detection()) for name, one in found.items() if one.scenes)
     masks = named((name, one.masks()) for name, one in found.items())
-    retrieval = {name: one.scores() for name, one in told.items()}
+    retrieval = {name: one.scores() for name, one in told.items() if one.origins()}
     empty = {name: false_marks(one.negatives) for name, one in found.items() if one.negatives}
     if detection:
         console.print(stamp_detection_table(detection))
