@@ -109,3 +109,29 @@ def test_a_manifest_that_cannot_be_used(manifest: Path, tmp_path: Path) -> None:
     broken.write_text("")
     assert run(broken).exit_code == 2
     assert run(manifest, "--negatives", tmp_path / "nowhere").exit_code == 2
+
+
+def test_stamps_with_models_from_a_folder(tmp_path: Path, stamp_models: Path) -> None:
+    """From the models' files to the report: detector, segmenter and embedder as users load them."""
+    box = [60, 50, 140, 130]
+    for name in ("1", "2"):
+        pixels = np.full((200, 300, 3), 235, np.uint8)
+        pixels[box[1] : box[3], box[0] : box[2]] = (40, 60, 170)
+        PIL.Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    ink = np.zeros((200, 300), np.uint8)
+    ink[box[1] : box[3], box[0] : box[2]] = 255
+    PIL.Image.fromarray(ink).save(tmp_path / "ink.png")
+    stamp = {"box": box, "identity": "blue", "mask": "ink.png"}
+    rows = [
+        {"image": f"{name}.png", "width": 300, "height": 200, "split": "test", "stamps": [stamp]}
+        for name in ("1", "2")
+    ]
+    file = tmp_path / "annotations.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    words = ["evaluate", "stamps", str(file), "--model", str(stamp_models), "--threads", "1"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["detection"]["all"]["recall"]["value"] == 1.0
+    assert report["masks"]["all"]["annotated_box"]["value"] > 0.9
+    assert report["retrieval"]["detected"]["overall"]["cmc@1"]["value"] == 1.0
