@@ -134,7 +134,8 @@ class DesignStudio:
             ValueError: The design has nothing that could be changed.
         """
         language = self.languages[design.language]
-        elements = changed(design.elements, language, self.fonts, rng)
+        longer = max(design.width_mm, design.height_mm)
+        elements = changed(design.elements, language, self.fonts, longer, rng)
         bounds = extent(_shapes(elements, self.fonts))
         return replace(design, elements=elements, bounds=bounds)
 

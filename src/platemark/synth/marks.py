@@ -22,6 +22,7 @@ def _framed(draft: Draft, width: float, height: float) -> tuple[float, float]:
     style = draft.line_style(0.88)
     if style != "plain":
         line = max(line, draft.between(0.5, 1.0))
+    line = min(line, 0.09 * min(width, height))
     draft.box(width, height, line, style=style, radius=radius)
     width, height = width - 2 * line, height - 2 * line
     if draft.chance(0.3) and height > 6:
@@ -123,7 +124,9 @@ def address_block(draft: Draft) -> str:
     draft.rows(texts, -inner[1] / 2, inner[1] / 2, room, x=x, left=left)
     if draft.chance(0.12):
         variant = int(draft.rng.integers(1 << 16))
-        draft.elements.append(Figure("signature", variant, size=round(width * 0.35, 3), angle=-8))
+        draft.elements.append(
+            Figure("signature", variant, size=round(min(width * 0.35, height), 3), angle=-8)
+        )
     return "rectangle" if framed else "other"
 
 

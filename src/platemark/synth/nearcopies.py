@@ -1,285 +1,305 @@
 """Near copies: what a forger makes of a stamp, one thing changed and all else kept."""
 
 import re
+import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from platemark.synth.elements import Element, Figure, Frame, Hatching, Ring
 from platemark.synth.emblems import SYMBOLS
 from platemark.synth.phrases import Language
-from platemark.synth.stampfonts import StampFonts, is_joining
-from platemark.synth.stamptext import RingText, StraightText, measure
+from platemark.synth.stampfonts import StampFonts
+from platemark.synth.stamptext import Lettering, RingText, StraightText, TextExtent, measure
 
-Rng = np.random.Generator
 Elements = tuple[Element, ...]
-Change = Callable[[Elements, Language, StampFonts, Rng], Elements | None]
 Text = RingText | StraightText
 
 _SMALLEST = 0.75  # of a text's size, to make room for an accent or a descender
+_SLACK = 0.05  # of a text's size by which it may grow in its band
+_VISIBLE = 0.028  # of the stamp's longer side: what is smaller is not seen on a common scan
 _SIDED = (
     "ship", "bird", "fish", "horse", "lion", "key", "flag", "signature", "barcode", "matrix",
     "blob", "mountain",
 )  # fmt: skip
+_LETTER = r"[^\W\d_]"
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
-def changed(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements:
+def changed(
+    elements: Elements,
+    language: Language,
+    fonts: StampFonts,
+    longer: float,
+    rng: np.random.Generator,
+) -> Elements:
     """The elements with one thing changed: a letter, a digit, a word, an emblem, a line.
+
+    Args:
+        elements: of the design.
+        language: of its texts.
+        fonts: the fonts it is lettered with.
+        longer: its longer side (mm); what is tiny beside it is left alone where there is a choice.
+        rng: chooses what is changed.
 
     Raises:
         ValueError: There is nothing in them that could be changed.
     """
     weights = np.array([share for _, share in _CHANGES])
-    for index in rng.choice(len(_CHANGES), len(_CHANGES), replace=False, p=weights / weights.sum()):
-        made = _CHANGES[int(index)][0](elements, language, fonts, rng)
-        if made is not None and made != elements:
-            return made
+    order = rng.choice(len(_CHANGES), len(_CHANGES), replace=False, p=weights / weights.sum())
+    for least in (_VISIBLE * longer, 0.0):
+        forgery = _Forgery(elements, language, fonts, least, rng)
+        for index in order:
+            change, _ = _CHANGES[int(index)]
+            made = change(forgery)
+            if made is not None and made != elements:
+                return made
     raise ValueError("nothing in this design can be changed: it has no text, emblem or line")
+
+
+@dataclass(frozen=True)
+class _Forgery:
+    """Ways to change a design; each gives the changed elements, or None where it does not apply."""
+
+    elements: Elements
+    language: Language
+    fonts: StampFonts
+    least: float
+    rng: np.random.Generator
+
+    def letter(self) -> Elements | None:
+        """One letter for another of its script and case."""
+        picked = self._place(_LETTER)
+        if picked is None:
+            return None
+        index, element, at = picked
+        old = element.text[at]
+        others = [
+            char
+            for char in self.language.alphabet
+            if char != old and char.isupper() == old.isupper() and _script(char) == _script(old)
+        ]
+        return self._spelt(index, element, at, 1, str(self.rng.choice(others))) if others else None
+
+    def digit(self) -> Elements | None:
+        """One digit for another."""
+        picked = self._place(r"[0-9]")
+        if picked is None:
+            return None
+        index, element, at = picked
+        return self._spelt(
+            index, element, at, 1, str((int(element.text[at]) + 1 + self._die(9)) % 10)
+        )
+
+    def number(self) -> Elements | None:
+        """All digits of one text anew."""
+        picked = self._place(r"[0-9][0-9]")
+        if picked is None:
+            return None
+        index, element, _ = picked
+        text = re.sub(r"[0-9]", lambda _: str(self.rng.integers(10)), element.text)
+        return self._retyped(index, element, text)
+
+    def swapped(self) -> Elements | None:
+        """Two neighbouring characters exchanged."""
+        picked = self._place(r"(?=(\w)(?!\1)\w)")
+        if picked is None:
+            return None
+        index, element, at = picked
+        return self._spelt(index, element, at, 2, element.text[at + 1] + element.text[at])
+
+    def lost(self) -> Elements | None:
+        """A character left out, or doubled."""
+        picked = self._place(r"\w(?=\w\w)")
+        if picked is None:
+            return None
+        index, element, at = picked
+        return self._spelt(index, element, at, 1, element.text[at] * 2 * self._die(2))
+
+    def word(self) -> Elements | None:
+        """A name, a town or a whole office word exchanged for another of its list."""
+        for index, element in self._shuffled(self._texts(_LETTER)):
+            whole = self.language.other(element.text, self.rng)
+            if whole is not None:
+                return self._retyped(index, element, whole)
+            for match in _WORD.finditer(element.text):
+                other = self.language.other(match[0], self.rng)
+                if other is not None:
+                    return self._spelt(index, element, match.start(), len(match[0]), other)
+        return None
+
+    def emblem(self) -> Elements | None:
+        """Another emblem, or another of the same name; separators change together."""
+        found = self._figures()
+        if not found:
+            return None
+        _, old = found[self._die(len(found))]
+        others = [name for name in SYMBOLS if name not in (old.name, "plain-star")]
+        another = old.name == "plain-star" or (old.name in SYMBOLS and self.rng.random() < 0.6)
+        name = str(self.rng.choice(others)) if another else old.name
+        variant = int(self.rng.integers(1 << 16))
+        elements = self.elements
+        for index, figure in found:
+            if _alike(figure, old):
+                # a star leaves room under its arms that other emblems would fill
+                size = round(figure.size * (0.8 if old.name == "plain-star" else 1.0), 3)
+                other = replace(figure, name=name, variant=variant, size=size)
+                elements = _put(elements, index, other)
+        return elements
+
+    def fewer(self) -> Elements | None:
+        """One star or dot less where there are several alike."""
+        found = self._figures()
+        several = [i for i, one in found if sum(_alike(one, other) for _, other in found) > 1]
+        return _without(self.elements, int(self.rng.choice(several))) if several else None
+
+    def mirrored(self) -> Elements | None:
+        """An emblem exchanged for its mirror image."""
+        found = [(index, figure) for index, figure in self._figures() if figure.name in _SIDED]
+        if not found:
+            return None
+        index, figure = found[self._die(len(found))]
+        return _put(self.elements, index, replace(figure, mirror=not figure.mirror))
+
+    def reordered(self) -> Elements | None:
+        """Two texts of about one length exchanged."""
+        found = self._shuffled(self._texts("."))
+        for place, (first, one) in enumerate(found):
+            for second, two in found[place + 1 :]:
+                short, long = sorted((len(one.text), len(two.text)))
+                if type(one) is not type(two) or long > 2 * short:
+                    continue
+                half = self._retyped(first, one, two.text)
+                made = half and replace(self, elements=half)._retyped(second, two, one.text)
+                if made:
+                    return made
+        return None
+
+    def font(self) -> Elements | None:
+        """Another font for every text that had one font."""
+        texts = [(i, e) for i, e in enumerate(self.elements) if isinstance(e, Text)]
+        if not texts:
+            return None
+        old = texts[self._die(len(texts))][1].look.face
+        alike = [(index, element) for index, element in texts if element.look.face == old]
+        faces = self.fonts.covering("".join(element.text for _, element in alike))
+        others = [face.name for face in faces if face.name != old]
+        if not others:
+            return None
+        new = str(self.rng.choice(others))
+        elements: Elements | None = self.elements
+        for index, element in alike:
+            look = replace(element.look, face=new)
+            elements = elements and replace(self, elements=elements)._reset(
+                index, element, element.text, look
+            )
+        return elements
+
+    def line(self) -> Elements | None:
+        """A line inside the border dashed, or left out."""
+        found = [i for i, e in enumerate(self.elements) if isinstance(e, Ring | Frame | Hatching)]
+        if len(found) < 2:
+            return None
+        index = int(self.rng.choice(found[1:]))
+        element = self.elements[index]
+        if isinstance(element, Ring) and element.style == "plain" and self.rng.random() < 0.5:
+            return _put(self.elements, index, replace(element, style="dashed"))
+        return _without(self.elements, index)
+
+    def _die(self, sides: int) -> int:
+        return int(self.rng.integers(sides))
+
+    def _texts(self, pattern: str) -> list[tuple[int, Text]]:
+        return [
+            (index, element)
+            for index, element in enumerate(self.elements)
+            if isinstance(element, Text)
+            and not element.date
+            and element.look.size >= self.least
+            and re.search(pattern, element.text)
+        ]
+
+    def _figures(self) -> list[tuple[int, Figure]]:
+        return [
+            (index, element)
+            for index, element in enumerate(self.elements)
+            if isinstance(element, Figure) and 2 * element.size >= self.least
+        ]
+
+    def _shuffled(self, found: list[tuple[int, Text]]) -> list[tuple[int, Text]]:
+        return [found[index] for index in self.rng.permutation(len(found)).tolist()]
+
+    def _place(self, pattern: str) -> tuple[int, Text, int] | None:
+        """A text and where in it a pattern is found."""
+        found = self._texts(pattern)
+        if not found:
+            return None
+        index, element = found[self._die(len(found))]
+        starts = [match.start() for match in re.finditer(pattern, element.text)]
+        return index, element, int(self.rng.choice(starts))
+
+    def _spelt(
+        self, index: int, element: Text, at: int, count: int, letters: str
+    ) -> Elements | None:
+        text = element.text[:at] + letters + element.text[at + count :]
+        return self._retyped(index, element, text)
+
+    def _retyped(self, index: int, element: Text, text: str) -> Elements | None:
+        return self._reset(index, element, text, element.look)
+
+    def _reset(self, index: int, element: Text, text: str, look: Lettering) -> Elements | None:
+        """One text set anew, smaller where it would stand out of its band."""
+        if not text.strip() or not self.fonts.faces[look.face].covers(text):
+            return None
+        old = measure(element.text, element.look, self.fonts)
+        shrink = _shrink(element, old, measure(text, look, self.fonts))
+        if shrink < _SMALLEST:
+            return None
+        if shrink < 1:
+            look = replace(look, size=round(look.size * shrink, 3))
+        return _put(self.elements, index, replace(element, text=text, look=look))
+
+
+def _shrink(element: Text, old: TextExtent, new: TextExtent) -> float:
+    """By what a new text must be scaled to stay within the old one's height."""
+    size = element.look.size
+    slack = _SLACK * size
+    # letters on a ring keep their middle, those of a line their baseline
+    half = size / 2 if isinstance(element, RingText) else 0.0
+    above = (old.above - half + slack) / max(new.above - half, 1e-6)
+    below = (old.below + half + slack) / max(new.below + half, 1e-6)
+    return min(1.0, above, below)
+
+
+def _script(char: str) -> str:
+    """Whether a character is a Latin, Cyrillic, Greek ... letter; empty for other characters."""
+    return unicodedata.name(char, "").split(" ")[0] if char.isalpha() else ""
 
 
 def _put(elements: Elements, index: int, element: Element) -> Elements:
     return (*elements[:index], element, *elements[index + 1 :])
 
 
-def _texts(elements: Elements, pattern: str) -> list[int]:
-    return [
-        index
-        for index, element in enumerate(elements)
-        if isinstance(element, Text) and not element.date and re.search(pattern, element.text)
-    ]
-
-
-def _with_text(elements: Elements, index: int, text: str, fonts: StampFonts) -> Elements | None:
-    """The elements with one text exchanged; smaller where it would stand out of its band."""
-    element = elements[index]
-    assert isinstance(element, Text)
-    if text == element.text or not fonts.faces[element.look.face].covers(text):
-        return None
-    old, new = (measure(each, element.look, fonts) for each in (element.text, text))
-    shrink = min(
-        1.0, *(a / b for a, b in ((old.above, new.above), (old.below, new.below)) if b > 0)
-    )
-    if shrink < _SMALLEST:
-        return None
-    look = element.look
-    if shrink < 1:
-        look = replace(look, size=round(look.size * shrink, 3))
-    return _put(elements, index, replace(element, text=text, look=look))
-
-
-def _another_character(
-    elements: Elements, fonts: StampFonts, rng: Rng, pattern: str, pool: Callable[[str], list[str]]
-) -> Elements | None:
-    found = _texts(elements, pattern)
-    if not found:
-        return None
-    index = int(rng.choice(found))
-    element = elements[index]
-    assert isinstance(element, Text)
-    places = [match.start() for match in re.finditer(pattern, element.text)]
-    place = int(rng.choice(places))
-    others = [char for char in pool(element.text[place]) if char != element.text[place]]
-    if not others:
-        return None
-    text = element.text[:place] + str(rng.choice(others)) + element.text[place + 1 :]
-    return _with_text(elements, index, text, fonts)
-
-
-def _letter(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    def alike(char: str) -> list[str]:
-        return [
-            other
-            for other in language.alphabet
-            if other.isalpha()
-            and other.isupper() == char.isupper()
-            and is_joining(other) == is_joining(char)
-            and _block(other) == _block(char)
-        ]
-
-    return _another_character(elements, fonts, rng, r"[^\W\d_]", alike)
-
-
-def _block(char: str) -> int:
-    """A coarse script of a letter: Latin, Greek, Cyrillic, Chinese."""
-    code = ord(char)
-    return (
-        next((i for i, end in enumerate((0x370, 0x400, 0x530, 0x1E00, 0x2000)) if code < end), 9)
-        % 3
-    )
-
-
-def _digit(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    return _another_character(elements, fonts, rng, r"[0-9]", lambda _: list("0123456789"))
-
-
-def _number(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """All digits of one number anew."""
-    found = _texts(elements, r"[0-9]{2,}")
-    if not found:
-        return None
-    index = int(rng.choice(found))
-    element = elements[index]
-    assert isinstance(element, Text)
-    text = re.sub(r"[0-9]", lambda _: str(rng.integers(10)), element.text)
-    return _with_text(elements, index, text, fonts)
-
-
-def _swapped(
-    elements: Elements, language: Language, fonts: StampFonts, rng: Rng
-) -> Elements | None:
-    """Two neighbouring characters exchanged."""
-    found = _texts(elements, r"(\w)(?!\1)\w")
-    if not found:
-        return None
-    index = int(rng.choice(found))
-    element = elements[index]
-    assert isinstance(element, Text)
-    places = [match.start() for match in re.finditer(r"(?=(\w)(?!\1)\w)", element.text)]
-    at = int(rng.choice(places))
-    text = element.text[:at] + element.text[at + 1] + element.text[at] + element.text[at + 2 :]
-    return _with_text(elements, index, text, fonts)
-
-
-def _lost(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """A letter left out, or doubled."""
-    found = _texts(elements, r"\w{3,}")
-    if not found:
-        return None
-    index = int(rng.choice(found))
-    element = elements[index]
-    assert isinstance(element, Text)
-    places = [match.start() for match in re.finditer(r"\w", element.text)]
-    at = int(rng.choice(places))
-    kept = element.text[at] * 2 if rng.random() < 0.4 else ""
-    return _with_text(elements, index, element.text[:at] + kept + element.text[at + 1 :], fonts)
-
-
-def _word(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """A name, a town or a whole office word exchanged for another."""
-    found = _texts(elements, _WORD.pattern)
-    for index in rng.permutation(found).tolist() if found else []:
-        element = elements[index]
-        assert isinstance(element, Text)
-        whole = language.other(element.text, rng)
-        if whole is not None:
-            return _with_text(elements, index, whole, fonts)
-        for match in _WORD.finditer(element.text):
-            other = language.other(match[0], rng)
-            if other is not None:
-                text = element.text[: match.start()] + other + element.text[match.end() :]
-                return _with_text(elements, index, text, fonts)
-    return None
-
-
-def _figures(elements: Elements) -> list[tuple[int, Figure]]:
-    return [(i, element) for i, element in enumerate(elements) if isinstance(element, Figure)]
-
-
-def _chosen(found: list[tuple[int, Figure]], rng: Rng) -> tuple[int, Figure] | None:
-    return found[int(rng.integers(len(found)))] if found else None
+def _without(elements: Elements, index: int) -> Elements:
+    return (*elements[:index], *elements[index + 1 :])
 
 
 def _alike(one: Figure, other: Figure) -> bool:
     return (one.name, one.variant, one.size) == (other.name, other.variant, other.size)
 
 
-def _emblem(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """Another emblem, or another of the same name; separators change together."""
-    found = _figures(elements)
-    picked = _chosen(found, rng)
-    if picked is None:
-        return None
-    _, old = picked
-    others = [name for name in SYMBOLS if name not in (old.name, "plain-star")]
-    another = old.name == "plain-star" or (old.name in SYMBOLS and rng.random() < 0.6)
-    name = str(rng.choice(others)) if another else old.name
-    variant = int(rng.integers(1 << 16))
-    for index, figure in found:
-        if _alike(figure, old):
-            elements = _put(elements, index, replace(figure, name=name, variant=variant))
-    return elements
-
-
-def _fewer(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """One star or dot less where there are several alike."""
-    found = _figures(elements)
-    several = [pair for pair in found if sum(_alike(pair[1], other) for _, other in found) > 1]
-    picked = _chosen(several, rng)
-    return picked and (*elements[: picked[0]], *elements[picked[0] + 1 :])
-
-
-def _mirror(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """An emblem exchanged for its mirror image."""
-    picked = _chosen([pair for pair in _figures(elements) if pair[1].name in _SIDED], rng)
-    if picked is None:
-        return None
-    index, figure = picked
-    return _put(elements, index, replace(figure, mirror=not figure.mirror))
-
-
-def _reordered(
-    elements: Elements, language: Language, fonts: StampFonts, rng: Rng
-) -> Elements | None:
-    """The texts of two lines of one kind exchanged."""
-    for kind in (StraightText, RingText):
-        found = [i for i in _texts(elements, ".") if type(elements[i]) is kind]
-        if len(found) < 2:
-            continue
-        first, second = (int(i) for i in rng.choice(found, 2, replace=False))
-        one, two = elements[first], elements[second]
-        assert isinstance(one, Text)
-        assert isinstance(two, Text)
-        if len(one.text) > 2 * len(two.text) or len(two.text) > 2 * len(one.text):
-            continue
-        swapped = _with_text(elements, first, two.text, fonts)
-        return swapped and _with_text(swapped, second, one.text, fonts)
-    return None
-
-
-def _font(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """Another font for every text that had one font."""
-    found = [element.look.face for element in elements if isinstance(element, Text)]
-    if not found:
-        return None
-    old = str(rng.choice(found))
-    alphabet = "".join(e.text for e in elements if isinstance(e, Text) and e.look.face == old)
-    others = [face.name for face in fonts.covering(alphabet) if face.name != old]
-    if not others:
-        return None
-    new = str(rng.choice(others))
-    return tuple(
-        replace(e, look=replace(e.look, face=new))
-        if isinstance(e, Text) and e.look.face == old
-        else e
-        for e in elements
-    )
-
-
-def _line(elements: Elements, language: Language, fonts: StampFonts, rng: Rng) -> Elements | None:
-    """A line inside the border dashed, or left out."""
-    rings = [i for i, e in enumerate(elements) if isinstance(e, Ring | Frame | Hatching)][1:]
-    if not rings:
-        return None
-    index = int(rng.choice(rings))
-    element = elements[index]
-    if isinstance(element, Ring) and element.style == "plain" and rng.random() < 0.5:
-        return _put(elements, index, replace(element, style="dashed"))
-    return (*elements[:index], *elements[index + 1 :])
-
-
-_CHANGES: tuple[tuple[Change, float], ...] = (
-    (_letter, 0.22),
-    (_digit, 0.14),
-    (_number, 0.1),
-    (_swapped, 0.1),
-    (_lost, 0.06),
-    (_word, 0.14),
-    (_emblem, 0.09),
-    (_fewer, 0.03),
-    (_mirror, 0.02),
-    (_reordered, 0.03),
-    (_font, 0.04),
-    (_line, 0.03),
+_CHANGES: tuple[tuple[Callable[[_Forgery], Elements | None], float], ...] = (
+    (_Forgery.letter, 0.22),
+    (_Forgery.digit, 0.14),
+    (_Forgery.number, 0.1),
+    (_Forgery.swapped, 0.1),
+    (_Forgery.lost, 0.06),
+    (_Forgery.word, 0.14),
+    (_Forgery.emblem, 0.09),
+    (_Forgery.fewer, 0.03),
+    (_Forgery.mirrored, 0.02),
+    (_Forgery.reordered, 0.03),
+    (_Forgery.font, 0.04),
+    (_Forgery.line, 0.03),
 )
