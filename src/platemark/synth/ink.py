@@ -227,8 +227,8 @@ def full_ink(alpha: Alpha) -> float:
     A pixel is ink from ``INK_SHARE`` of it on, so that a pale imprint is as much ink as a strong
     one. 1 where there is no ink.
     """
-    inked = alpha[alpha > 0.02]
-    return float(np.quantile(inked, 0.95)) if inked.size else 1.0
+    most = float(alpha.max(initial=0))
+    return float(np.quantile(alpha[alpha > 0.05 * most], 0.95)) if most else 1.0
 
 
 def warp(
