@@ -216,15 +216,21 @@ def _check(rng: Rng) -> list[Shape]:
 
 def _flag(rng: Rng) -> list[Shape]:
     x = np.linspace(-0.7, 0.9, 16)
-    wave = 0.1 * np.sin(x * 4)
-    cloth = np.vstack(
-        [np.column_stack([x, -0.85 + wave]), np.column_stack([x[::-1], 0.05 + wave[::-1]])]
-    )
-    shapes = [stroke(xy(-0.78, -1, -0.78, 1), 0.08), stroke(cloth, 0.06, closed=True)]
-    band = np.vstack(
-        [np.column_stack([x, -0.55 + wave]), np.column_stack([x[::-1], -0.25 + wave[::-1]])]
-    )
-    return [*shapes, fill(band)]
+    wave = rng.uniform(0.04, 0.14) * np.sin(x * rng.uniform(2.5, 5) + rng.uniform(0, 6))
+
+    def band(top: float, bottom: float) -> Points:
+        upper, lower = np.column_stack([x, top + wave]), np.column_stack([x, bottom + wave])
+        return np.vstack([upper, lower[::-1]])
+
+    stripes = rng.choice([2, 3, 5])
+    edges = np.linspace(-0.85, 0.05, stripes + 1)
+    first = int(rng.integers(2))
+    inked = [fill(band(edges[k], edges[k + 1])) for k in range(first, stripes, 2)]
+    return [
+        stroke(xy(-0.78, -1, -0.78, 1), 0.08),
+        stroke(band(-0.85, 0.05), 0.06, closed=True),
+        *inked,
+    ]
 
 
 def _signature(rng: Rng) -> list[Shape]:
