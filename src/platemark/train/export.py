@@ -21,15 +21,17 @@ from platemark.models.card import (
     MODEL_NAME,
     DetectorDecode,
     DetectorPreprocess,
+    EmbedderPreprocess,
     FileEntry,
     ModelCard,
     ReaderDecode,
     ReaderPreprocess,
     SecondLook,
+    SegmenterPreprocess,
 )
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
-from platemark.train import reader
+from platemark.train import embedder, reader, segmenter
 
 KEPT = 100
 """Cells that a detector's graph returns, best first, before non-maximum suppression."""
@@ -73,13 +75,56 @@ class ReaderGraph(nn.Module):
         return log_probs
 
 
-def export_detector(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
-    """Write a plate detector's model folder.
+class SegmenterGraph(nn.Module):
+    """A segmenter with its scaling: colour bytes in, probabilities of ink out."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(N, S, S, 3) uint8 to (N, S, S) float32."""
+        logits: Tensor = self.net(crops.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        return logits.sigmoid()
+
+
+class EmbedderGraph(nn.Module):
+    """An embedder with its scaling: bytes of ink in, unit vectors out."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, ink: Tensor) -> Tensor:
+        """(N, S, S) uint8 to (N, D) float32 of unit length."""
+        vectors: Tensor = self.net(ink.float().unsqueeze(1) / 255.0)
+        return vectors
+
+
+_DETECTORS: dict[str, dict[str, Any]] = {
+    "plate": {
+        "preprocess": DetectorPreprocess(
+            long_side=512, max_upscale=2.0, second_look=SecondLook(below_score=0.3)
+        ),
+        "thresholds": {"min_score": 0.1, "sure_score": 0.45, "legible_score": 0.08},
+    },
+    "stamp": {
+        "preprocess": DetectorPreprocess(long_side=640, max_upscale=2.0),
+        "thresholds": {"min_score": 0.3},
+    },
+}
+
+
+def export_detector(
+    net: nn.Module, folder: Path, training: Mapping[str, Any], kind: str = "plate"
+) -> ModelCard:
+    """Write a detector's model folder.
 
     Args:
         net: trained weights, in evaluation mode.
         folder: made if missing.
         training: what the card says of the training: command, data, seed and so on.
+        kind: the marks that it finds.
 
     Raises:
         RuntimeError: the exported graph disagrees with the network.
@@ -87,19 +132,16 @@ def export_detector(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
     # Two pictures: an example of one would fix the batch at one.
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 96, 160, 3), np.uint8))
     batch, height, width = torch.export.Dim("N"), torch.export.Dim("H32"), torch.export.Dim("W32")
-    card = _card_base("plate-detector", "detector", training) | {
+    card = _card_base(kind, "detector", training) | {
         "inputs": {"images": "uint8 (N, H, W, 3) RGB, H and W multiples of 32"},
         "outputs": {
             "boxes": f"float32 (N, {KEPT}, 4) x0 y0 x1 y1 in input pixels",
             "quads": f"float32 (N, {KEPT}, 4, 2) corners, clockwise from the mark's own top-left",
             "scores": f"float32 (N, {KEPT}) descending, before non-maximum suppression",
         },
-        "preprocess": DetectorPreprocess(
-            long_side=512, max_upscale=2.0, second_look=SecondLook(below_score=0.3)
-        ),
         "decode": DetectorDecode(),
-        "thresholds": {"min_score": 0.1, "sure_score": 0.45, "legible_score": 0.08},
-        "classes": ("plate",),
+        "classes": (kind,),
+        **_DETECTORS[kind],
     }
     return _write(
         DetectorGraph(net).eval(),
@@ -115,7 +157,7 @@ def export_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> 
     """Write a plate reader's model folder; see :func:`export_detector`."""
     shape = (2, reader.HEIGHT, reader.WIDTH)
     crops = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    card = _card_base("plate-reader", "reader", training) | {
+    card = _card_base("plate", "reader", training) | {
         "inputs": {"crops": f"uint8 (N, {reader.HEIGHT}, {reader.WIDTH}) grey"},
         "outputs": {"log_probs": f"float32 (N, T, {len(reader.ALPHABET) + 1}), class 0 the blank"},
         "preprocess": ReaderPreprocess(
@@ -129,12 +171,43 @@ def export_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> 
     )
 
 
-def _card_base(name: str, task: str, training: Mapping[str, Any]) -> dict[str, Any]:
+def export_segmenter(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
+    """Write a stamp segmenter's model folder; see :func:`export_detector`."""
+    side = segmenter.SIDE
+    crops = torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
+    )
+    card = _card_base("stamp", "segmenter", training) | {
+        "inputs": {"crops": f"uint8 (N, {side}, {side}, 3) RGB"},
+        "outputs": {"ink": f"float32 (N, {side}, {side}) probability of ink"},
+        "preprocess": SegmenterPreprocess(side=side, margin=segmenter.MARGIN),
+        "thresholds": {"mask_score": 0.5},
+    }
+    return _write(
+        SegmenterGraph(net).eval(), crops, ["ink"], {0: torch.export.Dim("N")}, folder, card
+    )
+
+
+def export_embedder(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
+    """Write a stamp embedder's model folder; see :func:`export_detector`."""
+    side = embedder.SIDE
+    ink = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, side, side), np.uint8))
+    card = _card_base("stamp", "embedder", training) | {
+        "inputs": {"ink": f"uint8 (N, {side}, {side}), 255 where it is surely ink"},
+        "outputs": {"embedding": "float32 (N, 256) of unit length"},
+        "preprocess": EmbedderPreprocess(side=side),
+    }
+    return _write(
+        EmbedderGraph(net).eval(), ink, ["embedding"], {0: torch.export.Dim("N")}, folder, card
+    )
+
+
+def _card_base(kind: str, task: str, training: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "name": name,
+        "name": f"{kind}-{task}",
         "version": "1.0.0",
         "task": task,
-        "kind": "plate",
+        "kind": kind,
         "training": dict(training),
     }
 
@@ -188,23 +261,27 @@ def check_parity(
         result = graph(torch.from_numpy(example))
     values = result if isinstance(result, tuple) else (result,)
     for (output, value), expected in zip(exported.items(), values, strict=True):
-        worst = _disagreement(value, expected.numpy())
+        worst = _disagreement(value, expected.numpy(), ranked=card.task == "detector")
         if worst > _PARITY:
             raise RuntimeError(
                 f"{folder}: output {output} of the exported model is off by {worst:.2g}"
             )
 
 
-def _disagreement(value: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Largest distance of one of the first rows to its nearest expected row, to the largest value.
+def _disagreement(
+    value: NDArray[np.float32], expected: NDArray[np.float32], *, ranked: bool
+) -> float:
+    """Largest difference, to the largest value expected.
 
-    Rounding may swap rows whose scores are all but equal, so rows are paired by nearness, not by
-    place.
+    Rounding may swap ranked rows whose scores are all but equal: then the first rows are paired
+    with the nearest expected, not by place.
     """
-    rows = value[0].reshape(value.shape[1], -1)[: max(1, value.shape[1] // 2)]
-    others = expected[0].reshape(expected.shape[1], -1)
-    distance = np.abs(rows[:, None] - others[None]).max(axis=-1).min(axis=1)
-    return float(distance.max()) / max(1.0, float(np.abs(others).max()))
+    distance = np.abs(value - expected)
+    if ranked:
+        rows = value[0].reshape(value.shape[1], -1)[: max(1, value.shape[1] // 2)]
+        others = expected[0].reshape(expected.shape[1], -1)
+        distance = np.abs(rows[:, None] - others[None]).max(axis=-1).min(axis=1)
+    return float(distance.max()) / max(1.0, float(np.abs(expected).max()))
 
 
 def load_weights(net: nn.Module, checkpoint: Path) -> nn.Module:

@@ -42,11 +42,11 @@ def simulate(source: Source, side: int, rng: np.random.Generator) -> Pixels:
         made = _simulate(source, side, rng)
         if (made > 127).mean() > 0.01:  # else next to nothing was left
             return made
-    return ink_input(source.coverage.astype(np.float32) / 255, side)
+    return ink_input(np.asarray(source.coverage / 255, np.float32), side)
 
 
 def _simulate(source: Source, side: int, rng: np.random.Generator) -> Pixels:
-    low, high = (0.45, 0.75) if rng.random() < 0.2 else (0.75, 1.3)
+    low, high = (0.45, 0.75) if rng.random() < 0.15 else (0.75, 1.3)
     extent = round(side * float(rng.uniform(low, high)))
     ink: Ink = _lay(source, extent, rng).astype(np.float32) / 255
     if source.clean:
@@ -96,14 +96,15 @@ def _wear(ink: Ink, rng: np.random.Generator) -> Ink:
         shift = rng.uniform(-0.04, 0.04, 2) * ink.shape
         moved = np.roll(ink, shift.astype(int), (0, 1))
         ink = np.maximum(ink, moved * float(rng.uniform(0.4, 0.9)))
-    sigma = float(rng.uniform(0.4, 1.3))
+    sigma = float(rng.uniform(0.4, 1.1))
     ink = np.asarray(cv2.GaussianBlur(ink, (0, 0), sigma), np.float32)
     ink = _press(ink, rng)
     if rng.random() < 0.5:
         grain = rng.random(ink.shape, np.float32) - 0.5
         ink = ink * (1 + float(rng.uniform(0.3, 1.6)) * _smooth(grain, rng))
     # A threshold on blurred ink thins or thickens strokes by parts of a pixel.
-    level, softness = float(rng.uniform(0.2, 0.55)), float(rng.uniform(0.15, 0.7))
+    softness = float(rng.uniform(0.15, 0.6))
+    level = softness / 2 + float(rng.uniform(0.03, 0.3))
     return np.asarray(np.clip((ink - level) / softness + 0.5, 0, 1), np.float32)
 
 
@@ -152,7 +153,7 @@ def _cross(ink: Ink, rng: np.random.Generator) -> Ink:
     over = print_.astype(np.float32) / 255
     if rng.random() < 0.5:
         return ink * (1 - float(rng.uniform(0.3, 1)) * over)
-    parts = _patches(height, width, float(rng.uniform(0.1, 0.7)), rng)
+    parts = _patches(height, width, float(rng.uniform(0.05, 0.35)), rng)
     return np.maximum(ink, over * parts * float(rng.uniform(0.4, 1)))
 
 

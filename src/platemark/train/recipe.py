@@ -4,6 +4,7 @@ import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,20 @@ from torch import nn
 from platemark.errors import DatasetError, SettingsError
 from platemark.models.card import ModelCard
 from platemark.train.detector import DetectorTask
-from platemark.train.export import export_detector, export_reader
+from platemark.train.embedder import EmbedderTask
+from platemark.train.export import (
+    export_detector,
+    export_embedder,
+    export_reader,
+    export_segmenter,
+)
 from platemark.train.loop import Schedule, Task, fit, start_from
 from platemark.train.nets.detector import DetectorNet
+from platemark.train.nets.embedder import EmbedderNet
 from platemark.train.nets.reader import ReaderNet
+from platemark.train.nets.segmenter import SegmenterNet
 from platemark.train.reader import ALPHABET, ReaderTask
+from platemark.train.segmenter import SegmenterTask
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,24 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         export_reader,
         Schedule(batch=128, rate=2e-3, minutes=110),
     ),
+    ("stamp", "detector"): Recipe(
+        partial(DetectorTask, sides=(288, 576), real_share=0.15, kind="stamp"),
+        partial(DetectorNet, surroundings=True),
+        partial(export_detector, kind="stamp"),
+        Schedule(batch=20, rate=2e-3, warmup=200, minutes=95),
+    ),
+    ("stamp", "segmenter"): Recipe(
+        SegmenterTask,
+        SegmenterNet,
+        export_segmenter,
+        Schedule(batch=16, rate=3e-3, warmup=200, minutes=60),
+    ),
+    ("stamp", "embedder"): Recipe(
+        EmbedderTask,
+        EmbedderNet,
+        export_embedder,
+        Schedule(batch=96, rate=2e-3, warmup=200, minutes=120),
+    ),
 }
 """What can be trained, by kind of mark and task."""
 
@@ -74,8 +102,9 @@ def train(
     """Train a model; write ``model.onnx`` and ``card.json`` beside its checkpoint, log and curve.
 
     Args:
-        kind: ``plate``.
-        task: ``detector`` or ``reader``.
+        kind: ``plate`` or ``stamp``.
+        task: ``detector`` for both, ``reader`` for plates, ``segmenter`` and ``embedder`` for
+            stamps.
         data: manifests; only their train splits are used.
         output: folder of the run.
         minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.

@@ -22,15 +22,22 @@ if TYPE_CHECKING:
     from platemark.models.card import ModelCard
 
 
+TASKS = {"plate": ("detector", "reader"), "stamp": ("detector", "segmenter", "embedder")}
+"""What can be trained, by kind of mark: the keys of the recipes, known without PyTorch."""
+
+
 def train(
-    task: Annotated[Literal["detector", "reader"], typer.Argument(help="What to train.")],
+    task: Annotated[
+        Literal["detector", "reader", "segmenter", "embedder"],
+        typer.Argument(help="What to train."),
+    ],
     data: Annotated[
         list[Path],
         typer.Option("--data", metavar="MANIFEST...", help="Annotated images; one or more."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
     more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
-    kind: Annotated[Literal["plate"], typer.Option(help="The marks it is for.")] = "plate",
+    kind: Annotated[Literal["plate", "stamp"], typer.Option(help="The marks it is for.")] = "plate",
     minutes: Annotated[float | None, typer.Option(min=0, help="Length by the clock.")] = None,
     epochs: Annotated[
         float | None,
@@ -51,6 +58,10 @@ def train(
     Only the train splits are used. The folder gets the checkpoint, a log and its curve, and at the
     end the model: model.onnx and card.json. Ctrl-C keeps the last checkpoint; --resume goes on.
     """
+    if task not in TASKS[kind]:
+        raise typer.BadParameter(
+            f"nothing trains a {kind} {task}; for --kind {kind} there are {', '.join(TASKS[kind])}"
+        )
     # "--data A B": an option takes one value, so what follows the first arrives as an argument
     manifests = [*data, *(more or ())]
     for manifest in manifests:
