@@ -157,7 +157,7 @@ def test_a_stamp_beside_the_picture_leaves_no_trace() -> None:
 
 def test_scenes_are_labelled_within_the_picture() -> None:
     shapes, colours, empty, stamps, ignored = set(), set(), 0, 0, 0
-    for seed in range(24):
+    for seed in range(16):
         scene = studio().scene(np.random.default_rng(seed))
         height, width = scene.pixels.shape[:2]
         assert 400 <= max(height, width) <= 1401
@@ -171,7 +171,7 @@ def test_scenes_are_labelled_within_the_picture() -> None:
             shapes.add(label.shape)
             colours.add(label.color)
             stamps += 1
-    assert 2 <= empty <= 14
+    assert 1 <= empty <= 12
     assert stamps > 2 * ignored
     assert shapes <= set(STAMP_SHAPES)
     assert len(shapes) >= 3
