@@ -22,7 +22,7 @@ from platemark.synth.stamptext import Lettering, RingText, StraightText
 
 __all__ = ["Artwork", "Design", "DesignStudio", "StampFonts"]
 
-Layout = Callable[[Draft], str]
+Layout = Callable[[Draft], StampShape]
 _LEAST, _MOST = 5.0, 80.0  # millimetres of the longer side
 _ATTEMPTS = 40
 
@@ -164,7 +164,7 @@ class DesignStudio:
         if not _LEAST <= longer <= _MOST:
             return None
         name = draft.kind if style == "seal" else style
-        return Design(shape, name, language.code, elements, bounds, self.fonts)  # type: ignore[arg-type]
+        return Design(shape, name, language.code, elements, bounds, self.fonts)
 
     def _lettering(self, language: Language, rng: np.random.Generator) -> Lettering:
         face = str(rng.choice(self._faces[language.code]))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from platemark.datasets.manifest import StampShape
 from platemark.synth.drafting import Draft, corners
 from platemark.synth.elements import Figure, Frame, Panel
 from platemark.synth.outlines import grown, regular
@@ -44,7 +45,7 @@ def _fill_in(draft: Draft, label: str, y: float, width: float, height: float) ->
         )
 
 
-def word_mark(draft: Draft) -> str:
+def word_mark(draft: Draft) -> StampShape:
     """One large word in a frame, or bare; often with a date, a number or a name below."""
     word = draft.language.mark(draft.rng)
     height = draft.between(7, 16)
@@ -75,10 +76,10 @@ def word_mark(draft: Draft) -> str:
     return "rectangle" if framed else "other"
 
 
-def dater(draft: Draft) -> str:
+def dater(draft: Draft) -> StampShape:
     """A name above, a date in the middle, a word or number below."""
     width, height = draft.between(25, 60), draft.between(16, 36)
-    shape = "rectangle"
+    shape: StampShape = "rectangle"
     inner = (width, height)
     if draft.chance(0.8):
         inner = _framed(draft, width, height)
@@ -104,7 +105,7 @@ def dater(draft: Draft) -> str:
     return shape
 
 
-def address_block(draft: Draft) -> str:
+def address_block(draft: Draft) -> StampShape:
     """Several lines of a firm, a school or a doctor, with or without frame and logo."""
     draft.kind = draft.among(("company", "company", "medical", "university", "authority", "notary"))
     count = int(draft.rng.integers(2, 7))
@@ -130,7 +131,7 @@ def address_block(draft: Draft) -> str:
     return "rectangle" if framed else "other"
 
 
-def form(draft: Draft) -> str:
+def form(draft: Draft) -> StampShape:
     """A word over lines to be filled in by hand: APPROVED, by, date."""
     width, height = draft.between(30, 65), draft.between(16, 38)
     framed = draft.chance(0.6)
@@ -149,7 +150,7 @@ def form(draft: Draft) -> str:
     return "rectangle" if framed else "other"
 
 
-def square_block(draft: Draft) -> str:
+def square_block(draft: Draft) -> StampShape:
     """A square or a table-like frame with many lines, parts of it inked."""
     side = draft.between(16, 38)
     inner = _framed(draft, side, side)
@@ -175,7 +176,7 @@ def square_block(draft: Draft) -> str:
     return "rectangle"
 
 
-def triangle(draft: Draft) -> str:
+def triangle(draft: Draft) -> StampShape:
     """A triangle with texts along its sides and a word in the middle."""
     draft.kind = draft.among(("medical", "university", "company", "authority"))
     radius = draft.between(13, 26)
@@ -214,7 +215,7 @@ def triangle(draft: Draft) -> str:
     return "triangle"
 
 
-def polygon(draft: Draft) -> str:
+def polygon(draft: Draft) -> StampShape:
     """A hexagon, an octagon, a rhombus and the like."""
     count = draft.among((4, 5, 6, 6, 8, 8))
     radius = draft.between(9, 22)
@@ -254,7 +255,7 @@ def _corners(points: np.ndarray) -> tuple[tuple[float, float], ...]:
     return tuple((round(x, 3), round(y, 3)) for x, y in points.tolist())
 
 
-def inspection_box(draft: Draft) -> str:
+def inspection_box(draft: Draft) -> StampShape:
     """A small inspector's stamp with sides: a number, a few letters."""
     side = draft.between(6, 14)
     number = _digits(draft, "{n1}", "{n2}", "{n3}", "{n4}")
@@ -271,7 +272,7 @@ def inspection_box(draft: Draft) -> str:
     return "rectangle"
 
 
-def inventory(draft: Draft) -> str:
+def inventory(draft: Draft) -> StampShape:
     """An inventory or price mark: a bar code or module block, numbers, a name."""
     width = draft.between(22, 55)
     height = round(width * draft.between(0.3, 0.55), 2)
@@ -300,7 +301,7 @@ def inventory(draft: Draft) -> str:
     return "rectangle" if framed else "other"
 
 
-def chop(draft: Draft) -> str:
+def chop(draft: Draft) -> StampShape:
     """A Chinese square name chop, characters in ink or cut out of it, read down from the right."""
     side = draft.between(9, 22)
     tall = draft.chance(0.25)

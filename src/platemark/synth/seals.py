@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from platemark.datasets.manifest import StampShape
 from platemark.synth.drafting import Draft, corners
 from platemark.synth.elements import Disc, Figure, Frame, Hatching, Panel, Ring
 
@@ -253,7 +254,7 @@ def _core_guilloche(draft: Draft, axes: Axes) -> None:
     draft.rows(draft.core_rows()[:1], -half, half, 0.75 * min(axes))
 
 
-def round_seal(draft: Draft) -> str:
+def round_seal(draft: Draft) -> StampShape:
     """A round seal with one to three rings of text."""
     draft.kind = draft.among(_SEAL_KINDS)
     radius = draft.among((19.0, 20.0, 19.0, draft.between(10, 25), draft.between(12.5, 22)))
@@ -262,7 +263,7 @@ def round_seal(draft: Draft) -> str:
     return "circle"
 
 
-def oval_seal(draft: Draft) -> str:
+def oval_seal(draft: Draft) -> StampShape:
     """An oval seal."""
     draft.kind = draft.among(_SEAL_KINDS)
     rx = draft.between(12, 27)
@@ -274,7 +275,7 @@ def oval_seal(draft: Draft) -> str:
     return "oval"
 
 
-def star_seal(draft: Draft) -> str:
+def star_seal(draft: Draft) -> StampShape:
     """A red Chinese seal: name over the top, a star in the middle, its use below."""
     draft.kind = draft.among(("company", "company", "authority", "bank"))
     rx = draft.between(17, 23)
@@ -313,7 +314,7 @@ def star_seal(draft: Draft) -> str:
     return "oval" if oval else "circle"
 
 
-def post_dater(draft: Draft) -> str:
+def post_dater(draft: Draft) -> StampShape:
     """A post office's or bank's day stamp: a town round the ring, the date between bars."""
     draft.kind = draft.among(("post", "post", "bank"))
     radius = draft.between(12, 19)
@@ -348,18 +349,20 @@ def post_dater(draft: Draft) -> str:
     return "circle"
 
 
-def banner_seal(draft: Draft) -> str:
+def banner_seal(draft: Draft) -> StampShape:
     """A round stamp with a bar across it, wider than the ring: APPROVED."""
     radius = draft.between(14, 22)
     outer = rim(draft, (radius, radius))
     band = radius * draft.between(0.16, 0.22)
+    half = radius * draft.between(0.2, 0.28)
+    free = math.acos((half + 1.2) / (min(outer) - band - 0.5)) / math.pi  # of the round, above
+    share = min(0.36, 0.92 * free)
     word = draft.language.mark(draft.rng)
     around = draft.case(word) if draft.chance(0.5) else draft.phrase("ring")
-    draft.ring_text(around, _inside(outer, 0.5), band, share=0.36)
+    draft.ring_text(around, _inside(outer, 0.5), band, share=share)
     below = draft.case(word) if draft.chance(0.5) else draft.phrase("second")
-    draft.ring_text(below, _inside(outer, 0.5), band, middle=180, share=0.36, outward=False)
+    draft.ring_text(below, _inside(outer, 0.5), band, middle=180, share=share, outward=False)
     inner = _ring(draft, _inside(outer, band + 1), 0.3)
-    half = radius * draft.between(0.2, 0.28)
     for y in (-1, 1):
         draft.figure(0, y * (half + inner[1]) / 2, (inner[1] - half) * 0.34)
     width = 2 * radius * draft.between(0.96, 1.25)
@@ -374,7 +377,7 @@ def banner_seal(draft: Draft) -> str:
     return "circle"
 
 
-def inspection_disc(draft: Draft) -> str:
+def inspection_disc(draft: Draft) -> StampShape:
     """A small round or oval stamp of an inspector: a number, a few letters."""
     radius = draft.between(4, 9)
     axes = (radius, radius) if draft.chance(0.65) else (radius, round(0.72 * radius, 2))
