@@ -192,22 +192,25 @@ def _load(path: Path, known: dict[str, dict[str, Design]]) -> None:
             usable = entry.kind == "isolated" or (entry.kind == "crop" and stamp.mask)
             if not usable or stamp.identity is None:
                 continue
+            source = _source(manifest, entry, stamp)
+            if source is None:
+                continue
             extra = {**(entry.model_extra or {}), **(stamp.model_extra or {})}
             family = str(extra.get("family") or stamp.identity)
             design = known.setdefault(family, {}).setdefault(stamp.identity, Design())
-            source = _source(manifest, entry, stamp)
             (design.artworks if source.clean else design.imprints).append(source)
 
 
-def _source(manifest: Manifest, entry: ManifestEntry, stamp: StampAnnotation) -> Source:
-    """The ink of a stamp, cut out and shrunk where the network would not see more."""
+def _source(manifest: Manifest, entry: ManifestEntry, stamp: StampAnnotation) -> Source | None:
+    """The ink of a stamp, cut out and shrunk where the network would not see more; None if none."""
     if stamp.mask:
         ink = read_grey(manifest.root / stamp.mask)
     else:
         ink = _coverage(read_photo(manifest.path(entry)))
     rows, columns = (np.flatnonzero((ink > 127).any(axis=axis)) for axis in (1, 0))
-    if len(rows):
-        ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if not len(rows):
+        return None
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     factor = _STORED_LONG_SIDE / max(ink.shape)
     ink = shrink(ink, factor) if factor < 1 else ink.copy()
     return Source(ink, stamp.shape in _ROUND, entry.kind == "isolated")
