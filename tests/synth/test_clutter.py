@@ -50,7 +50,7 @@ def test_clutter_is_drawn_in_place_from_the_seed() -> None:
 
 def test_some_pages_stay_clean_and_none_is_covered() -> None:
     shares = []
-    for seed in range(40):
+    for seed in range(24):
         page = np.full((700, 500, 3), 255, np.uint8)
         add_clutter(page, np.random.default_rng(seed), 60, None)
         shares.append(float((page < 250).any(axis=2).mean()))
@@ -64,7 +64,9 @@ def test_photos_are_laid_on_the_page(tmp_path: Path) -> None:
     page = np.full((700, 500, 3), 255, np.uint8)
     for seed in range(120):
         add_clutter(page, np.random.default_rng(seed), 60, None, [tmp_path / "photo.png"])
-    assert (page == (90, 200, 40)).all(axis=2).any()
+        if (page == (90, 200, 40)).all(axis=2).any():
+            return
+    pytest.fail("no photo was laid on the page")
 
 
 @pytest.mark.parametrize("scale", [1.6, 4.0, 8.0])

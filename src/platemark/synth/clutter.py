@@ -104,7 +104,10 @@ def _stroke(
 
 
 def _letterhead(sheet: Sheet, rng: Rng) -> None:
-    letterhead(sheet, rng, float(rng.uniform(6, 18)))
+    """A company's name and address, where the top of the page is free."""
+    top = sheet.pixels[: max(2, round(0.12 * sheet.pixels.shape[0]))]
+    if float(top[::2, ::2, 1].std()) < logos.CLEAR:
+        letterhead(sheet, rng, float(rng.uniform(6, 18)))
 
 
 def _redaction(sheet: Sheet, rng: Rng) -> None:

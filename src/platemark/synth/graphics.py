@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from platemark.imaging.image import Pixels
 from platemark.synth.layouts import fitted, table
 from platemark.synth.lettering import Colour
-from platemark.synth.logos import BRIGHT, corner, lay
+from platemark.synth.logos import BRIGHT, clear_corner, corner, lay
 from platemark.synth.ornate import guilloche, head_and_shoulders, rosette
 from platemark.synth.printfonts import set_line
 from platemark.synth.prose import digits, one_of
@@ -140,7 +140,10 @@ def heading(sheet: Sheet, rng: Rng) -> None:
     style = sheet.head.sized(float(rng.uniform(0.8, 2.5)), one_of(BRIGHT, rng))
     style = fitted(sheet, text, style, 0.8 * sheet.width)
     wide = sheet.length(text, style)
-    x, y = corner(sheet, rng, wide, style.step)
+    spot = clear_corner(sheet, rng, wide, 1.2 * style.step)
+    if spot is None:
+        return
+    x, y = spot
     if rng.random() < 0.3:
         sheet.fill((x - 2, y, x + wide + 2, y + 1.2 * style.step), sheet.light)
     sheet.text(x, y + 0.85 * style.step, text, style)
@@ -152,7 +155,10 @@ def boxes(sheet: Sheet, rng: Rng) -> None:
     """A small printed table, or a block of text in a frame, in the ink of the page."""
     wide, tall = float(rng.uniform(25, 90)), float(rng.uniform(10, 45))
     wide, tall = min(wide, 0.8 * sheet.width), min(tall, 0.6 * sheet.height)
-    x, y = (max(value, 1.0) for value in corner(sheet, rng, wide, tall))
+    spot = clear_corner(sheet, rng, wide, tall)
+    if spot is None:
+        return
+    x, y = (max(value, 1.0) for value in spot)
     if rng.random() < 0.5:
         table(sheet, rng, (x, y, x + wide, y + tall), int(rng.integers(2, 6)), 3)
         return

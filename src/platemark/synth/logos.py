@@ -17,6 +17,8 @@ Rng = np.random.Generator
 _SIDE = 240
 _FLAGS = ("pl", "ru", "ua", "ro", "hu", "no", "gb", "bg", "lt", "ee", "am", "ge")
 _UNIT = (-1.0, -1.0, 1.0, 1.0)
+CLEAR = 14.0
+"""Standard deviation of the levels of a place without print is below this."""
 BRIGHT: tuple[Colour, ...] = (
     (215, 30, 40),
     (20, 70, 160),
@@ -38,7 +40,8 @@ def logo(sheet: Sheet, rng: Rng) -> None:
     artist = one_of((_badge, _badge, _ring_badge, _wordmark, _abstract, _monogram, _crest), rng)
     art = artist(sheet, rng)
     tall = float(np.exp(rng.uniform(np.log(8), np.log(45))))
-    _place(sheet, rng, art, tall)
+    worded = artist in (_wordmark, _crest)
+    _place(sheet, rng, art, tall, clear=worded or rng.random() < 0.5)
 
 
 def icon(sheet: Sheet, rng: Rng) -> None:
@@ -129,7 +132,8 @@ def _ring_badge(sheet: Sheet, rng: Rng) -> Pixels:
     flat[:, start : start + len(turn)] = turn.T[:, ::-1][:, : flat.shape[1] - start]
     centre = (_SIDE / 2, _SIDE / 2)
     size = (_SIDE, _SIDE)
-    words = cv2.warpPolar(flat, size, centre, _SIDE / 2, cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR)
+    how = cv2.WARP_INVERSE_MAP | cv2.WARP_FILL_OUTLIERS | cv2.INTER_LINEAR
+    words = cv2.warpPolar(flat, size, centre, _SIDE / 2, how)
     _paint(art, np.asarray(words, np.uint8), (255, 255, 255))
     _paint(art, _cover(ellipse(inner, inner)), one_of(((255, 255, 255), core), rng))
     _paint(art, _symbol(rng, 0.75 * inner), third)
@@ -264,10 +268,27 @@ def corner(sheet: Sheet, rng: Rng, width: float, height: float) -> tuple[float, 
     return x, float(rng.uniform(0, max(reach * sheet.height - 0.9 * height, 0.1)))
 
 
-def _place(sheet: Sheet, rng: Rng, art: Pixels, tall: float) -> None:
+def clear_corner(sheet: Sheet, rng: Rng, width: float, height: float) -> tuple[float, float] | None:
+    """Where printed text goes: a place of this size without print, or None where none is found.
+
+    Words over other words are what a stamp without a frame looks like.
+    """
+    for _ in range(8):
+        x, y = corner(sheet, rng, width, height)
+        x0, y0, x1, y1 = sheet.px(max(x, 0), max(y, 0), x + width, y + height)
+        patch = sheet.pixels[y0:y1, x0:x1]
+        if patch.size and float(patch[::2, ::2, 1].std()) < CLEAR:
+            return x, y
+    return None
+
+
+def _place(sheet: Sheet, rng: Rng, art: Pixels, tall: float, clear: bool = False) -> None:
     wide = tall * art.shape[1] / art.shape[0]
     tall *= min(1.0, 0.7 * sheet.width / wide)
-    lay(sheet, art, *corner(sheet, rng, tall * art.shape[1] / art.shape[0], tall), tall)
+    wide = tall * art.shape[1] / art.shape[0]
+    spot = (clear_corner if clear else corner)(sheet, rng, wide, tall)
+    if spot is not None:
+        lay(sheet, art, *spot, tall)
 
 
 def lay(sheet: Sheet, art: NDArray[np.uint8], x: float, y: float, tall: float) -> None:

@@ -72,7 +72,9 @@ class PageStudio:
 
     def __init__(self, fonts: FontSource, backgrounds: Path | None = None) -> None:
         self.fonts = print_fonts(fonts)
-        self._pictures = _picture_files(backgrounds) if backgrounds else []
+        self._series = _picture_series(backgrounds) if backgrounds else ()
+        sizes = np.sqrt([len(series) for series in self._series])
+        self._series_shares = sizes / max(sizes.sum(), 1.0)
         weights = np.array([layout.weight for layout in LAYOUTS.values()])
         self._shares = weights / weights.sum()
 
@@ -92,7 +94,7 @@ class PageStudio:
         """
         if not _DPI_RANGE[0] <= dpi <= _DPI_RANGE[1]:
             raise ValueError(f"dpi must be {_DPI_RANGE[0]:.0f} to {_DPI_RANGE[1]:.0f}, not {dpi}")
-        if self._pictures and rng.random() < 0.5:
+        if self._series and rng.random() < 0.5:
             return self._cut(rng, dpi)
         page = self.typeset(str(rng.choice(list(LAYOUTS), p=self._shares)), rng, dpi)
         return lay_on_desk(page, rng, dpi) if rng.random() < 0.15 else page
@@ -122,7 +124,8 @@ class PageStudio:
 
     def _cut(self, rng: np.random.Generator, dpi: float) -> Pixels:
         """A window of a real page, its tones changed a little, at about the wanted resolution."""
-        pixels = read_photo(one_of(self._pictures, rng))
+        series = self._series[int(rng.choice(len(self._series), p=self._series_shares))]
+        pixels = read_photo(one_of(series, rng))
         own_dpi = float(np.exp(rng.uniform(np.log(85), np.log(190))))
         scale = min(dpi / own_dpi, 1.6)
         height, width = pixels.shape[:2]
@@ -151,8 +154,15 @@ def _recoloured(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 @lru_cache(maxsize=8)
-def _picture_files(folder: Path) -> list[Path]:
+def _picture_series(folder: Path) -> tuple[tuple[Path, ...], ...]:
+    """The pictures of a folder, those together whose names begin alike up to a dash.
+
+    A long series, such as scans of one shop's receipts, is so kept from crowding out the others.
+    """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
     if not paths:
         raise DatasetError("there are no pictures of pages in it", file=folder)
-    return paths
+    series: dict[str, list[Path]] = {}
+    for path in paths:
+        series.setdefault(path.stem.partition("-")[0], []).append(path)
+    return tuple(tuple(group) for group in series.values())
