@@ -355,7 +355,8 @@ def banner_seal(draft: Draft) -> StampShape:
     outer = rim(draft, (radius, radius))
     band = radius * draft.between(0.16, 0.22)
     half = radius * draft.between(0.2, 0.28)
-    free = math.acos((half + 1.2) / (min(outer) - band - 0.5)) / math.pi  # of the round, above
+    height = (half + 1.2) / (min(outer) - band - 0.5)
+    free = math.acos(min(height, 0.95)) / math.pi  # of the round, above the banner
     share = min(0.36, 0.92 * free)
     word = draft.language.mark(draft.rng)
     around = draft.case(word) if draft.chance(0.5) else draft.phrase("ring")
