@@ -157,7 +157,8 @@ class DesignStudio:
         draft.upper = bool(rng.random() < 0.82)
         shape = layout(draft)
         elements = tuple(draft.elements)
-        if not any(isinstance(element, RingText | StraightText) for element in elements):
+        texts = [element for element in elements if isinstance(element, RingText | StraightText)]
+        if all(text.date for text in texts):  # a day alone tells nobody's stamp
             return None
         bounds = extent(_shapes(elements, self.fonts))
         longer = max(bounds[2] - bounds[0], bounds[3] - bounds[1])
