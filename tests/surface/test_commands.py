@@ -13,6 +13,8 @@ platemark plates DIR --format jsonl
 platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv
 platemark plates DIR --annotated OUT --crops OUT --min-score 0.4 --model DIR --threads 2 --quiet
 platemark synth plates --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
+platemark synth stamps --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
+platemark synth stamps --output DIR --count 9 --kind imprints --near-copies 0.5 --no-masks
 platemark train detector --kind plate --data a.jsonl b.jsonl --output DIR --minutes 5 --resume
 platemark train reader --kind plate --data a.jsonl --data b.jsonl --output DIR --epochs 2
 platemark train reader --kind plate --data a.jsonl --output DIR --device cuda

@@ -1,1 +1,1 @@
-"""Synthetic training images: plates drawn from their formats, seen by a simulated camera."""
+"""Synthetic training images: marks drawn from nothing, seen by simulated cameras and scanners."""

@@ -28,8 +28,8 @@ _MASTER_SIDE = 420
 # With less of its ink to be seen an imprint is not to be found; ink that is less darker than the
 # paper (grey levels) is not seen.
 _LEAST_SHARE = 0.4
-_LEAST_CONTRAST = 9.0
-_LEAST_SIDE = 8
+_LEAST_CONTRAST = 11.0
+_LEAST_SIDES = (8, 16)
 _LEAST_INK = 12
 
 
@@ -167,7 +167,8 @@ class Imprint:
         if plain is not None:
             soft = replace(soft, probability=np.where(seen, soft.probability, np.float32(0)))
             box = _bounds(ink & seen, soft)
-        if min(box[2] - box[0], box[3] - box[1]) < _LEAST_SIDE:
+        sides = box[2] - box[0], box[3] - box[1]
+        if min(sides) < _LEAST_SIDES[0] or max(sides) < _LEAST_SIDES[1]:
             return None, box
         quad = apply_homography(matrix, self.quad)
         across = quad[1] - quad[0] + quad[2] - quad[3]

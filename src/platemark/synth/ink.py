@@ -25,10 +25,10 @@ INK_SHARE = 0.35
 
 # Share of the stamps, then least and most hue (degrees), saturation and value of the full ink.
 _COLOURS: dict[str, tuple[float, tuple[float, float], tuple[float, float], tuple[float, float]]] = {
-    "blue": (0.40, (203, 244), (0.5, 0.95), (0.45, 0.95)),
+    "blue": (0.42, (203, 244), (0.5, 0.95), (0.45, 0.95)),
     "red": (0.22, (338, 373), (0.5, 0.93), (0.62, 0.95)),
     "violet": (0.12, (258, 305), (0.4, 0.8), (0.35, 0.8)),
-    "black": (0.16, (0, 360), (0.0, 0.15), (0.04, 0.3)),
+    "black": (0.14, (0, 360), (0.0, 0.15), (0.04, 0.3)),
     "green": (0.06, (112, 166), (0.5, 0.9), (0.3, 0.68)),
     "brown": (0.04, (21, 40), (0.5, 0.8), (0.3, 0.56)),
 }
@@ -85,15 +85,15 @@ class Ink:
         return cls(
             name,
             rgb,
-            strength=float(rng.uniform(0.3, 0.75) if rng.random() < 0.2 else rng.uniform(0.75, 1)),
+            strength=float(rng.uniform(0.3, 0.75) if rng.random() < 0.15 else rng.uniform(0.75, 1)),
             body=some(0.4, 0.02, 0.35),
             repel=some(0.4, 0.1, 0.8),
             spread=float(rng.uniform(0.02, 0.09)) * (2.0 if flooded else 1.0),
             gain=float(rng.uniform(0.15, 0.3) if flooded else rng.normal(-0.12 * starved, 0.05)),
             ragged=some(0.6, 0.05, 0.5),
-            uneven=some(0.7, 0.05, 0.6),
-            tilt=some(0.25, 0.2, 1.0),
-            missing=some(0.22, 0.03, 0.35),
+            uneven=some(0.65, 0.05, 0.55),
+            tilt=some(0.2, 0.2, 1.0),
+            missing=some(0.18, 0.03, 0.35),
             grain=float(rng.uniform(0.3, 0.9)) if starved else some(0.6, 0.03, 0.3),
             rim=some(0.35, 0.1, 0.7),
             smear=some(0.05, 0.4, 2.5),

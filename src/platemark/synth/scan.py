@@ -5,7 +5,7 @@ Pages and pictures are (H, W, 3) uint8 RGB; points are (x, y) in the continuous 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import cv2
@@ -88,7 +88,7 @@ class Scanner:
         """A random device: mostly a flatbed in colour, else grey or bilevel, a phone, a fax."""
         device: Device = ("flatbed", "phone", "fax")[int(rng.choice(3, p=[0.78, 0.18, 0.04]))]
         tones: tuple[Tone, ...] = ("colour", "grey", "bilevel")
-        shares = {"flatbed": (0.72, 0.14, 0.14), "phone": (0.95, 0.05, 0.0), "fax": (0.0, 0.0, 1.0)}
+        shares = {"flatbed": (0.76, 0.12, 0.12), "phone": (0.95, 0.05, 0.0), "fax": (0.0, 0.0, 1.0)}
         ways: tuple[Binarization, ...] = ("global", "sauvola", "ordered", "diffused")
         red, green, blue = np.exp(rng.normal(0, 0.025, 3)).tolist()
         clean = rng.random() < 0.5
@@ -219,7 +219,8 @@ class Scanner:
             light *= _shadow(height, width, rng)
         lit = np.clip(pixels * light[..., None], 0, 255).astype(np.uint8)
         camera = Camera.draw(rng, float(rng.uniform(8, 24)) * min(dpi / 100, 1.0))
-        return camera.shoot(lit, rng)
+        # Who photographs a page sees to it that it can be read.
+        return replace(camera, gain=max(camera.gain, 0.6)).shoot(lit, rng)
 
     def _bilevel(self, grey: Pixels, rng: np.random.Generator) -> Pixels:
         if not self.fine:

@@ -94,7 +94,7 @@ class StampStudio:
             height, width = round(long_side * float(rng.uniform(0.6, 1))), round(long_side)
             return Paper(surface(height, width, rng), float(rng.uniform(2, 10)))
         if kind == "page":
-            dpi = max(long_side / 297 * MM_PER_INCH, 40.0)
+            dpi = max(long_side * float(rng.uniform(1, 1.3)) / 297 * MM_PER_INCH, 48.0)
             return _fitted(Paper(self._pages.page(rng, dpi), dpi / MM_PER_INCH))
         dpi = float(rng.uniform(100, 200))
         page = self._pages.page(rng, dpi)
