@@ -105,8 +105,7 @@ def _stroke(
 
 def _letterhead(sheet: Sheet, rng: Rng) -> None:
     """A company's name and address, where the top of the page is free."""
-    top = sheet.pixels[: max(2, round(0.12 * sheet.pixels.shape[0]))]
-    if float(top[::2, ::2, 1].std()) < logos.CLEAR:
+    if logos.is_clear(sheet, (0, 0, sheet.width, 0.12 * sheet.height)):
         letterhead(sheet, rng, float(rng.uniform(6, 18)))
 
 

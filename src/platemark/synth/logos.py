@@ -16,9 +16,8 @@ from platemark.synth.typesetting import Sheet, print_ink
 Rng = np.random.Generator
 _SIDE = 240
 _FLAGS = ("pl", "ru", "ua", "ro", "hu", "no", "gb", "bg", "lt", "ee", "am", "ge")
+_CLEAR = 14.0  # standard deviation of the levels of a place without print is below this
 _UNIT = (-1.0, -1.0, 1.0, 1.0)
-CLEAR = 14.0
-"""Standard deviation of the levels of a place without print is below this."""
 BRIGHT: tuple[Colour, ...] = (
     (215, 30, 40),
     (20, 70, 160),
@@ -42,6 +41,17 @@ def logo(sheet: Sheet, rng: Rng) -> None:
     tall = float(np.exp(rng.uniform(np.log(8), np.log(45))))
     worded = artist in (_wordmark, _crest)
     _place(sheet, rng, art, tall, clear=worded or rng.random() < 0.5)
+
+
+def head_logo(sheet: Sheet, rng: Rng) -> None:
+    """A logo at the head of a page, left, right or in the middle, if there is room."""
+    artist = one_of((_badge, _wordmark, _wordmark, _abstract, _monogram, _crest, _crest), rng)
+    art, tall = artist(sheet, rng), float(rng.uniform(9, 24))
+    wide = tall * art.shape[1] / art.shape[0]
+    x = one_of((14.0, (sheet.width - wide) / 2, sheet.width - 14 - wide), rng)
+    y = float(rng.uniform(4, 15))
+    if is_clear(sheet, (x, y, x + wide, y + tall)):
+        lay(sheet, art, x, y, tall)
 
 
 def icon(sheet: Sheet, rng: Rng) -> None:
@@ -68,7 +78,7 @@ def flag(sheet: Sheet, rng: Rng) -> None:
 
 def sticker(sheet: Sheet, rng: Rng) -> None:
     """A coloured sticker with a price or number, which hides what is under it."""
-    outline = one_of((ellipse(0.95, 0.95), _burst(rng), rounded(rectangle(1.9, 1.2), 0.2)), rng)
+    outline = one_of((_disc(0.95), _burst(rng), rounded(rectangle(1.9, 1.2), 0.2)), rng)
     art = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
     cover = _cover(outline)
     ground = one_of((*BRIGHT, (255, 255, 255), (255, 235, 90)), rng)
@@ -122,7 +132,7 @@ def _ring_badge(sheet: Sheet, rng: Rng) -> Pixels:
     art = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
     ring, core, third = (one_of(BRIGHT, rng) for _ in range(3))
     inner = float(rng.uniform(0.55, 0.7))
-    _print(art, _cover(ellipse(0.98, 0.98)), ring)
+    _print(art, _cover(_disc(0.98)), ring)
     text = f"{sheet.prose.company(rng)} · "
     strip = set_line(text, sheet.head.face, 40).mask
     band = round(_SIDE / 2 * (0.95 - inner))
@@ -135,8 +145,8 @@ def _ring_badge(sheet: Sheet, rng: Rng) -> Pixels:
     how = cv2.WARP_INVERSE_MAP | cv2.WARP_FILL_OUTLIERS | cv2.INTER_LINEAR
     words = cv2.warpPolar(flat, size, centre, _SIDE / 2, how)
     _paint(art, np.asarray(words, np.uint8), (255, 255, 255))
-    _paint(art, _cover(ellipse(inner, inner)), one_of(((255, 255, 255), core), rng))
-    _paint(art, _symbol(rng, 0.75 * inner), third)
+    _paint(art, _cover(_disc(inner)), core)
+    _paint(art, _symbol(rng, 0.75 * inner), one_of((third, (255, 255, 255)), rng))
     return art
 
 
@@ -163,10 +173,10 @@ def _abstract(sheet: Sheet, rng: Rng) -> Pixels:
         colour = one_of(BRIGHT, rng)
         if kind == 0:
             radius, at = float(rng.uniform(0.3, 0.55)), rng.uniform(-0.45, 0.45, 2)
-            _print(art, _cover(ellipse(radius, radius) + at), colour)
+            _print(art, _cover(_disc(radius) + at), colour)
         elif kind == 1:
             radius = 0.95 * (1 - index / count)
-            _paint(art, _cover(ellipse(radius, radius)), colour if index % 2 == 0 else (255,) * 3)
+            _paint(art, _cover(_disc(radius)), colour if index % 2 == 0 else (255,) * 3)
         elif kind == 2:
             slant = np.array([[-0.9, 0.5], [-0.3, -0.9], [0.0, -0.9], [-0.6, 0.5]])
             _print(art, _cover(slant + np.array([0.35, 0.1]) * index), colour)
@@ -204,9 +214,9 @@ def _outline(rng: Rng) -> Points:
     """A closed outline that fills the box from -1 to 1."""
     kind = int(rng.integers(7))
     if kind < 2:
-        return ellipse(0.97, 0.97)
+        return _disc(0.97)
     if kind == 2:
-        return ellipse(0.97, float(rng.uniform(0.55, 0.8)))
+        return _disc(0.97) * (1.0, float(rng.uniform(0.55, 0.8)))
     if kind == 3:
         return rounded(rectangle(1.9, 1.9), float(rng.uniform(0, 0.5)))
     if kind == 4:
@@ -215,6 +225,10 @@ def _outline(rng: Rng) -> Points:
         top = np.array([[-0.85, -0.9], [0.85, -0.9], [0.85, 0.1], [0.5, 0.65], [0, 0.95]])
         return np.vstack([top, top[1:-1][::-1][:2] * (-1, 1)])
     return rounded(rectangle(1.95, float(rng.uniform(0.7, 1.3))), 0.15)
+
+
+def _disc(radius: float) -> Points:
+    return ellipse(_SIDE, _SIDE) * (radius / _SIDE)
 
 
 def _burst(rng: Rng) -> Points:
@@ -275,11 +289,16 @@ def clear_corner(sheet: Sheet, rng: Rng, width: float, height: float) -> tuple[f
     """
     for _ in range(8):
         x, y = corner(sheet, rng, width, height)
-        x0, y0, x1, y1 = sheet.px(max(x, 0), max(y, 0), x + width, y + height)
-        patch = sheet.pixels[y0:y1, x0:x1]
-        if patch.size and float(patch[::2, ::2, 1].std()) < CLEAR:
+        if is_clear(sheet, (x, y, x + width, y + height)):
             return x, y
     return None
+
+
+def is_clear(sheet: Sheet, box: tuple[float, float, float, float]) -> bool:
+    """Whether there is no print yet in a box (millimetres)."""
+    x0, y0, x1, y1 = (max(side, 0) for side in sheet.px(*box))
+    patch = sheet.pixels[y0:y1:2, x0:x1:2, 1]
+    return bool(patch.size) and float(patch.std()) < _CLEAR
 
 
 def _place(sheet: Sheet, rng: Rng, art: Pixels, tall: float, clear: bool = False) -> None:

@@ -12,6 +12,7 @@ from platemark.imaging.image import Pixels
 from platemark.synth import layouts, ornate
 from platemark.synth.layouts import A4, A5, LETTER, Layout
 from platemark.synth.lettering import Colour
+from platemark.synth.logos import head_logo
 from platemark.synth.photos import read_photo
 from platemark.synth.printfonts import FontSource, print_fonts
 from platemark.synth.prose import one_of
@@ -116,6 +117,8 @@ class PageStudio:
         points = (7.5, 10.0) if layout.machine else (8.0, 13.0)
         sheet = Sheet.draw(white, scale, self.fonts, rng, points=points, machine=layout.machine)
         layout.draw(sheet, rng)
+        if layout.stock in ("office", "form", "fine") and rng.random() < 0.4:
+            head_logo(sheet, rng)
         size = (round(width * dpi / MM_PER_INCH), round(height * dpi / MM_PER_INCH))
         if zoom > 1:
             white = np.asarray(cv2.resize(white, size, interpolation=cv2.INTER_AREA), np.uint8)

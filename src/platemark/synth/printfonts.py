@@ -220,16 +220,23 @@ def _word(text: str, path: Path, quarters: int) -> Line:
 
 @lru_cache(maxsize=16384)
 def _letter(letter: str, path: Path, quarters: int) -> Line:
-    """A letter; one that the font lacks loses its accent, or is left blank."""
-    font = _font(path, quarters / 4, False)
-    if bytes(font.getmask(letter)) != bytes(font.getmask(_NO_LETTER)):
-        return _draw(letter, path, quarters)
-    base = unicodedata.normalize("NFD", letter)[0]
-    return _draw(" " if base == letter else base, path, quarters)
+    return _draw(letter, path, quarters)
+
+
+@cache
+def _present(letter: str, path: Path) -> str:
+    """The letter; where the font lacks it, the same without its accent, or a blank."""
+    font = _font(path, 20.0, False)
+    missing = bytes(font.getmask(_NO_LETTER))
+    for choice in (letter, unicodedata.normalize("NFD", letter)[0]):
+        if is_joining(choice) or bytes(font.getmask(choice)) != missing:
+            return choice
+    return " "
 
 
 def _draw(text: str, path: Path, quarters: int) -> Line:
     """Draw text afresh, ``quarters`` quarter pixels per em."""
+    text = "".join(_present(letter, path) for letter in text)
     font = _font(path, quarters / 4, any(map(is_joining, text)))
     core, (left, top) = font.getmask2(text, "L", anchor="ls")
     width, height = core.size

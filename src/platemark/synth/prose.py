@@ -66,7 +66,13 @@ _VOCABULARY: dict[str, tuple[str, ...]] = {
 }
 SCRIPTS: tuple[str, ...] = tuple(_VOCABULARY)
 """The scripts there are words for."""
-PROBES = {"latin": "aRg4", "cyrillic": "жЯф", "greek": "λΩπ", "arabic": "عشم", "han": "的国签"}
+PROBES = {
+    "latin": "aRg4",
+    "cyrillic": "жЯфщЮ",
+    "greek": "λΩπαΔςΥ",
+    "arabic": "عشم",
+    "han": "的国签",
+}
 """A few characters by which a font shows that it covers a script."""
 _CURRENCIES = ("EUR", "$", "USD", "GBP", "RUB", "Kč", "PLN", "CHF", "RM")
 
