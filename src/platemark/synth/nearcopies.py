@@ -19,6 +19,7 @@ Text = RingText | StraightText
 _SMALLEST = 0.75  # of a text's size, to make room for an accent or a descender
 _SLACK = 0.05  # of a text's size by which it may grow in its band
 _VISIBLE = 0.028  # of the stamp's longer side: what is smaller is not seen on a common scan
+_TRIES = 4  # a letter may be drawn that its font lacks or its band has no room for
 _SIDED = (
     "ship", "bird", "fish", "horse", "lion", "key", "flag", "signature", "barcode", "matrix",
     "blob", "mountain",
@@ -48,7 +49,7 @@ def changed(
     """
     weights = np.array([share for _, share in _CHANGES])
     order = rng.choice(len(_CHANGES), len(_CHANGES), replace=False, p=weights / weights.sum())
-    for least in (_VISIBLE * longer, 0.0):
+    for least in _TRIES * (_VISIBLE * longer,) + _TRIES * (0.0,):
         forgery = _Forgery(elements, language, fonts, least, rng)
         for index in order:
             change, _ = _CHANGES[int(index)]
