@@ -130,7 +130,7 @@ class StampStudio:
             papers: what it may be stamped on, see :meth:`papers`; None for new ones.
 
         Returns:
-            The picture, its long side 64 to 400 pixels, and its label.
+            The picture, its long side about 64 to 400 pixels, and its label.
         """
         papers = papers or self.papers(rng)
         if rng.random() < 0.7 and _dated(design):
@@ -140,8 +140,8 @@ class StampStudio:
             if found is None:
                 found = self._close_up(design, papers, Ink.draw(rng), Scanner.draw(rng), rng)
         while found is None:
-            clear = Ink("blue", (30, 60, 190))
-            found = self._close_up(design, papers, clear, Scanner(), rng)
+            white = [Paper(np.full((64, 64, 3), 255, np.uint8), 4.0)]
+            found = self._close_up(design, white, Ink("blue", (30, 60, 190)), Scanner(), rng)
         return found
 
     def _close_up(
