@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.models.card import FileEntry, ModelCard
 from platemark.plates.pipeline import PlatePipeline
+from platemark.stamps.pipeline import StampPipeline
 from platemark.types import Character, Crop, Detection, Reading
 
 Paint = Callable[..., Path]
@@ -108,6 +109,9 @@ def paint(tmp_path: Path) -> Paint:
 
 ALPHABET = "AB"
 FRAMES = 8
+# Difference of the channels from which on the tiny networks for stamps see a colour.
+_COLORED = 40.0
+SEGMENTER_SIDE, EMBEDDER_SIDE, DIMENSIONS = 64, 48, 16
 # What the tiny reader takes for the blank, an A and a B.
 GREYS = (0.0, 128.0, 255.0)
 
@@ -126,13 +130,27 @@ def _save_network(
     save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
 
 
-def _white_box_nodes() -> list[Node]:
-    """``images`` give ``x0``, ``y0``, ``x1``, ``y1`` (N, 1) of what is white; ``any`` if any is."""
+# What the tiny detectors find: white plates, and stamps of any colour but grey.
+_FOUND: dict[str, list[Node]] = {
+    "plate": [
+        ("ReduceMin", ["f"], ["darkest"], {"axes": [3], "keepdims": 0}),
+        ("Greater", ["darkest", "white"], ["found"], {}),
+    ],
+    "stamp": [
+        ("ReduceMax", ["f"], ["lightest"], {"axes": [3], "keepdims": 0}),
+        ("ReduceMin", ["f"], ["darkest"], {"axes": [3], "keepdims": 0}),
+        ("Sub", ["lightest", "darkest"], ["chroma"], {}),
+        ("Greater", ["chroma", "colored"], ["found"], {}),
+    ],
+}
+
+
+def _box_nodes(kind: str) -> list[Node]:
+    """``images`` give ``x0``, ``y0``, ``x1``, ``y1`` (N, 1) of what is found; ``any`` if any is."""
     nodes: list[Node] = [
         ("Cast", ["images"], ["f"], {"to": TensorProto.FLOAT}),
-        ("ReduceMin", ["f"], ["darkest"], {"axes": [3], "keepdims": 0}),
-        ("Greater", ["darkest", "white"], ["is_white"], {}),
-        ("Cast", ["is_white"], ["mask"], {"to": TensorProto.FLOAT}),
+        *_FOUND[kind],
+        ("Cast", ["found"], ["mask"], {"to": TensorProto.FLOAT}),
         ("ReduceMax", ["mask"], ["columns"], {"axes": [1], "keepdims": 0}),
         ("ReduceMax", ["mask"], ["rows"], {"axes": [2], "keepdims": 0}),
         ("ReduceMax", ["columns"], ["any"], {"axes": [1], "keepdims": 1}),
@@ -151,15 +169,15 @@ def _white_box_nodes() -> list[Node]:
     return nodes
 
 
-def _save_detector(path: Path, sure_width: float) -> None:
-    """Save a network that finds what is white.
+def _save_detector(path: Path, kind: str, sure_width: float) -> None:
+    """Save a network that finds what is white, or what has a colour.
 
-    It gives two boxes: that of all white pixels, with score 0.9 where it is ``sure_width`` wide or
-    more, 0.2 where it is narrower, 0 where nothing is white; and the same box again with half the
+    It gives two boxes: that of all such pixels, with score 0.9 where it is ``sure_width`` wide or
+    more, 0.2 where it is narrower, 0 where there are none; and the same box again with half the
     score, for non-maximum suppression to drop.
     """
     nodes = [
-        *_white_box_nodes(),
+        *_box_nodes(kind),
         ("Concat", ["x0", "y0", "x1", "y1"], ["box"], {"axis": 1}),
         ("Concat", ["x0", "y0", "x1", "y0", "x1", "y1", "x0", "y1"], ["quad"], {"axis": 1}),
         ("Reshape", ["box", "box_shape"], ["box1"], {}),
@@ -174,6 +192,7 @@ def _save_detector(path: Path, sure_width: float) -> None:
         ("Concat", ["score", "half_score"], ["scores"], {"axis": 1}),
     ]
     floats = {"white": 200, "one": 1, "zero": 0, "sure": 0.9, "unsure": 0.2, "half": 0.5}
+    floats |= {"colored": _COLORED}
     constants: dict[str, Any] = {name: np.float32(value) for name, value in floats.items()}
     constants["sure_width"] = np.float32(sure_width)
     constants |= {"box_shape": np.array([-1, 1, 4]), "quad_shape": np.array([-1, 1, 4, 2])}
@@ -215,10 +234,54 @@ def _save_reader(path: Path, height: int, width: int) -> None:
     )
 
 
+def _save_segmenter(path: Path) -> None:
+    """Save a network that takes for ink what has a colour."""
+    nodes: list[Node] = [
+        ("Cast", ["crops"], ["f"], {"to": TensorProto.FLOAT}),
+        *_FOUND["stamp"][:-1],
+        ("Sub", ["chroma", "colored"], ["more"], {}),
+        ("Mul", ["more", "slope"], ["logit"], {}),
+        ("Sigmoid", ["logit"], ["ink"], {}),
+    ]
+    side, value = SEGMENTER_SIDE, helper.make_tensor_value_info
+    _save_network(
+        path,
+        nodes,
+        {"colored": np.float32(_COLORED), "slope": np.float32(0.1)},
+        [value("crops", TensorProto.UINT8, ["N", side, side, 3])],
+        [value("ink", TensorProto.FLOAT, ["N", side, side])],
+    )
+
+
+def _save_embedder(path: Path) -> None:
+    """Save a network that describes ink by its amounts in the fields of a 4x4 board."""
+    nodes: list[Node] = [
+        ("Cast", ["ink"], ["f"], {"to": TensorProto.FLOAT}),
+        ("Unsqueeze", ["f", "channel"], ["plane"], {}),
+        (
+            "AveragePool",
+            ["plane"],
+            ["board"],
+            {"kernel_shape": [EMBEDDER_SIDE // 4] * 2, "strides": [EMBEDDER_SIDE // 4] * 2},
+        ),
+        ("Flatten", ["board"], ["vector"], {}),
+        ("LpNormalization", ["vector"], ["embedding"], {"axis": 1, "p": 2}),
+    ]
+    value = helper.make_tensor_value_info
+    _save_network(
+        path,
+        nodes,
+        {"channel": np.array([1])},
+        [value("ink", TensorProto.UINT8, ["N", EMBEDDER_SIDE, EMBEDDER_SIDE])],
+        [value("embedding", TensorProto.FLOAT, ["N", DIMENSIONS])],
+    )
+
+
 def _write_card(folder: Path, **fields: Any) -> Path:
     data = (folder / "model.onnx").read_bytes()
     files = {"model.onnx": FileEntry(bytes=len(data), sha256=sha256(data).hexdigest())}
-    ModelCard(version="1", kind="plate", files=files, **fields).write(folder / "card.json")
+    usual = {"version": "1", "kind": "plate"}
+    ModelCard(files=files, **(usual | fields)).write(folder / "card.json")
     return folder
 
 
@@ -229,7 +292,7 @@ def make_detector(tmp_path: Path) -> MakeModel:
     def make(name: str = "plate-detector", *, sure_width: float = 1, **fields: Any) -> Path:
         folder = tmp_path / "models" / name
         folder.mkdir(parents=True, exist_ok=True)
-        _save_detector(folder / "model.onnx", sure_width)
+        _save_detector(folder / "model.onnx", fields.get("kind", "plate"), sure_width)
         usual = {"preprocess": {"long_side": 320}, "thresholds": {"min_score": 0.4}}
         return _write_card(folder, name=name, task="detector", **(usual | fields))
 
@@ -260,3 +323,110 @@ def stripes() -> Callable[[str], NDArray[np.uint8]]:
         return np.broadcast_to(line[None, :, None], (32, 160, 3)).copy()
 
     return make
+
+
+@pytest.fixture
+def stamp_models(tmp_path: Path, make_detector: MakeModel) -> Path:
+    """The folder of tiny models that find, cut out and embed stamps of any colour but grey."""
+    folder = make_detector("stamp-detector", kind="stamp", preprocess={"long_side": 640}).parent
+    side = {"side": SEGMENTER_SIDE, "margin": 0.08}
+    for task, save_model, preprocess in (
+        ("segmenter", _save_segmenter, side),
+        ("embedder", _save_embedder, {"side": EMBEDDER_SIDE}),
+    ):
+        own = folder / f"stamp-{task}"
+        own.mkdir(exist_ok=True)
+        save_model(own / "model.onnx")
+        _write_card(own, name=own.name, kind="stamp", task=task, preprocess=preprocess)
+    return folder
+
+
+class ManyStamps:
+    """Finds every coloured patch, where the tiny network finds one box around all."""
+
+    def __call__(self, image: ImageInput, *, min_score: float | None = None) -> list[Detection]:
+        pixels = Image.read(image).pixels
+        colored = (np.ptp(pixels, axis=2) > _COLORED).astype(np.uint8)
+        joined = cv2.dilate(colored, np.ones((25, 25), np.uint8))
+        contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        height, width = colored.shape
+        boxes = [
+            (max(0, x + 12), max(0, y + 12), min(width, x + w - 12), min(height, y + h - 12))
+            for x, y, w, h in map(cv2.boundingRect, contours)
+        ]
+        return [
+            Detection("stamp", 0.9, (x0, y0, x1, y1), ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+            for x0, y0, x1, y1 in boxes
+        ]
+
+
+@pytest.fixture
+def stamp_pipeline(stamp_models: Path) -> StampPipeline:
+    """The stamp pipeline of the tiny models, with a detector of many stamps."""
+    pipeline = StampPipeline.from_pretrained(stamp_models, threads=1)
+    return StampPipeline(ManyStamps(), pipeline.segmenter, pipeline.embedder)  # type: ignore[arg-type]
+
+
+_INKS = {
+    "blue": (40, 60, 170),
+    "red": (200, 30, 40),
+    "green": (20, 130, 60),
+    "violet": (100, 40, 150),
+    "brown": (120, 70, 30),
+    "black": (40, 40, 45),
+}
+
+
+def _draw_stamp(
+    page: Pixels,
+    shape: str,
+    centre: tuple[float, float],
+    size: float,
+    color: str = "blue",
+    *,
+    turn: float = 0.0,
+    text: Sequence[str] = ("ACME Ltd", "No 12345", "Kyiv 2021"),
+) -> NDArray[np.float32]:
+    """Print a stamp on a page, and return how much of each of its pixels is ink (H, W).
+
+    Args:
+        page: (H, W, 3) uint8 RGB, changed.
+        shape: ``circle``, ``oval``, ``rectangle``, ``triangle`` or, for text alone, ``other``.
+        centre: Of the stamp in pixels of the page.
+        size: Longer side of the stamp in pixels.
+        color: Name of the ink.
+        turn: Clockwise, in degrees.
+        text: Straight lines.
+    """
+    art = np.zeros((400, 400), np.uint8)
+    middle = 200
+    if shape in ("circle", "oval"):
+        axes = (190, 190) if shape == "circle" else (190, 115)
+        for scale, line in ((1.0, 6), (0.68, 3)):
+            radii = tuple(round(scale * axis) for axis in axes)
+            cv2.ellipse(art, (middle, middle), radii, 0, 0, 360, 255, line, cv2.LINE_AA)
+    elif shape == "rectangle":
+        cv2.rectangle(art, (10, 100), (390, 300), 255, 6)
+    elif shape == "triangle":
+        corners = np.array([[200, 12], [390, 340], [10, 340]])
+        cv2.polylines(art, [corners], True, 255, 6, cv2.LINE_AA)
+        middle = 250
+    for number, line in enumerate(text):
+        wide, _ = cv2.getTextSize(line, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 3)
+        place = (200 - wide[0] // 2, round(middle + 12 + (number - (len(text) - 1) / 2) * 40))
+        cv2.putText(art, line, place, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 255, 3, cv2.LINE_AA)
+    # Half a pixel, since OpenCV counts from the centres of pixels.
+    to_page = cv2.getRotationMatrix2D((199.5, 199.5), -turn, size / 386)
+    to_page[:, 2] += np.subtract(centre, 0.5) - 199.5
+    height, width = page.shape[:2]
+    sheet = cv2.warpAffine(art, to_page, (width, height), flags=cv2.INTER_AREA)
+    ink = sheet.astype(np.float32) / 255
+    taken = 1.0 - ink[..., None] * (1.0 - np.array(_INKS[color], np.float32) / 255)
+    page[:] = np.rint(page * taken).astype(np.uint8)
+    return ink
+
+
+@pytest.fixture(scope="session")
+def draw_stamp() -> Callable[..., NDArray[np.float32]]:
+    """Print a stamp on a page; see `_draw_stamp`."""
+    return _draw_stamp

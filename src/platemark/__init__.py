@@ -1,4 +1,4 @@
-"""Find and read licence plates in images.
+"""Find and read licence plates in photos; find, cut out and tell apart stamps on documents.
 
 ::
 
@@ -7,6 +7,11 @@
     plates = pm.PlatePipeline.from_pretrained()
     for mark in plates("car.jpg").marks:
         print(mark.text, mark.score, mark.box)
+
+    stamps = pm.StampPipeline.from_pretrained()
+    for page in stamps.pages("contract.pdf"):
+        for mark in page.marks:
+            print(page.page, mark.color, mark.shape, mark.rotation, mark.score)
 """
 
 from importlib import import_module
@@ -15,20 +20,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from platemark.errors import PlatemarkError
     from platemark.imaging.image import Image
+    from platemark.masks import InkMask, SoftMask
     from platemark.plates.pipeline import PlatePipeline
+    from platemark.stamps.pipeline import StampPipeline
     from platemark.tasks.detector import Detector
+    from platemark.tasks.embedder import Embedder
     from platemark.tasks.plate_reader import PlateReader
+    from platemark.tasks.segmenter import Segmenter
     from platemark.types import (
         Alternative,
         Character,
         Crop,
         Detection,
+        Embedding,
         Failure,
+        Identity,
         Obscured,
         PlateMark,
         Reading,
         Region,
         Result,
+        StampMark,
+        TextLine,
     )
 
     __version__: str
@@ -39,8 +52,12 @@ __all__ = [
     "Crop",
     "Detection",
     "Detector",
+    "Embedder",
+    "Embedding",
     "Failure",
+    "Identity",
     "Image",
+    "InkMask",
     "Obscured",
     "PlateMark",
     "PlatePipeline",
@@ -49,16 +66,26 @@ __all__ = [
     "Reading",
     "Region",
     "Result",
+    "Segmenter",
+    "SoftMask",
+    "StampMark",
+    "StampPipeline",
+    "TextLine",
     "__version__",
 ]
 
 # Loaded when first asked for, so that the import of the package stays quick.
 _HOMES = {
     "Detector": "platemark.tasks.detector",
+    "Embedder": "platemark.tasks.embedder",
     "Image": "platemark.imaging.image",
+    "InkMask": "platemark.masks",
     "PlatePipeline": "platemark.plates.pipeline",
     "PlateReader": "platemark.tasks.plate_reader",
     "PlatemarkError": "platemark.errors",
+    "Segmenter": "platemark.tasks.segmenter",
+    "SoftMask": "platemark.masks",
+    "StampPipeline": "platemark.stamps.pipeline",
 }
 
 

@@ -136,6 +136,6 @@ def _inkness(pixels: Pixels, probability: Probability) -> Probability | None:
     length = float(direction @ (ink - paper))
     if length < 1e-3:
         return None
-    matrix = (direction / length).astype(np.float32).reshape(1, 3)
-    along = cv2.transform(pixels.astype(np.float32), matrix)
-    return np.asarray(np.clip(along - float(matrix @ paper), -0.5, 1.5), dtype=np.float32)
+    direction /= length
+    along = cv2.transform(pixels.astype(np.float32), direction.astype(np.float32).reshape(1, 3))
+    return np.asarray(np.clip(along - float(direction @ paper), -0.5, 1.5), dtype=np.float32)

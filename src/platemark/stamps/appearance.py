@@ -154,7 +154,9 @@ def _between(a: float, b: float) -> float:
 def _within(ink: BoolMask, outline: Outline) -> FloatArray:
     """Points (N, 2) of the ink that is not frame or ring text."""
     rows, columns = np.nonzero(ink)
-    points = np.stack([columns, rows], axis=1).astype(np.float64) + 0.5
+    # Strewn within their pixels, or else the raster would be the sharpest of all lines.
+    strewn = np.random.default_rng(0).random((len(rows), 2))
+    points = np.stack([columns, rows], axis=1) + strewn
     if outline.shape == "other":
         return points
     inner = _INNER if outline.shape in ("circle", "oval") else 0.85

@@ -9,10 +9,15 @@ import numpy as np
 from platemark.geometry import FloatArray
 from platemark.masks import BoolMask
 
-# Least share of an outline that has ink near it; with less it is no frame.
-_FRAMED = 0.62
-# What counts as near, as a fraction of the imprint's longer side; and at least, in pixels.
-_NEAR, _NEAREST = 0.02, 1.5
+# How near ink is to an outline, as a fraction of the imprint's longer side, and the share of the
+# outline that has ink so near: with less it is no frame. Lines of text without a frame come near to
+# a rectangle, but not very near, and to nothing else.
+_FRAMED = {
+    "circle": ((0.02, 0.55),),
+    "oval": ((0.02, 0.55),),
+    "rectangle": ((0.02, 0.74), (0.012, 0.55)),
+    "triangle": ((0.02, 0.55),),
+}
 _ROUND = 0.87
 _SAMPLES = 360
 
@@ -47,16 +52,19 @@ def find_outline(ink: BoolMask) -> Outline:
         The outline in continuous pixels of the mask.
     """
     hull = _hull(ink)
-    candidates = [figure for fit in _FITS if (figure := fit(hull)) is not None]
-    paper = np.asarray(cv2.distanceTransform((~ink).astype(np.uint8), cv2.DIST_L2, 5), np.float64)
-    reach = max(_NEAREST, _NEAR * float(np.ptp(hull, axis=0).max()))
-    outlines = [
-        Outline(shape, points, _coverage(points, paper, reach)) for shape, points in candidates
-    ]
-    best = max(outlines, key=lambda outline: outline.coverage, default=None)
-    if best is None or best.coverage < _FRAMED:
-        return Outline("other", hull, 0.0)
-    return best
+    paper = np.asarray(
+        cv2.distanceTransform((~ink).astype(np.uint8), cv2.DIST_L2, 5), dtype=np.float64
+    )
+    # In the smallest masks no less than a pixel is near.
+    side = max(75.0, float(np.ptp(hull, axis=0).max()))
+    outlines = []
+    for shape, points in (figure for fit in _FITS if (figure := fit(hull)) is not None):
+        coverages = [
+            (_coverage(points, paper, near * side), least) for near, least in _FRAMED[shape]
+        ]
+        if any(coverage >= least for coverage, least in coverages):
+            outlines.append(Outline(shape, points, max(coverages)[0]))
+    return max(outlines, key=lambda outline: outline.coverage, default=Outline("other", hull, 0.0))
 
 
 def _hull(ink: BoolMask) -> FloatArray:
@@ -108,7 +116,9 @@ def _rectangle(hull: FloatArray) -> tuple[str, FloatArray] | None:
 
 
 def _triangle(hull: FloatArray) -> tuple[str, FloatArray] | None:
-    _, corners = cv2.minEnclosingTriangle(hull.astype(np.float32).reshape(-1, 1, 2))
+    # OpenCV loses its way now and then on hulls with many short edges.
+    simple = cv2.approxPolyDP(hull.astype(np.float32).reshape(-1, 1, 2), 1.0, True)
+    _, corners = cv2.minEnclosingTriangle(simple)
     if corners is None:
         return None
     return "triangle", _clockwise(np.asarray(corners, dtype=np.float64).reshape(-1, 2))
