@@ -46,8 +46,7 @@ def heat_map(vectors: NDArray[np.float32], labels: Sequence[str]) -> PIL.Image.I
     cells = _cells(vectors)
     size = max(len(cells), 1)
     cell = max(1, min(_LARGEST_CELL, _MOST_CELLS // size))
-    colors = cv2.applyColorMap(_levels(cells), cv2.COLORMAP_VIRIDIS)[..., ::-1]
-    matrix = np.repeat(np.repeat(colors, cell, axis=0), cell, axis=1).astype(np.uint8)
+    matrix = np.repeat(np.repeat(_colors(cells), cell, axis=0), cell, axis=1)
     named = list(labels) if len(labels) <= _MOST_LABELS else []
     return _with_labels(matrix, named, cell)
 
@@ -66,9 +65,12 @@ def _averaged(rows: NDArray[np.float32], height: int, width: int) -> NDArray[np.
     return np.asarray(cv2.resize(rows, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
-def _levels(similarity: NDArray[np.float32]) -> Pixels:
-    """0 for a similarity of 0 and below, 255 for 1."""
-    return np.asarray(np.rint(255.0 * np.clip(similarity, 0.0, 1.0)), dtype=np.uint8)
+def _colors(similarity: NDArray[np.float32]) -> Pixels:
+    """Viridis (..., 3), dark for a similarity of 0 and below, bright for 1."""
+    levels = np.arange(256, dtype=np.uint8)
+    palette = cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS).reshape(256, 3)[:, ::-1]
+    shades = np.rint(255.0 * np.clip(similarity, 0.0, 1.0)).astype(int)
+    return np.asarray(palette[shades], dtype=np.uint8)
 
 
 def _with_labels(matrix: Pixels, labels: Sequence[str], cell: int) -> PIL.Image.Image:
@@ -100,8 +102,7 @@ def _text_size(text: str, font: object) -> tuple[int, int]:
 
 def _draw_scale(picture: PIL.Image.Image, corner: tuple[int, int], height: int) -> None:
     ramp = np.repeat(np.linspace(1.0, 0.0, height, dtype=np.float32)[:, None], 16, axis=1)
-    colors = cv2.applyColorMap(_levels(ramp), cv2.COLORMAP_VIRIDIS)[..., ::-1]
-    picture.paste(PIL.Image.fromarray(np.ascontiguousarray(colors, dtype=np.uint8)), corner)
+    picture.paste(PIL.Image.fromarray(_colors(ramp)), corner)
     pen, font = PIL.ImageDraw.Draw(picture), system_font(13)
     for value in (1.0, 0.5, 0.0):
         y = corner[1] + (1.0 - value) * (height - 1)
