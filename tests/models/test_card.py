@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from platemark.errors import ModelCorrupt
-from platemark.models.card import DetectorPreprocess, ModelCard, ReaderDecode, ReaderPreprocess
+from platemark.models.card import (
+    DetectorPreprocess,
+    EmbedderPreprocess,
+    ModelCard,
+    ReaderDecode,
+    ReaderPreprocess,
+    SegmenterPreprocess,
+)
 
 DETECTOR: dict[str, Any] = {
     "name": "plate-detector",
@@ -56,6 +63,19 @@ def test_the_preprocess_section_tells_the_tasks_apart() -> None:
     reader = ModelCard.model_validate(READER)
     assert isinstance(reader.preprocess, ReaderPreprocess)
     assert isinstance(reader.decode, ReaderDecode)
+
+
+@pytest.mark.parametrize(
+    ("task", "section"), [("segmenter", SegmenterPreprocess), ("embedder", EmbedderPreprocess)]
+)
+def test_sections_of_the_same_keys_are_told_apart_by_the_task(
+    tmp_path: Path, task: str, section: type
+) -> None:
+    fields = DETECTOR | {"task": task, "kind": "stamp", "preprocess": {"side": 160, "margin": 0.1}}
+    card = ModelCard.model_validate(fields)
+    assert card.preprocess == section(side=160, margin=0.1)
+    card.write(tmp_path / "card.json")
+    assert ModelCard.read(tmp_path / "card.json") == card
 
 
 @pytest.mark.parametrize(

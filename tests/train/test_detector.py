@@ -1,6 +1,7 @@
 """What the detector learns from: windows of scenes whose labels stay on their plates."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,8 +20,11 @@ from platemark.train.detector import (  # noqa: E402
     Window,
     _suppress,
     cut_window,
+    scale,
 )
 from platemark.train.loop import Schedule  # noqa: E402
+from platemark.train.losses import Marks, detection_losses, iou  # noqa: E402
+from platemark.train.nets.detector import DetectorNet  # noqa: E402
 
 SIDE = 192
 
@@ -112,6 +116,90 @@ def test_scenes_of_boxes_are_not_turned() -> None:
 
 def test_a_scene_without_plates_gives_empty_windows() -> None:
     assert all(not len(window.boxes) for window in windows(scene(), 5))
+
+
+def stamps(*boxes: list[float], ignored: int = 0) -> LabelledScene:
+    """White boxes on grey, 480x320, the last of them to be ignored."""
+    whole = scene(*([[a, b], [c, b], [c, d], [a, d]] for a, b, c, d in boxes), known=False)
+    return replace(whole, ignore=np.arange(len(boxes)) >= len(boxes) - ignored)
+
+
+def test_windows_of_stamps_show_them_small_to_large_and_mostly_whole() -> None:
+    labelled = stamps([200.0, 130, 260, 190])
+    sizes, whole = [], []
+    for window in windows(labelled, 200, "stamp"):
+        for (x0, y0, x1, y1), ignored in zip(window.boxes, window.ignore, strict=True):
+            sizes.append(max(x1 - x0, y1 - y0))
+            whole.append(not ignored and x1 - x0 > 0.7 * (y1 - y0) > 0.49 * (x1 - x0))
+    assert min(sizes) < 20
+    assert max(sizes) > 0.85 * SIDE
+    assert np.mean(whole) > 0.85
+
+
+def test_boxes_turn_by_quarters_with_their_windows() -> None:
+    upright = lying = 0
+    offsets = []
+    for window in windows(stamps([180.0, 140, 280, 170]), 120, "stamp"):
+        for (x0, y0, x1, y1), ignored in zip(window.boxes, window.ignore, strict=True):
+            inside = min(x0, y0) > 1 and max(x1, y1) < SIDE - 1 and min(x1 - x0, y1 - y0) > 6
+            if ignored or not inside:
+                continue
+            lying, upright = lying + (x1 - x0 > y1 - y0), upright + (x1 - x0 < y1 - y0)
+            # the outer thirds of a mark stand out from its surroundings, one white, one black
+            contrast = np.abs(window.pixels.mean(axis=2) - np.median(window.pixels))
+            ink = contrast > 0.35 * contrast.max()
+            found = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
+            edges = [found[0][0], found[1][0], found[0][-1] + 1, found[1][-1] + 1]
+            offsets.append(np.abs(np.array(edges) - (x0, y0, x1, y1)).max())
+    assert np.median(offsets) < 2
+    assert lying > 5 * upright > 0
+
+
+def test_what_is_to_be_ignored_is_never_the_focus_and_stays_ignored() -> None:
+    labelled = stamps([20.0, 20, 60, 60], [300.0, 200, 400, 300], ignored=1)
+    shown = [window for window in windows(labelled, 80, "stamp") if len(window.boxes)]
+    alone = [window for window in shown if window.ignore.all()]
+    assert any(len(window.boxes) == 2 for window in shown)
+    assert len(alone) < 0.3 * len(shown)
+    for window in shown:
+        square = window.boxes[:, 2] - window.boxes[:, 0]
+        if len(square) == 2 and not window.ignore[0]:
+            assert window.ignore[1]
+
+
+def test_scenes_of_a_manifest_give_the_marks_of_their_kind(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((200, 300, 3), 200, np.uint8))
+    row = {"image": "a.png", "width": 300, "height": 200, "split": "train"}
+    row |= {"source": "platemark synth"}
+    both = {"plates": [{"box": [1, 1, 50, 20]}], "stamps": [{"box": [60, 60, 120, 120]}]}
+    none = {"plates": []}
+    manifest = tmp_path / "annotations.jsonl"
+    rows = [row | both | {"ignore": [[150, 20, 200, 60]]}, row | none]
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    (labelled,) = DetectorTask([manifest], kind="stamp").synthetic
+    assert labelled.boxes.tolist() == [[60, 60, 120, 120], [150, 20, 200, 60]]
+    assert labelled.ignore.tolist() == [False, True]
+    assert [len(scene.boxes) for scene in DetectorTask([manifest]).synthetic] == [2, 0]
+
+
+def test_a_stamp_that_fills_the_picture_is_learned() -> None:
+    torch.manual_seed(0)
+    net = DetectorNet((8, 8, 16, 16, 32), neck=16, surroundings=True)
+    picture = np.full((1, 256, 256, 3), 240, np.uint8)
+    cv2.circle(picture[0], (128, 128), 122, (30, 30, 200), 8)
+    box = torch.tensor([[2.0, 2, 254, 254]])
+    known = torch.tensor([False])
+    marks = [Marks(box, torch.zeros(1, 4, 2), known, known)]
+    optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3)
+    for _ in range(40):
+        predictions = net(scale(torch.from_numpy(picture)))
+        loss = torch.stack(list(detection_losses(predictions, marks).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    best = int(predictions.logits[0].argmax())
+    assert float(iou(predictions.boxes[0, best].detach(), box[0])) > 0.8
+    assert float(predictions.strides[best]) >= 16
 
 
 def test_suppression_agrees_with_the_geometry() -> None:

@@ -167,6 +167,18 @@ def test_the_truth_costs_nothing_and_unknown_corners_teach_nothing() -> None:
     assert float(detection_losses(found, [unknown])["corner"]) == 0.0
 
 
+def test_what_is_ignored_costs_nothing_at_any_scale() -> None:
+    rng = np.random.default_rng(3)
+    found = predictions(rng)
+    whole = torch.tensor([[-1.0, -1, 97, 97]], dtype=torch.float64)
+    unknown = torch.tensor([False])
+    ignored = Marks(whole, torch.zeros(1, 4, 2), unknown, torch.tensor([True]))
+    assert float(sum(detection_losses(found, [ignored]).values())) == 0.0
+    part = Marks(whole / 2, torch.zeros(1, 4, 2), unknown, torch.tensor([True]))
+    outside = float(detection_losses(found, [part])["score"])
+    assert 0 < outside < float(detection_losses(found, [marks(rng, 0)])["score"])
+
+
 def test_a_picture_without_marks_teaches_its_scores_alone() -> None:
     rng = np.random.default_rng(1)
     losses = detection_losses(predictions(rng), [marks(rng, 0)])

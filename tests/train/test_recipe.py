@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,12 +10,21 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
 import platemark  # noqa: E402
-from platemark.datasets.manifest import Manifest  # noqa: E402
+from platemark.apps.cli.train import TASKS  # noqa: E402
+from platemark.datasets.manifest import (  # noqa: E402
+    Manifest,
+    ManifestEntry,
+    StampAnnotation,
+    write_manifest,
+)
 from platemark.errors import DatasetError, SettingsError  # noqa: E402
 from platemark.imaging.image import Image  # noqa: E402
 from platemark.models.card import CARD_NAME, ModelCard  # noqa: E402
 from platemark.models.onnx import OnnxModel  # noqa: E402
 from platemark.models.store import find_model  # noqa: E402
+from platemark.tasks.embedder import Embedder  # noqa: E402
+from platemark.tasks.segmenter import Segmenter  # noqa: E402
+from platemark.train.calibrate import equal_error_score  # noqa: E402
 from platemark.train.export import (  # noqa: E402
     KEPT,
     DetectorGraph,
@@ -22,7 +32,7 @@ from platemark.train.export import (  # noqa: E402
     load_weights,
 )
 from platemark.train.nets.detector import DetectorNet  # noqa: E402
-from platemark.train.recipe import draw_curve, train  # noqa: E402
+from platemark.train.recipe import RECIPES, draw_curve, train  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +99,91 @@ def test_a_reader_runs_in_the_package(reader: Path, crops: Path) -> None:
     (reading,) = recogniser([pixels])
     assert 0 <= reading.score <= 1
     assert recogniser.crop_size == (160, 48)
+
+
+@pytest.fixture(scope="module")
+def imprints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifest of imprints with masks, two of each design, and of the artwork of the designs."""
+    folder = tmp_path_factory.mktemp("imprints")
+    rng = np.random.default_rng(0)
+    entries = []
+    for index in range(8):
+        ink = np.zeros((150, 180), np.uint8)
+        cv2.circle(ink, (90, 75), 60, 255, 6)
+        cv2.putText(ink, f"NO {index // 2}", (50, 85), cv2.FONT_HERSHEY_DUPLEX, 1, 255, 2)
+        paper = rng.integers(200, 256, (*ink.shape, 3), np.uint8)
+        cv2.imwrite(str(folder / f"art{index}.png"), ink)
+        paper[ink > 0] = (160, 60, 30)
+        cv2.imwrite(str(folder / f"crop{index}.png"), paper)
+        for kind, name, mask in (("isolated", "art", None), ("crop", "crop", f"art{index}.png")):
+            stamp = StampAnnotation(
+                box=(25, 10, 155, 140), shape="circle", identity=f"no {index // 2}", mask=mask
+            )
+            entries.append(
+                ManifestEntry(
+                    image=f"{name}{index}.png",
+                    width=180,
+                    height=150,
+                    stamps=(stamp,),
+                    kind=kind,
+                    split="train",
+                    source="platemark synth",
+                )
+            )
+    write_manifest(folder / "annotations.jsonl", entries)
+    return folder / "annotations.jsonl"
+
+
+def test_a_segmenter_runs_in_the_package(imprints: Path, tmp_path: Path) -> None:
+    card = train(
+        "stamp", "segmenter", [imprints], tmp_path, epochs=1, batch=4, threads=1, report=str
+    )
+    assert (card.name, card.task, card.kind) == ("stamp-segmenter", "segmenter", "stamp")
+    assert 0.2 <= card.thresholds["mask_score"] <= 0.8
+    segmenter = Segmenter.from_pretrained(tmp_path, threads=1)
+    boxes = [(25, 10, 155, 140), (60, 60, 90, 80), (0, 0, 180, 150)]
+    masks = segmenter(imprints.parent / "crop0.png", boxes)
+    for mask in masks:
+        assert 0 <= mask.probability.min() <= mask.probability.max() <= 1
+
+
+def test_an_embedder_runs_in_the_package(imprints: Path, tmp_path: Path) -> None:
+    card = train(
+        "stamp", "embedder", [imprints], tmp_path, epochs=1, batch=4, threads=1, report=str
+    )
+    assert (card.name, card.task, card.kind) == ("stamp-embedder", "embedder", "stamp")
+    embedder = Embedder.from_pretrained(tmp_path, threads=1)
+    ink = cv2.imread(str(imprints.parent / "art0.png"), cv2.IMREAD_GRAYSCALE) / np.float32(255)
+    vectors = embedder([ink, np.rot90(ink), ink[20:]])
+    assert vectors.shape == (3, 256)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    assert vectors[0] @ vectors[1] > 0.5
+
+
+def test_a_detector_of_stamps_is_trained_and_packaged(imprints: Path, tmp_path: Path) -> None:
+    entries = Manifest.read(imprints, kind="crop")
+    manifest = imprints.parent / "scenes.jsonl"
+    write_manifest(manifest, [entry.model_copy(update={"kind": "scene"}) for entry in entries])
+    card = train(
+        "stamp", "detector", [manifest], tmp_path, epochs=0.3, batch=2, threads=1, report=str
+    )
+    assert (card.name, card.kind, card.classes) == ("stamp-detector", "stamp", ("stamp",))
+    finder = platemark.Detector.from_pretrained(tmp_path, kind="stamp", threads=1, min_score=0.0)
+    found = finder(imprints.parent / "crop0.png")
+    assert all(mark.kind == "stamp" for mark in found)
+
+
+def test_thresholds_of_an_embedder_part_same_from_different() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.3, 0.2, 0.1], np.float32)
+    same = np.array([True, True, True, False, False, False, False])
+    threshold = equal_error_score(scores, same)
+    assert threshold is not None
+    assert 0.6 <= threshold <= 0.7
+    assert equal_error_score(scores, np.ones(7, bool)) is None
+
+
+def test_the_command_line_knows_what_can_be_trained() -> None:
+    assert {(kind, task) for kind, tasks in TASKS.items() for task in tasks} == set(RECIPES)
 
 
 def test_the_card_says_how_it_was_trained(reader: Path, crops: Path) -> None:

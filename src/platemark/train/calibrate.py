@@ -142,13 +142,21 @@ def calibrate_embedder(
     cosines = (vectors @ vectors.T)[first, second]
     same = designs[first] == designs[second]
     near = families[first] == families[second]
-    thresholds = {"same": _equal_error_score(cosines, same)}
-    thresholds["same_in_family"] = _equal_error_score(cosines[near], same[near])
+    thresholds = {"same": equal_error_score(cosines, same)}
+    thresholds["same_in_family"] = equal_error_score(cosines[near], same[near])
     return _update(folder, thresholds={k: round(v, 4) for k, v in thresholds.items() if v})
 
 
-def _equal_error_score(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> float | None:
-    """The score at which as large a part of the same pairs is below as of the others above."""
+def equal_error_score(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> float | None:
+    """The score at which as large a part of the same pairs is below as of the others above.
+
+    Args:
+        scores: (P,) of pairs, higher for more alike.
+        same: (P,) whether they are the same.
+
+    Returns:
+        The score; None where pairs of one sort are missing.
+    """
     if same.all() or not same.any():
         return None
     order = np.argsort(scores, kind="stable")
