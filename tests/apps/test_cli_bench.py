@@ -2,6 +2,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
@@ -21,10 +23,10 @@ def run(*words: object) -> str:
 def test_every_stage_is_timed_with_every_number_of_threads(paint: Paint) -> None:
     photo = paint("car.png", ((20, 100, 120, 125), "AB12CD"))
     report = json.loads(run(photo, "--rounds", "2"))
-    assert (report["photos"], report["plates"], report["rounds"]) == (1, 1, 2)
+    assert (report["photos"], report["marks"], report["rounds"]) == (1, 1, 2)
     assert set(report["stages"]) == {str(threads) for threads in THREADS}
     for stages in report["stages"].values():
-        assert list(stages) == list(STAGES)
+        assert list(stages) == list(STAGES["plate"])
         assert all(time["mean"] > 0 for time in stages.values())
     assert all(speed > 0 for speed in report["photos_per_second"].values())
     assert report["peak_memory_mb"] is None or report["peak_memory_mb"] > 10
@@ -33,7 +35,7 @@ def test_every_stage_is_timed_with_every_number_of_threads(paint: Paint) -> None
 @pytest.mark.usefixtures("painted_models")
 def test_table_shows_every_stage(paint: Paint) -> None:
     table = run(paint("car.png"), "--rounds", "1", "--format", "table")
-    for part in (*STAGES, "photos per second", "2 threads"):
+    for part in (*STAGES["plate"], "photos per second", "2 threads"):
         assert part in table
 
 
@@ -47,4 +49,15 @@ def test_a_photo_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_the_bundled_photos_are_the_default() -> None:
     report = json.loads(run("--rounds", "1"))
     assert report["photos"] >= 1
-    assert report["plates"] >= 1
+    assert report["marks"] >= 1
+
+
+def test_the_stages_of_stamps_are_timed_too(stamp_models: Path, tmp_path: Path) -> None:
+    page = np.full((300, 400, 3), 240, np.uint8)
+    page[100:200, 100:300] = (40, 60, 170)
+    PIL.Image.fromarray(page).save(tmp_path / "page.png")
+    words = (tmp_path / "page.png", "--kind", "stamp", "--model", stamp_models, "--rounds", "1")
+    report = json.loads(run(*words))
+    assert (report["kind"], report["photos"], report["marks"]) == ("stamp", 1, 1)
+    for stages in report["stages"].values():
+        assert list(stages) == list(STAGES["stamp"])

@@ -16,9 +16,15 @@ from platemark.errors import InputError
 from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image
 from platemark.models.store import BUNDLED, ModelName
+from platemark.pipeline import Pipeline
 from platemark.plates.pipeline import PlatePipeline
+from platemark.stamps.appearance import describe_ink
+from platemark.stamps.pipeline import StampPipeline
 
-STAGES = ("decode", "detect", "rectify", "read")
+STAGES = {
+    "plate": ("decode", "detect", "rectify", "read"),
+    "stamp": ("decode", "detect", "segment", "describe", "embed"),
+}
 THREADS = (1, 2)
 
 Progress = Callable[[int, int], None]
@@ -39,9 +45,10 @@ class BenchReport:
     Attributes:
         machine: Processor architecture, system and Python.
         cores: CPU cores the system reports.
-        photos: Number of different photos.
+        kind: The marks that were looked for.
+        photos: Number of different photos or pages.
         megapixels: Mean size of a photo.
-        plates: Plates found in all of them.
+        marks: Marks found in all of them.
         rounds: How often every photo was done.
         stages: Time of every stage per photo by number of threads.
         photos_per_second: From file to result, one after another, by number of threads.
@@ -51,9 +58,10 @@ class BenchReport:
 
     machine: str
     cores: int
+    kind: str
     photos: int
     megapixels: float
-    plates: int
+    marks: int
     rounds: int
     stages: dict[int, dict[str, StageTime]]
     photos_per_second: dict[int, float]
@@ -64,23 +72,25 @@ class BenchReport:
         return asdict(self)
 
 
-def bundled_photos() -> list[Path]:
-    """Photos that come with the models."""
-    return sorted(BUNDLED.glob("plate-detector/sample.*g"))
+def bundled_photos(kind: str = "plate") -> list[Path]:
+    """Photos with marks of a kind that come with the models."""
+    return sorted(BUNDLED.glob(f"{kind}-detector/sample.*g"))
 
 
-def bench_plates(
+def bench(
     photos: Sequence[Path],
     model: ModelName = None,
     *,
+    kind: str = "plate",
     rounds: int = 5,
     progress: Progress | None = None,
 ) -> BenchReport:
-    """Time decoding, detection, rectification and reading, and the whole.
+    """Time every stage, see `STAGES`, and the whole.
 
     Args:
-        photos: Photos to time.
-        model: As for `PlatePipeline.from_pretrained`.
+        photos: Photos or pages to time.
+        model: As for the `from_pretrained` of the pipeline.
+        kind: ``plate`` or ``stamp``.
         rounds: How often every photo is done; one more round warms up.
         progress: Called with (numbers of threads done, numbers of threads in all).
 
@@ -93,11 +103,11 @@ def bench_plates(
     images = [Image.read(photo) for photo in photos]
     stages: dict[int, dict[str, StageTime]] = {}
     speeds: dict[int, float] = {}
-    plates = 0
+    marks = 0
     for step, threads in enumerate(THREADS):
         cv2.setNumThreads(threads)
-        pipeline = PlatePipeline.from_pretrained(model, threads=threads)
-        plates = sum(len(pipeline(image).marks) for image in images)
+        pipeline = _PIPELINES[kind].from_pretrained(model, threads=threads)
+        marks = sum(len(pipeline(image).marks) for image in images)
         stages[threads] = _stages(pipeline, photos, rounds)
         speeds[threads] = _photos_per_second(pipeline, photos, rounds)
         if progress:
@@ -105,9 +115,10 @@ def bench_plates(
     return BenchReport(
         machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         cores=os.cpu_count() or 1,
+        kind=kind,
         photos=len(photos),
         megapixels=mean(image.width * image.height for image in images) / 1e6,
-        plates=plates,
+        marks=marks,
         rounds=rounds,
         stages=stages,
         photos_per_second=speeds,
@@ -115,31 +126,47 @@ def bench_plates(
     )
 
 
-def _stages(pipeline: PlatePipeline, photos: Sequence[Path], rounds: int) -> dict[str, StageTime]:
-    times = [_stage_times(pipeline, photo) for _, photo in product(range(rounds), photos)]
-    columns = zip(STAGES, zip(*times, strict=True), strict=True)
+_PIPELINES: dict[str, type[PlatePipeline] | type[StampPipeline]] = {
+    "plate": PlatePipeline,
+    "stamp": StampPipeline,
+}
+
+
+def _stages(
+    pipeline: PlatePipeline | StampPipeline, photos: Sequence[Path], rounds: int
+) -> dict[str, StageTime]:
+    clocks = [_clock(pipeline, photo) for _, photo in product(range(rounds), photos)]
+    times = [[1e3 * (b - a) for a, b in pairwise(clock)] for clock in clocks]
+    names = STAGES["plate" if isinstance(pipeline, PlatePipeline) else "stamp"]
+    columns = zip(names, zip(*times, strict=True), strict=True)
     return {name: StageTime(mean(values), median(values)) for name, values in columns}
 
 
-def _stage_times(pipeline: PlatePipeline, photo: Path) -> tuple[float, float, float, float]:
-    """Milliseconds of every stage on one photo, in the order of `STAGES`."""
+def _clock(pipeline: PlatePipeline | StampPipeline, photo: Path) -> list[float]:
+    """When each stage on one photo began, in seconds, and when the last ended."""
     clock = [time.perf_counter()]
     image = Image.read(photo)
     clock.append(time.perf_counter())
     detections = pipeline.detector(image)
     clock.append(time.perf_counter())
-    reader = pipeline.reader
-    crops = [
-        rectify(image.pixels, found.quad, reader.crop_size, reader.margin) for found in detections
-    ]
+    if isinstance(pipeline, PlatePipeline):
+        reader = pipeline.reader
+        size, margin = reader.crop_size, reader.margin
+        crops = [rectify(image.pixels, found.quad, size, margin) for found in detections]
+        clock.append(time.perf_counter())
+        reader(crops)
+    else:
+        masks = pipeline.segmenter(image, [found.box for found in detections])
+        clock.append(time.perf_counter())
+        for mask in masks:
+            describe_ink(image.pixels, mask)
+        clock.append(time.perf_counter())
+        pipeline.embedder(masks)
     clock.append(time.perf_counter())
-    reader(crops)
-    clock.append(time.perf_counter())
-    decoding, detecting, rectifying, reading = (1e3 * (b - a) for a, b in pairwise(clock))
-    return decoding, detecting, rectifying, reading
+    return clock
 
 
-def _photos_per_second(pipeline: PlatePipeline, photos: Sequence[Path], rounds: int) -> float:
+def _photos_per_second(pipeline: Pipeline, photos: Sequence[Path], rounds: int) -> float:
     started = time.perf_counter()
     for _, photo in product(range(rounds), photos):
         pipeline(photo)

@@ -1,6 +1,7 @@
 """``platemark bench``: time every stage on this machine."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,11 +21,19 @@ if TYPE_CHECKING:
     from platemark.apps.bench import BenchReport
 
 
+class Kind(StrEnum):
+    """The marks whose stages are timed."""
+
+    PLATE = "plate"
+    STAMP = "stamp"
+
+
 def bench(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(metavar="INPUT", help="Photos; default: those of the models."),
     ] = None,
+    kind: Annotated[Kind, typer.Option(help="The marks to look for.")] = Kind.PLATE,
     rounds: Annotated[int, typer.Option(min=1, help="How often every photo is done.")] = 5,
     model: ModelOption = None,
     format: Annotated[  # noqa: A002 - the option is called so
@@ -34,11 +43,12 @@ def bench(
     quiet: QuietOption = False,
 ) -> None:
     """Time every stage on this machine: milliseconds, photos per second, peak memory."""
-    from platemark.apps.bench import bench_plates, bundled_photos
+    from platemark.apps.bench import bench as measure
+    from platemark.apps.bench import bundled_photos
 
-    photos = _photos(inputs) if inputs else bundled_photos()
+    photos = _photos(inputs) if inputs else bundled_photos(kind)
     with progress("bench", quiet=quiet) as tell:
-        report = bench_plates(photos, model, rounds=rounds, progress=tell)
+        report = measure(photos, model, kind=kind, rounds=rounds, progress=tell)
     if (format or (TextFormat.TABLE if on_terminal() else TextFormat.JSON)) is TextFormat.JSON:
         typer.echo(json.dumps(report.to_dict(), indent=2))
     else:
@@ -60,7 +70,7 @@ def _print(report: "BenchReport") -> None:
     console = report_console()
     console.print(
         f"{report.machine}, {report.cores} cores; {report.photos} photos of "
-        f"{report.megapixels:.1f} megapixels, {report.plates} plates, {report.rounds} rounds"
+        f"{report.megapixels:.1f} megapixels, {report.marks} {report.kind}s, {report.rounds} rounds"
     )
     table = Table("ms per photo", box=None, pad_edge=False, header_style="bold")
     for threads in report.stages:
