@@ -12,6 +12,10 @@ FORMS = """
 platemark plates DIR --format jsonl
 platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv
 platemark plates DIR --annotated OUT --crops OUT --min-score 0.4 --model DIR --threads 2 --quiet
+platemark stamps DIR --format jsonl --embedding
+platemark stamps a.pdf b.tif --output stamps.csv --format csv --annotated OUT --crops OUT
+platemark stamps a.pdf --min-score 0.4 --model DIR --threads 2 --quiet
+platemark stamps a.pdf --similarity similar.csv --embeddings vectors.npz
 platemark synth plates --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 9 --kind imprints --near-copies 0.5 --no-masks

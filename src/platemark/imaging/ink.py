@@ -94,14 +94,12 @@ def lift_ink(pixels: Pixels, mask: BoolMask) -> Pixels:
         mask: (h, w) bool, where there is ink; its rims are taken in too.
 
     Returns:
-        (h, w, 4) uint8 RGBA, wholly transparent where there is no ink.
+        (h, w, 4) uint8 RGBA, wholly transparent where there is no ink, or none that can be seen.
     """
     lifted = np.zeros((*mask.shape, 4), dtype=np.uint8)
     soft = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0), dtype=np.float32)
     colors = ink_and_paper(pixels, mask.astype(np.float32))
     if colors is None:
-        lifted[..., 3] = np.rint(255.0 * soft)
-        lifted[..., :3] = pixels
         return lifted
     ink, paper = (np.asarray(color, dtype=np.float32) for color in colors)
     given = pixels.astype(np.float32)
