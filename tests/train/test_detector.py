@@ -182,6 +182,24 @@ def test_scenes_of_a_manifest_give_the_marks_of_their_kind(tmp_path: Path) -> No
     assert [len(scene.boxes) for scene in DetectorTask([manifest]).synthetic] == [2, 0]
 
 
+def test_real_photos_and_a_few_synthetic_scenes_of_stamps_are_held_out(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8, 3), 200, np.uint8))
+    rows = []
+    for number in range(1500):
+        (tmp_path / f"{number}.png").hardlink_to(tmp_path / "a.png")
+        row = {"image": f"{number}.png", "width": 8, "height": 8, "split": "train"}
+        row |= {"stamps": [], "plates": []}
+        rows.append(row | {"source": "a scanner" if number % 3 == 0 else "platemark synth"})
+    manifest = tmp_path / "annotations.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    stamps, plates = DetectorTask([manifest], kind="stamp"), DetectorTask([manifest])
+    real = len(plates.validation)
+    assert 20 < real < 60
+    assert len(plates.synthetic) == 1000
+    assert len(stamps.validation) == real + FRAMINGS["stamp"].held_out
+    assert len(stamps.synthetic) == 1000 - FRAMINGS["stamp"].held_out
+
+
 def test_a_stamp_that_fills_the_picture_is_learned() -> None:
     torch.manual_seed(0)
     net = DetectorNet((8, 8, 16, 16, 32), neck=16, surroundings=True)

@@ -43,6 +43,7 @@ class Framing:
         tilts: whether windows are at times tilted a little; a box is then that of the tilted
             corners, which holds for marks that fill their corners.
         turned: share of windows that are turned by quarters.
+        held_out: synthetic scenes held out at most, beside real photos.
     """
 
     stored: int
@@ -52,11 +53,14 @@ class Framing:
     zoom: float
     tilts: bool
     turned: float
+    held_out: int
 
 
 FRAMINGS = {
-    "plate": Framing(800, 512, least=15.0, most=0.8, zoom=1.8, tilts=True, turned=0.0),
-    "stamp": Framing(960, 640, least=14.0, most=1.0, zoom=3.0, tilts=False, turned=0.15),
+    "plate": Framing(800, 512, least=15.0, most=0.8, zoom=1.8, tilts=True, turned=0.0, held_out=0),
+    "stamp": Framing(
+        960, 640, least=14.0, most=1.0, zoom=3.0, tilts=False, turned=0.15, held_out=60
+    ),
 }
 """How windows are cut, by kind of mark."""
 
@@ -118,6 +122,7 @@ class DetectorTask:
         self.real: list[LabelledScene] = []
         self.validation: list[LabelledScene] = []
         self._memory = Memory(_DECODED_BYTES)
+        self._to_hold_out = self.framing.held_out
         for path in manifests:
             self._load(path)
         self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
@@ -130,12 +135,12 @@ class DetectorTask:
             pixels, factor = _read_stored(manifest.path(entry), self.framing.stored)
             marks = entry.stamps if self.kind == "stamp" else entry.plates
             scene = _labelled(self._memory.keep(pixels), factor, marks, entry.ignore)
-            if entry.source == SYNTHETIC:
-                self.synthetic.append(scene)
-            elif is_held_out(entry.image, _HELD_OUT):
+            real = entry.source != SYNTHETIC
+            if is_held_out(entry.image, _HELD_OUT) and (real or self._to_hold_out > 0):
+                self._to_hold_out -= not real
                 self.validation.append(scene)
             else:
-                self.real.append(scene)
+                (self.real if real else self.synthetic).append(scene)
 
     def size(self) -> int:
         """Labelled scenes to learn from."""
@@ -175,7 +180,7 @@ class DetectorTask:
         return detection_losses(predictions, marks)
 
     def calibrate(self, folder: Path) -> ModelCard:
-        """Fit detection scores on the held-out photos."""
+        """Fit detection scores on the held-out pictures."""
         photos = [scene.pixels() for scene in self.validation]
         boxes = [scene.boxes[~scene.ignore] for scene in self.validation]
         ignored = [scene.boxes[scene.ignore] for scene in self.validation]
@@ -183,7 +188,7 @@ class DetectorTask:
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Recall at IoU 0.5 and false marks per held-out photo, for scores over 0.3."""
+        """Recall at IoU 0.5 and false marks per held-out picture, for scores over 0.3."""
         device = next(net.parameters()).device
         found = marks = false = 0
         for scene in self.validation:
