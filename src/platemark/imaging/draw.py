@@ -167,7 +167,9 @@ def cut_out(pixels: Pixels, mask: InkMask) -> PIL.Image.Image:
         ValueError: The mask is that of a page of another size.
     """
     if mask.size != pixels.shape[:2]:
-        raise ValueError(f"the mask is of a page of {mask.size} pixels, not {pixels.shape[:2]}")
+        raise ValueError(
+            f"the mask is of a page of another size, {mask.size}, not {pixels.shape[:2]}"
+        )
     ink, left, top = mask.crop()
     # A little of what is around shows the paper, and takes in the soft rims of strokes.
     reach = 2 + round(0.05 * max(ink.shape))

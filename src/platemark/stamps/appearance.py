@@ -208,7 +208,7 @@ def _sharpness(offsets: FloatArray, angles: FloatArray) -> FloatArray:
 
 
 # Upper ends of hues in degrees; above the last it is red again, and yellow has no name.
-_HUES = ((13, "red"), (48, "brown"), (75, "other"), (172, "green"), (246, "blue"), (328, "violet"))
+_HUES = ((13, "red"), (48, "brown"), (75, "other"), (172, "green"), (250, "blue"), (328, "violet"))
 _GREY = 0.22
 
 
