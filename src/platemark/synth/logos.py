@@ -255,10 +255,12 @@ def _symbol(rng: Rng, size: float, rise: float = 0.0) -> Pixels:
 def _words(sheet: Sheet, text: str, width: float, drop: float = 0.0) -> Pixels:
     """A text centred in a mask of the artwork's size, about ``width`` of 2 wide."""
     mask = set_line(text, sheet.head.face, 100).mask
+    whole = np.zeros((_SIDE, _SIDE), np.uint8)
+    if not mask.size:  # the face of a script may draw nothing for figures
+        return whole
     scale = min(width * _SIDE / 2 / mask.shape[1], 0.6 * _SIDE / mask.shape[0])
     size = (max(2, round(mask.shape[1] * scale)), max(2, round(mask.shape[0] * scale)))
     small = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
-    whole = np.zeros((_SIDE, _SIDE), np.uint8)
     left = (_SIDE - size[0]) // 2
     top = round((_SIDE * (1 + drop) - size[1]) / 2)
     part = whole[top : top + size[1], left : left + size[0]]
