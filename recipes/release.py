@@ -4,28 +4,37 @@
         --dataset "name of the data set" --limit "what it cannot do" \\
         --command "platemark evaluate plates MANIFEST --format json"
 
-``--evaluation`` is what ``platemark evaluate plates ... --format json`` printed for this very
-model. Without it the figures in the card stay as they are.
+``--evaluation`` is what ``platemark evaluate plates|stamps ... --format json`` printed for this
+very model. Without it the figures in the card stay as they are; ``--append`` adds to those of other
+data sets that the run's card already has.
 """
 
 import argparse
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image as PilImage
 
+from platemark.imaging.image import Pixels
+from platemark.masks import SoftMask
 from platemark.models.card import CARD_NAME, MODEL_NAME, Metric, ModelCard
 from platemark.models.store import BUNDLED
 from platemark.synth.scene import flatten
+from platemark.synth.stampstudio import StampStudio
 from platemark.synth.studio import PlateStudio
 from platemark.tasks.detector import Detector
+from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
+from platemark.tasks.segmenter import Segmenter
 
-SAMPLE_SEEDS = {"detector": 5, "reader": 6}
-SPLIT = "test"
+SAMPLE_SEEDS = {"detector": 5, "reader": 6, "segmenter": 7, "embedder": 8}
+RETRIEVAL_RANKS = ("cmc@1", "cmc@5")
+
+Figures = list[dict[str, Any]]
 
 
 def main() -> None:
@@ -34,6 +43,8 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--evaluation", type=Path)
     parser.add_argument("--dataset", default="")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--append", action="store_true")
     parser.add_argument("--command", default="")
     parser.add_argument("--limit", action="append", default=[])
     parser.add_argument("--training", type=json.loads, default={}, help="JSON added to the card")
@@ -50,17 +61,22 @@ def main() -> None:
     if arguments.min_score is not None:
         changes["thresholds"] = card.thresholds | {"min_score": arguments.min_score}
     if arguments.evaluation:
-        figures = json.loads(arguments.evaluation.read_text(encoding="utf-8"))
-        chosen = detector_figures(figures) if card.task == "detector" else reader_figures(figures)
-        changes["metrics"] = tuple(
-            Metric(dataset=arguments.dataset, split=SPLIT, command=arguments.command, **figure)
-            for figure in chosen
+        evaluation = json.loads(arguments.evaluation.read_text(encoding="utf-8"))
+        figures = tuple(
+            Metric(
+                dataset=arguments.dataset,
+                split=arguments.split,
+                command=arguments.command,
+                **figure,
+            )
+            for figure in FIGURES[card.kind, card.task](evaluation)
         )
+        changes["metrics"] = (card.metrics if arguments.append else ()) + figures
     card.model_copy(update=changes).write(folder / CARD_NAME)
-    write_sample(card.task, folder)
+    write_sample(card.kind, card.task, folder)
 
 
-def detector_figures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+def plate_detector_figures(evaluation: dict[str, Any]) -> Figures:
     """Recall, precision and average precision on scenes, and false plates on photos without any."""
     figures = []
     scenes = evaluation["overall"]["scene"]
@@ -82,7 +98,7 @@ def detector_figures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     return figures
 
 
-def reader_figures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+def plate_reader_figures(evaluation: dict[str, Any]) -> Figures:
     """Exact matches from the annotated corners and end to end, strict and folded, by group."""
     figures = []
     for group, scores in evaluation["groups"].items():
@@ -92,6 +108,63 @@ def reader_figures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
                 if figure["n"]:
                     figures.append(figure)
     return figures
+
+
+def stamp_detector_figures(evaluation: dict[str, Any]) -> Figures:
+    """Recall, precision and average precision by origin, and false marks on empty pages."""
+    figures = []
+    for origin, scores in evaluation["detection"].items():
+        for name in ("recall", "precision"):
+            figures.append(rate(f"{name} at IoU 0.5, {origin}", scores[name]))
+        most = scores["recall_at_precision_0.9"]
+        figures.append(rate(f"recall at precision 0.9, IoU 0.5, {origin}", most))
+        for key, name in (("ap50", "AP50"), ("ap50_95", "AP50-95")):
+            figure = {"name": f"{name}, {origin}", "n": scores["stamps"], "value": scores[key]}
+            figures.append(figure)
+    negatives = evaluation["negatives"]
+    if negatives["pages"]:
+        value = negatives["false_marks_per_page"]
+        name = "false marks per page without stamps"
+        figures.append({"name": name, "n": negatives["pages"], "value": value})
+    return figures
+
+
+def segmenter_figures(evaluation: dict[str, Any]) -> Figures:
+    """IoU of the ink from annotated boxes and end to end."""
+    return [
+        {"name": f"ink IoU, {name}, {origin}", "n": scores["n"]} | interval_of(scores[key])
+        for origin, scores in evaluation["masks"].items()
+        for key, name in (("annotated_box", "annotated box"), ("end_to_end", "end to end"))
+    ]
+
+
+def embedder_figures(evaluation: dict[str, Any]) -> Figures:
+    """CMC, mAP@5 and equal error rates, imprints cut by annotated boxes and as detected."""
+    figures = []
+    for cut, retrieval in evaluation["retrieval"].items():
+        scores = retrieval["overall"]
+        figures += [rate(f"{rank}, {cut} boxes", scores[rank]) for rank in RETRIEVAL_RANKS]
+        queries = {"n": scores["queries"]}
+        figures.append({"name": f"mAP@5, {cut} boxes"} | queries | interval_of(scores["map@5"]))
+        for key in ("equal_error_rate", "equal_error_rate_near_copies"):
+            if scores[key]["value"] is not None:
+                name = f"{key.replace('_', ' ')}, {cut} boxes"
+                figures.append({"name": name} | queries | interval_of(scores[key]))
+    return figures
+
+
+FIGURES: dict[tuple[str, str], Callable[[dict[str, Any]], Figures]] = {
+    ("plate", "detector"): plate_detector_figures,
+    ("plate", "reader"): plate_reader_figures,
+    ("stamp", "detector"): stamp_detector_figures,
+    ("stamp", "segmenter"): segmenter_figures,
+    ("stamp", "embedder"): embedder_figures,
+}
+
+
+def interval_of(figure: dict[str, Any]) -> dict[str, Any]:
+    """Value and interval of a figure that is no proportion."""
+    return {"value": figure["value"], "interval": tuple(figure["interval"])}
 
 
 def rate(name: str, figure: dict[str, Any]) -> dict[str, Any]:
@@ -104,26 +177,56 @@ def rate(name: str, figure: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_sample(task: str, folder: Path) -> None:
+def write_sample(kind: str, task: str, folder: Path) -> None:
     """Draw a synthetic picture, and write down what the model in ``folder`` says of it."""
-    rng = np.random.default_rng(SAMPLE_SEEDS[task])
-    studio = PlateStudio()
-    said: dict[str, Any] = {}
-    if task == "detector":
-        picture, _ = studio.scene(rng)
-        said["detections"] = [
-            {"score": found.score, "box": found.box, "quad": found.quad}
-            for found in Detector.from_pretrained(folder)(picture)
-        ]
-    else:
-        reader = PlateReader.from_pretrained(folder)
-        photo, label = studio.crop(rng)
-        assert label.quad is not None, "a drawn crop has its corners"
-        picture = flatten(photo, label.quad, reader.crop_size, reader.margin)
-        (reading,) = reader([picture])
-        said |= {"text": reading.text, "score": reading.score, "truth": label.text}
+    picture, said = SAMPLES[kind, task](folder, np.random.default_rng(SAMPLE_SEEDS[task]))
     PilImage.fromarray(picture).save(folder / "sample.png", optimize=True)
     (folder / "sample.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+Sample = tuple[Pixels, dict[str, Any]]
+
+
+def detector_sample(folder: Path, picture: Pixels) -> Sample:
+    """What a detector finds in a picture."""
+    detections = Detector.from_pretrained(folder)(picture)
+    found = [{"score": one.score, "box": one.box, "quad": one.quad} for one in detections]
+    return picture, {"detections": found}
+
+
+def reader_sample(folder: Path, rng: np.random.Generator) -> Sample:
+    """What a reader reads on a drawn plate."""
+    reader = PlateReader.from_pretrained(folder)
+    photo, label = PlateStudio().crop(rng)
+    assert label.quad is not None, "a drawn crop has its corners"
+    picture = flatten(photo, label.quad, reader.crop_size, reader.margin)
+    (reading,) = reader([picture])
+    return picture, {"text": reading.text, "score": reading.score, "truth": label.text}
+
+
+def segmenter_sample(folder: Path, rng: np.random.Generator) -> Sample:
+    """How much ink a segmenter sees in a drawn imprint."""
+    studio = StampStudio()
+    picture, label = studio.imprint(studio.designs.design(rng), rng)
+    (ink,) = Segmenter.from_pretrained(folder)(picture, [label.box])
+    return picture, {"box": label.box, "ink": float(ink.probability.mean())}
+
+
+def embedder_sample(folder: Path, rng: np.random.Generator) -> Sample:
+    """The vector of a clean design, as grey levels of ink."""
+    studio = StampStudio()
+    ink = studio.artwork(studio.designs.design(rng))[0]
+    (vector,) = Embedder.from_pretrained(folder)([SoftMask(ink / np.float32(255), 0, 0)])
+    return ink, {"embedding": [round(float(value), 6) for value in vector]}
+
+
+SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = {
+    ("plate", "detector"): lambda folder, rng: detector_sample(folder, PlateStudio().scene(rng)[0]),
+    ("stamp", "detector"): lambda folder, rng: detector_sample(folder, StampStudio().scene(rng)[0]),
+    ("plate", "reader"): reader_sample,
+    ("stamp", "segmenter"): segmenter_sample,
+    ("stamp", "embedder"): embedder_sample,
+}
 
 
 if __name__ == "__main__":
