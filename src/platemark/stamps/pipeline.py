@@ -16,8 +16,6 @@ from platemark.tasks.embedder import Embedder
 from platemark.tasks.segmenter import Segmenter
 from platemark.types import Detection, Embedding, StampMark
 
-# Pixels with this probability are ink.
-_INK = 0.5
 # So many stamps are held as soft masks at a time; a page may have many, and they may be large.
 _BATCH = 16
 
@@ -92,7 +90,7 @@ class StampPipeline(Pipeline):
         self, pixels: Pixels, detection: Detection, mask: SoftMask, vector: NDArray[np.float32]
     ) -> StampMark:
         height, width = pixels.shape[:2]
-        ink = mask.probability > _INK
+        ink = mask.probability > self.segmenter.mask_score
         looks = describe_ink(pixels, mask) if ink.any() else None
         return StampMark(
             score=detection.score,

@@ -17,6 +17,7 @@ from platemark.models.preprocess import square_crop, surroundings
 from platemark.models.store import ModelName, find_model
 from platemark.types import as_box
 
+_DEFAULT_MASK_SCORE = 0.5
 _BATCH = 16
 # From so many pixels of the page for one of the network on, the page has finer edges to show.
 _SHARPEN_FROM = 1.25
@@ -57,6 +58,11 @@ class Segmenter:
             ModelMismatch: The model is no segmenter of stamps.
         """
         return cls(OnnxModel(find_model(model, task="segmenter", kind="stamp"), threads=threads))
+
+    @property
+    def mask_score(self) -> float:
+        """Least probability of a pixel that counts as ink, from the card."""
+        return self._model.card.thresholds.get("mask_score", _DEFAULT_MASK_SCORE)
 
     @property
     def model(self) -> OnnxModel:
