@@ -158,13 +158,30 @@ def fit(
 def start_from(run: Path, net: nn.Module) -> None:
     """Put the averaged weights of an earlier run's checkpoint into a fresh network.
 
+    The run may be of another network, such as that for another kind of mark: weights of the same
+    name and shape are taken, if they are most of the network.
+
     Raises:
-        ModelMismatch: There is no checkpoint in ``run``, or it is damaged or of another network.
+        ModelMismatch: There is no checkpoint in ``run``, or it is damaged or of too different a
+            network.
     """
     checkpoint = run / "checkpoint.pt"
     if not checkpoint.exists():
         raise ModelMismatch(f"there is no checkpoint.pt in {run} to start from", source=str(run))
-    net.load_state_dict(_read(checkpoint, net, "cpu")["average"])
+    known = _read(checkpoint, "cpu")["average"]
+    own = net.state_dict()
+    same = {
+        name: known[name]
+        for name, value in own.items()
+        if name in known and known[name].shape == value.shape
+    }
+    if 2 * len(same) < len(own):
+        raise ModelMismatch(
+            f"{checkpoint} is of another network: {len(same)} of {len(own)} weights fit; "
+            "start from a run of the same task",
+            source=str(checkpoint),
+        )
+    net.load_state_dict(own | same)
 
 
 def _decay_groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -216,26 +233,27 @@ def _load(
     path: Path, net: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, device: str
 ) -> tuple[int, float]:
     """Put a checkpoint's state into a run; return its steps and seconds so far."""
-    state = _read(path, net, device)
-    net.load_state_dict(state["net"])
-    averaged.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
+    state = _read(path, device)
+    try:
+        net.load_state_dict(state["net"])
+        averaged.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+    except (RuntimeError, ValueError) as error:
+        raise ModelMismatch(
+            f"{path} is of another network; train into another folder, or without resuming",
+            source=str(path),
+        ) from error
     return int(state["step"]), float(state["seconds"])
 
 
-def _read(path: Path, net: nn.Module, device: str) -> dict[str, Any]:
-    """A checkpoint whose weights fit ``net``."""
+def _read(path: Path, device: str) -> dict[str, Any]:
+    """The parts of a checkpoint."""
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        expected = {name: value.shape for name, value in net.state_dict().items()}
-        for weights in (state["net"], state["average"]):
-            if {name: value.shape for name, value in weights.items()} != expected:
-                raise ValueError("other weights")
         return {key: state[key] for key in ("net", "average", "optimiser", "step", "seconds")}
-    except (RuntimeError, KeyError, ValueError, EOFError, AttributeError, UnpicklingError) as error:
+    except (RuntimeError, KeyError, ValueError, EOFError, TypeError, UnpicklingError) as error:
         raise ModelMismatch(
-            f"{path} is damaged or of another network; train into another folder, "
-            "or without resuming",
+            f"{path} is damaged or no checkpoint; train into another folder, or without resuming",
             source=str(path),
         ) from error
 
