@@ -171,11 +171,15 @@ class RowToken:
 
 @dataclass(frozen=True)
 class Sample:
-    """A made-up plate: the format's `code`, the drawing chosen, its rows from top to bottom."""
+    """A made-up plate: the format's `code`, the drawing chosen, its rows from top to bottom.
+
+    `ruled` says whether the place in the text tells letters from digits.
+    """
 
     code: str
     drawing: Drawing
     rows: tuple[tuple[RowToken, ...], ...]
+    ruled: bool = False
 
     @property
     def text(self) -> str:
@@ -374,7 +378,7 @@ class PlateFormat:
             tuple(token for piece in self._rows[row] for token in piece.sample(rng))
             for row in drawing.rows
         )
-        return Sample(self.code, drawing, rows)
+        return Sample(self.code, drawing, rows, self.strict)
 
     def problem(self) -> tuple[str, str] | None:
         """The first (key, message) at fault in the grammar, examples and rows; None when sound."""

@@ -6,13 +6,14 @@ captions, stickers, screws and the rim. What happens to it on the road and in th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import Caption, Drawing, Field, RowToken, Sample
+from platemark.synth.letterforms import Letterforms
 from platemark.synth.lettering import Area, Colour, blend, parse_colour, write_text
 from platemark.synth.ornaments import (
     draw_band,
@@ -48,10 +49,11 @@ class Texture:
 
 @dataclass(frozen=True)
 class _Script:
-    """How a row is lettered: typeface, ink, width of glyphs, weight of strokes, lower letters."""
+    """How a row is lettered: typeface, ink, letterforms, width, weight of strokes, low letters."""
 
     face: Typeface
     ink: Colour
+    forms: Letterforms = field(default_factory=Letterforms)
     stretch: float = 1.0
     stroke: int = 0
     letter_height: float = 1.0
@@ -155,6 +157,7 @@ def _draw_rows(
 ) -> None:
     drawing = sample.drawing
     face = fonts.choose(str(rng.choice(drawing.fonts)), sample.text, rng)
+    forms = Letterforms.draw(rng, ruled=sample.ruled)
     share = (area.bottom - area.top) / len(sample.rows)
     stroke = int(rng.choice([-3, 0, 0, 0, 3]))
     for index, row in enumerate(sample.rows):
@@ -168,11 +171,11 @@ def _draw_rows(
             frame = Area(area.left, top, right, top + share)
             if len(sample.rows) == 1:
                 frame = Area(area.left, 0, right, canvas.shape[0])
-            script = _Script(face, ink)
+            script = _Script(face, ink, forms)
             right = _draw_field(canvas, field_tokens, look, frame, area.top, script, fonts, rng)
         room = Area(area.left, top, right, top + share)
         stretch = drawing.stretch * float(rng.uniform(0.92, 1.08))
-        script = _Script(face, ink, stretch, stroke, drawing.letter_height)
+        script = _Script(face, ink, forms, stretch, stroke, drawing.letter_height)
         _draw_tokens(canvas, main, room, size, script, rng)
 
 
@@ -285,10 +288,12 @@ def _draw_glyph(
     squeeze: float,
 ) -> None:
     """One glyph with its foot at ``origin``."""
-    glyph = script.face.glyph(char)
+    shown = script.forms.shown(char)
+    glyph = script.face.glyph(shown) or script.face.glyph(char)
     if glyph is None:
         return
-    mask, wide = glyph.mask, scale * script.stretch * squeeze
+    mask = script.forms.shape(shown, glyph.mask, script.face.headroom)
+    wide = scale * script.stretch * squeeze
     if script.stroke:
         padded = cv2.copyMakeBorder(mask, 0, 0, 4, 4, cv2.BORDER_CONSTANT)
         kernel = np.ones((abs(script.stroke), abs(script.stroke)), np.uint8)
