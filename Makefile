@@ -7,13 +7,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO ?= demo-out
 # Long runs: where the annotated photos are, where results go, how long to train.
 DATA ?= data/plates/annotations.jsonl
+STAMPS ?= data/stamps/annotations.jsonl
 RUNS ?= runs
 COUNT ?= 20000
 SEED ?= 1
 MINUTES ?= 240
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench synth train-detector train-reader train evaluate clean
+.PHONY: help demo test check format bench synth train-detector train-reader train-stamps train evaluate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +33,9 @@ $(VENV)/.developer: $(VENV)/.installed
 	$(PIP) --constraint constraints.txt --editable '.[all]' --group dev
 	@touch $@
 
-demo: $(VENV)/.installed ## find and read the plates of examples/, leave pictures in demo-out/
-	$(BIN)/platemark plates examples --annotated $(DEMO) --format table
+demo: $(VENV)/.installed ## find the plates and stamps of examples/, leave pictures in demo-out/
+	$(BIN)/platemark plates examples/photos --annotated $(DEMO)/plates --format table
+	$(BIN)/platemark stamps examples/documents --annotated $(DEMO)/stamps --crops $(DEMO)/cut-out --format table
 	@echo "Annotated pictures are in $(DEMO)/"
 
 test: $(VENV)/.developer ## run the tests
@@ -51,9 +53,14 @@ format: $(VENV)/.developer ## put the source into shape
 bench: $(VENV)/.installed ## time every stage on this machine
 	$(BIN)/platemark bench
 
-synth: $(VENV)/.installed ## long: draw scenes and crops into runs/
+synth: $(VENV)/.installed ## long: draw plates and stamps into runs/
 	$(BIN)/platemark synth plates --kind scenes --output $(RUNS)/scenes --count $(COUNT) --seed $(SEED)
 	$(BIN)/platemark synth plates --kind crops --output $(RUNS)/crops --count $(COUNT) --seed $(SEED)
+	$(BIN)/platemark synth stamps --kind scenes --output $(RUNS)/pages --count $(COUNT) --seed $(SEED)
+	$(BIN)/platemark synth stamps --kind imprints --near-copies 0.3 --output $(RUNS)/imprints \
+		--count $(COUNT) --seed $(SEED)
+	$(BIN)/platemark synth stamps --kind artworks --near-copies 0.5 --output $(RUNS)/artworks \
+		--count $(COUNT) --seed $(SEED)
 
 train-detector: $(VENV)/.developer ## long: train the plate detector
 	$(BIN)/platemark train detector --kind plate --data $(RUNS)/scenes/annotations.jsonl $(DATA) \
@@ -63,10 +70,19 @@ train-reader: $(VENV)/.developer ## long: train the plate reader
 	$(BIN)/platemark train reader --kind plate --data $(RUNS)/crops/annotations.jsonl $(DATA) \
 		--output $(RUNS)/plate-reader --minutes $(MINUTES)
 
-train: train-detector train-reader ## long: train both networks
+train-stamps: $(VENV)/.developer ## long: train detector, segmenter and embedder of stamps
+	$(BIN)/platemark train detector --kind stamp --data $(RUNS)/pages/annotations.jsonl $(STAMPS) \
+		--output $(RUNS)/stamp-detector --minutes $(MINUTES)
+	$(BIN)/platemark train segmenter --kind stamp --data $(RUNS)/imprints/annotations.jsonl $(STAMPS) \
+		--output $(RUNS)/stamp-segmenter --minutes $(MINUTES)
+	$(BIN)/platemark train embedder --kind stamp --data $(RUNS)/artworks/annotations.jsonl \
+		$(RUNS)/imprints/annotations.jsonl --output $(RUNS)/stamp-embedder --minutes $(MINUTES)
+
+train: train-detector train-reader train-stamps ## long: train all networks
 
 evaluate: $(VENV)/.installed ## long: score the bundled models on annotated photos
 	$(BIN)/platemark evaluate plates $(DATA) --split test --errors $(RUNS)/errors
+	$(BIN)/platemark evaluate stamps $(STAMPS) --split test --errors $(RUNS)/stamp-errors
 
 clean: ## remove what the targets made, except runs/
 	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

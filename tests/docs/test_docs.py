@@ -63,9 +63,10 @@ def commands() -> list[tuple[str, list[str]]]:
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder as the documents assume it: ``examples/``, ``car.jpg`` and ``contract.pdf``."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    photos = sorted((ROOT / "examples").rglob("*.jpg"))
+    photos = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
     shutil.copy(photos[0], tmp_path / "car.jpg")
-    PIL.Image.new("RGB", (595, 842), "white").save(tmp_path / "contract.pdf")
+    with PIL.Image.open(ROOT / "examples" / "documents" / "letter-seal.jpg") as letter:
+        letter.save(tmp_path / "contract.pdf")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

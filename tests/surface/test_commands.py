@@ -24,6 +24,9 @@ platemark train reader --kind plate --data a.jsonl --data b.jsonl --output DIR -
 platemark train reader --kind plate --data a.jsonl --output DIR --device cuda
 platemark evaluate plates m.jsonl --split test --model DIR --errors DIR --format json
 platemark evaluate plates m.jsonl --format table
+platemark evaluate stamps m.jsonl --split test --model DIR --errors DIR --format json
+platemark train segmenter --kind stamp --data a.jsonl --output DIR --start-from DIR
+platemark train embedder --kind stamp --data a.jsonl --output DIR --minutes 5
 platemark models list
 platemark models show plate-reader
 platemark models verify
