@@ -18,7 +18,7 @@ from platemark.types import Result
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PHOTOS = sorted((EXAMPLES / "photos").glob("*.jpg"))
 DOCUMENTS = sorted((EXAMPLES / "documents").glob("*.jpg"))
-LEAST_SHARE = 0.75
+LEAST_RECALL, LEAST_EXACT = 0.85, 0.65
 
 
 def test_demo_reads_the_plates_of_the_examples(tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ def test_accuracy_on_the_examples_does_not_fall() -> None:
     done = CliRunner().invoke(app, ["evaluate", "plates", str(manifest)])
     assert done.exit_code == 0, done.output
     scene = json.loads(done.stdout)["overall"]["scene"]
-    assert scene["detection"]["0.5"]["recall"]["value"] >= LEAST_SHARE
-    assert scene["end_to_end"]["exact"]["value"] >= LEAST_SHARE
+    assert scene["detection"]["0.5"]["recall"]["value"] >= LEAST_RECALL
+    assert scene["end_to_end"]["exact"]["value"] >= LEAST_EXACT
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
