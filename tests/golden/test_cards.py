@@ -11,8 +11,14 @@ from platemark.models.store import BUNDLED
 CARDS = sorted(BUNDLED.glob("*/card.json"))
 
 
-def test_both_plate_models_ship_with_their_samples() -> None:
-    assert [card.parent.name for card in CARDS] == ["plate-detector", "plate-reader"]
+def test_the_models_ship_with_their_samples() -> None:
+    assert [card.parent.name for card in CARDS] == [
+        "plate-detector",
+        "plate-reader",
+        "stamp-detector",
+        "stamp-embedder",
+        "stamp-segmenter",
+    ]
     for card in CARDS:
         assert (card.parent / "sample.png").is_file()
         assert json.loads((card.parent / "sample.json").read_text())
