@@ -41,7 +41,7 @@ def test_a_name_a_folder_and_a_file_give_the_same_model(bundled: Path) -> None:
 def test_an_unknown_name_lists_the_names_there_are(bundled: Path) -> None:
     with pytest.raises(ModelNotFound, match="plate-detector, plate-reader") as caught:
         locate_model("plate-redaer")
-    assert caught.value.names == tuple(sorted(path.name for path in bundled.iterdir()))
+    assert caught.value.names == ("plate-detector", "plate-reader")
 
 
 def test_a_name_does_not_lead_out_of_the_bundled_folder(bundled: Path) -> None:
