@@ -31,7 +31,13 @@ from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
 
-SAMPLE_SEEDS = {"detector": 5, "reader": 6, "segmenter": 7, "embedder": 8}
+SAMPLE_SEEDS = {
+    ("plate", "detector"): 5,
+    ("plate", "reader"): 6,
+    ("stamp", "detector"): 6,
+    ("stamp", "segmenter"): 7,
+    ("stamp", "embedder"): 8,
+}
 RETRIEVAL_RANKS = ("cmc@1", "cmc@5")
 
 Figures = list[dict[str, Any]]
@@ -179,7 +185,7 @@ def rate(name: str, figure: dict[str, Any]) -> dict[str, Any]:
 
 def write_sample(kind: str, task: str, folder: Path) -> None:
     """Draw a synthetic picture, and write down what the model in ``folder`` says of it."""
-    picture, said = SAMPLES[kind, task](folder, np.random.default_rng(SAMPLE_SEEDS[task]))
+    picture, said = SAMPLES[kind, task](folder, np.random.default_rng(SAMPLE_SEEDS[kind, task]))
     PilImage.fromarray(picture).save(folder / "sample.png", optimize=True)
     (folder / "sample.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
@@ -187,9 +193,9 @@ def write_sample(kind: str, task: str, folder: Path) -> None:
 Sample = tuple[Pixels, dict[str, Any]]
 
 
-def detector_sample(folder: Path, picture: Pixels) -> Sample:
+def detector_sample(folder: Path, kind: str, picture: Pixels) -> Sample:
     """What a detector finds in a picture."""
-    detections = Detector.from_pretrained(folder)(picture)
+    detections = Detector.from_pretrained(folder, kind=kind)(picture)
     found = [{"score": one.score, "box": one.box, "quad": one.quad} for one in detections]
     return picture, {"detections": found}
 
@@ -221,8 +227,12 @@ def embedder_sample(folder: Path, rng: np.random.Generator) -> Sample:
 
 
 SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = {
-    ("plate", "detector"): lambda folder, rng: detector_sample(folder, PlateStudio().scene(rng)[0]),
-    ("stamp", "detector"): lambda folder, rng: detector_sample(folder, StampStudio().scene(rng)[0]),
+    ("plate", "detector"): lambda folder, rng: detector_sample(
+        folder, "plate", PlateStudio().scene(rng)[0]
+    ),
+    ("stamp", "detector"): lambda folder, rng: detector_sample(
+        folder, "stamp", StampStudio().scene(rng)[0]
+    ),
     ("plate", "reader"): reader_sample,
     ("stamp", "segmenter"): segmenter_sample,
     ("stamp", "embedder"): embedder_sample,
