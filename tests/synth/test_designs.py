@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from platemark.errors import DatasetError
@@ -69,7 +69,7 @@ def test_the_quad_is_tight_at_any_scale(seed: int, scale: float) -> None:
     assert x1 - x0 == pytest.approx(made.width_mm * scale, abs=1e-3)
     assert y1 - y0 == pytest.approx(made.height_mm * scale, abs=1e-3)
     rows, columns = np.nonzero(art.coverage)
-    slack = 1.5 + 0.05 * scale
+    slack = 2.0 + 0.05 * scale  # a dotted frame may end between two dots
     for ink, edge in ((columns.min(), x0), (columns.max() + 1, x1), (rows.min(), y0)):
         assert ink == pytest.approx(edge, abs=slack)
     assert art.coverage[0].max() == art.coverage[:, -1].max() == 0, "nothing is clipped"
@@ -103,6 +103,7 @@ def test_overlapping_texts_would_be_noticed() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=SEEDS)
+@example(seed=215351)  # two variants of one emblem that come out alike
 def test_a_near_copy_is_another_design_that_looks_alike(seed: int) -> None:
     rng = np.random.default_rng(seed)
     made = STUDIO.design(rng)

@@ -25,6 +25,7 @@ __all__ = ["Artwork", "Design", "DesignStudio", "StampFonts"]
 Layout = Callable[[Draft], StampShape]
 _LEAST, _MOST = 5.0, 80.0  # millimetres of the longer side
 _ATTEMPTS = 40
+_VISIBLE_SCALE = 8.0  # pixels per millimetre of a scan at 200 dpi
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,12 @@ class Design:
         return rasterize(_shapes(self.elements, self.fonts), self.bounds, scale)
 
 
+def _differ(first: Artwork, second: Artwork) -> bool:
+    """Whether any ink of two drawings is elsewhere."""
+    a, b = first.coverage.astype(np.int16), second.coverage.astype(np.int16)
+    return a.shape != b.shape or bool((np.abs(a - b) > 100).any())
+
+
 @lru_cache(maxsize=32)  # a new design is measured, then drawn, often more than once
 def _shapes(elements: tuple[Element, ...], fonts: StampFonts) -> list[Shape]:
     return [shape for element in elements for shape in element.shapes(fonts)]
@@ -135,9 +142,14 @@ class DesignStudio:
         """
         language = self.languages[design.language]
         longer = max(design.width_mm, design.height_mm)
-        elements = changed(design.elements, language, self.fonts, longer, rng)
-        bounds = extent(_shapes(elements, self.fonts))
-        return replace(design, elements=elements, bounds=bounds)
+        for _ in range(_ATTEMPTS):
+            elements = changed(design.elements, language, self.fonts, longer, rng)
+            bounds = extent(_shapes(elements, self.fonts))
+            copy = replace(design, elements=elements, bounds=bounds)
+            # two variants of an emblem may come out alike
+            if _differ(design.draw(_VISIBLE_SCALE), copy.draw(_VISIBLE_SCALE)):
+                return copy
+        raise ValueError(f"no change of this {design.style} stamp can be seen")
 
     def redated(self, design: Design, rng: np.random.Generator) -> Design:
         """The same stamp on another day: its dates are new, its identity is not."""
