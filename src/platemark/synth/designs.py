@@ -142,12 +142,13 @@ class DesignStudio:
         """
         language = self.languages[design.language]
         longer = max(design.width_mm, design.height_mm)
+        original = design.draw(_VISIBLE_SCALE)
         for _ in range(_ATTEMPTS):
             elements = changed(design.elements, language, self.fonts, longer, rng)
             bounds = extent(_shapes(elements, self.fonts))
             copy = replace(design, elements=elements, bounds=bounds)
             # two variants of an emblem may come out alike
-            if _differ(design.draw(_VISIBLE_SCALE), copy.draw(_VISIBLE_SCALE)):
+            if _differ(original, copy.draw(_VISIBLE_SCALE)):
                 return copy
         raise ValueError(f"no change of this {design.style} stamp can be seen")
 

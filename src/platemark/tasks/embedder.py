@@ -1,7 +1,6 @@
 """Makes a vector of each imprint: near for the same stamp, far for another."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,12 @@ from platemark.masks import SoftMask
 from platemark.models.card import EmbedderPreprocess
 from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import ink_input
-from platemark.models.store import ModelName, find_model
+from platemark.tasks.stage import Stage
 
 _BATCH = 32
 
 
-class Embedder:
+class Embedder(Stage):
     """Embeds the ink of stamps; may be shared by threads.
 
     Args:
@@ -27,32 +26,14 @@ class Embedder:
         ModelMismatch: The model's card is not that of an embedder.
     """
 
+    TASK, KIND = "embedder", "stamp"
+
     def __init__(self, model: OnnxModel) -> None:
         spec = model.card.preprocess
         if not isinstance(spec, EmbedderPreprocess):
             raise ModelMismatch(f"model {model.card.name} is no embedder")
-        self._model, self._spec = model, spec
-
-    @classmethod
-    def from_pretrained(cls, model: ModelName = None, *, threads: int | None = None) -> Self:
-        """Load an embedder.
-
-        Args:
-            model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
-                its card beside it.
-            threads: Threads for one run; by default one for each core.
-
-        Raises:
-            ModelNotFound: There is no such model.
-            ModelCorrupt: A file differs from the model's card.
-            ModelMismatch: The model is no embedder of stamps.
-        """
-        return cls(OnnxModel(find_model(model, task="embedder", kind="stamp"), threads=threads))
-
-    @property
-    def model(self) -> OnnxModel:
-        """The network and its card."""
-        return self._model
+        super().__init__(model)
+        self._spec = spec
 
     @property
     def name(self) -> str:

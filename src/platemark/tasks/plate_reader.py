@@ -1,7 +1,6 @@
 """Reads rectified plates."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,9 @@ from platemark.imaging.image import Pixels
 from platemark.models.card import ReaderDecode, ReaderPreprocess
 from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import reader_input
-from platemark.models.store import ModelName, find_model
 from platemark.tasks import ctc
 from platemark.tasks.calibrate import calibrate
+from platemark.tasks.stage import Stage
 from platemark.types import Alternative, Character, Crop, Reading
 
 _BATCH = 32
@@ -21,7 +20,7 @@ _BATCH = 32
 _SURE = 0.9999
 
 
-class PlateReader:
+class PlateReader(Stage):
     """Reads the text of rectified plates; may be shared by threads.
 
     Args:
@@ -32,32 +31,14 @@ class PlateReader:
         ModelMismatch: The model's card is not that of a reader.
     """
 
+    TASK, KIND = "reader", "plate"
+
     def __init__(self, model: OnnxModel) -> None:
         spec, decode = model.card.preprocess, model.card.decode
         if not isinstance(spec, ReaderPreprocess) or not isinstance(decode, ReaderDecode):
             raise ModelMismatch(f"model {model.card.name} is no reader")
-        self._model, self._spec, self._decode = model, spec, decode
-
-    @classmethod
-    def from_pretrained(cls, model: ModelName = None, *, threads: int | None = None) -> Self:
-        """Load a reader.
-
-        Args:
-            model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
-                its card beside it.
-            threads: Threads for one run; by default one for each core.
-
-        Raises:
-            ModelNotFound: There is no such model.
-            ModelCorrupt: A file differs from the model's card.
-            ModelMismatch: The model is no reader of plates.
-        """
-        return cls(OnnxModel(find_model(model, task="reader", kind="plate"), threads=threads))
-
-    @property
-    def model(self) -> OnnxModel:
-        """The network and its card."""
-        return self._model
+        super().__init__(model)
+        self._spec, self._decode = spec, decode
 
     @property
     def crop_size(self) -> tuple[int, int]:

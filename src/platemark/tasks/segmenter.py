@@ -1,7 +1,6 @@
 """Tells the ink of stamps from the paper, print and writing beneath."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import cv2
 import numpy as np
@@ -14,7 +13,7 @@ from platemark.masks import SoftMask
 from platemark.models.card import SegmenterPreprocess
 from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import square_crop, surroundings
-from platemark.models.store import ModelName, find_model
+from platemark.tasks.stage import Stage
 from platemark.types import as_box
 
 _DEFAULT_MASK_SCORE = 0.5
@@ -26,7 +25,7 @@ _SHARPEN_REACH = 2.0
 _SHARPEN_UP_TO = 4_000_000
 
 
-class Segmenter:
+class Segmenter(Stage):
     """Finds the ink of stamps whose boxes are known; may be shared by threads.
 
     Args:
@@ -37,37 +36,19 @@ class Segmenter:
         ModelMismatch: The model's card is not that of a segmenter.
     """
 
+    TASK, KIND = "segmenter", "stamp"
+
     def __init__(self, model: OnnxModel) -> None:
         spec = model.card.preprocess
         if not isinstance(spec, SegmenterPreprocess):
             raise ModelMismatch(f"model {model.card.name} is no segmenter")
-        self._model, self._spec = model, spec
-
-    @classmethod
-    def from_pretrained(cls, model: ModelName = None, *, threads: int | None = None) -> Self:
-        """Load a segmenter.
-
-        Args:
-            model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
-                its card beside it.
-            threads: Threads for one run; by default one for each core.
-
-        Raises:
-            ModelNotFound: There is no such model.
-            ModelCorrupt: A file differs from the model's card.
-            ModelMismatch: The model is no segmenter of stamps.
-        """
-        return cls(OnnxModel(find_model(model, task="segmenter", kind="stamp"), threads=threads))
+        super().__init__(model)
+        self._spec = spec
 
     @property
     def mask_score(self) -> float:
         """Least probability of a pixel that counts as ink, from the card."""
         return self._model.card.thresholds.get("mask_score", _DEFAULT_MASK_SCORE)
-
-    @property
-    def model(self) -> OnnxModel:
-        """The network and its card."""
-        return self._model
 
     def __call__(self, image: ImageInput, boxes: Sequence[ArrayLike]) -> list[SoftMask]:
         """Find the ink of stamps, one mask for each box in the same order.

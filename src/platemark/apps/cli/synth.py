@@ -1,6 +1,7 @@
 """``platemark synth``: make annotated training images."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -64,19 +65,18 @@ def plates(
     folder = writable_folder(output, "--output")
     from platemark.synth.plates import generate
 
-    def make(tell: Callable[[int, int | None], None]) -> Path:
-        return generate(
-            folder,
-            count,
-            seed,
-            kind=kind,
-            fonts=fonts,
-            backgrounds=backgrounds,
-            over=over,
-            regions=region or (),
-            workers=workers,
-            progress=tell,
-        )
+    make = partial(
+        generate,
+        folder,
+        count,
+        seed,
+        kind=kind,
+        fonts=fonts,
+        backgrounds=backgrounds,
+        over=over,
+        regions=region or (),
+        workers=workers,
+    )
 
     try:
         _report(make, count, folder, quiet=quiet)
@@ -126,26 +126,25 @@ def stamps(
     folder = writable_folder(output, "--output")
     from platemark.synth.stamps import generate
 
-    def make(tell: Callable[[int, int | None], None]) -> Path:
-        return generate(
-            folder,
-            count,
-            seed,
-            kind=kind,
-            fonts=fonts,
-            backgrounds=backgrounds,
-            imprints_per_design=imprints_per_design,
-            near_copies=near_copies,
-            masks=masks,
-            workers=workers,
-            progress=tell,
-        )
+    make = partial(
+        generate,
+        folder,
+        count,
+        seed,
+        kind=kind,
+        fonts=fonts,
+        backgrounds=backgrounds,
+        imprints_per_design=imprints_per_design,
+        near_copies=near_copies,
+        masks=masks,
+        workers=workers,
+    )
 
     _report(make, count, folder, quiet=quiet)
 
 
 def _report(
-    make: Callable[[Callable[[int, int | None], None]], Path],
+    make: Callable[..., Path],
     count: int,
     folder: Path,
     *,
@@ -153,7 +152,7 @@ def _report(
 ) -> None:
     """Make the images under a progress bar and name their manifest on standard output."""
     with progress("synth", quiet=quiet) as tell:
-        manifest = make(tell)
+        manifest = make(progress=tell)
     if not quiet:
         messages().print(f"{count} images in {folder}", markup=False)
     typer.echo(manifest)

@@ -1,0 +1,41 @@
+"""What the stages that need no more than a model share."""
+
+from typing import ClassVar, Self
+
+from platemark.models.onnx import OnnxModel
+from platemark.models.store import ModelName, find_model
+
+
+class Stage:
+    """A stage that runs one network; may be shared by threads.
+
+    Args:
+        model: The network and its card.
+    """
+
+    TASK: ClassVar[str]
+    KIND: ClassVar[str]
+
+    def __init__(self, model: OnnxModel) -> None:
+        self._model = model
+
+    @classmethod
+    def from_pretrained(cls, model: ModelName = None, *, threads: int | None = None) -> Self:
+        """Load the stage.
+
+        Args:
+            model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
+                its card beside it.
+            threads: Threads for one run; by default one for each core.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            ModelCorrupt: A file differs from the model's card.
+            ModelMismatch: The model is of another task, or for other marks.
+        """
+        return cls(OnnxModel(find_model(model, task=cls.TASK, kind=cls.KIND), threads=threads))
+
+    @property
+    def model(self) -> OnnxModel:
+        """The network and its card."""
+        return self._model
