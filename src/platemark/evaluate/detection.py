@@ -210,7 +210,39 @@ def examine(
         return _failed(path, error), [], [None] * annotated
 
 
-def look(path: Path, pipeline: Finder) -> Result:
+def judge_all(
+    entries: Sequence[ManifestEntry],
+    judge: Callable[[ManifestEntry], OutcomeT],
+    negatives: Sequence[Path],
+    pipeline: Finder,
+    progress: Progress | None,
+) -> tuple[tuple[OutcomeT, ...], tuple[Result, ...]]:
+    """Judge every image, then let the pipeline look at the pictures without marks.
+
+    Args:
+        entries: The annotated images.
+        judge: What became of one of them.
+        negatives: Pictures that show no mark.
+        pipeline: The pipeline as users run it.
+        progress: Called with (images done, images in all).
+
+    Returns:
+        The outcomes, and what the pipeline answered on ``negatives``.
+    """
+    total = len(entries) + len(negatives)
+    tell = progress or (lambda done, total: None)
+    outcomes: list[OutcomeT] = []
+    for entry in entries:
+        outcomes.append(judge(entry))
+        tell(len(outcomes), total)
+    answers: list[Result] = []
+    for path in negatives:
+        answers.append(_look(path, pipeline))
+        tell(len(outcomes) + len(answers), total)
+    return tuple(outcomes), tuple(answers)
+
+
+def _look(path: Path, pipeline: Finder) -> Result:
     """Let a pipeline look at an image; what fails is the result's error."""
     try:
         return pipeline(path)

@@ -29,14 +29,14 @@ from platemark.evaluate.detection import (
     examine,
     false_marks,
     grouped,
-    look,
+    judge_all,
     match,
     number,
     reliability,
 )
 from platemark.metrics import Rate
 from platemark.plates.pipeline import PlatePipeline
-from platemark.types import PlateMark, Reading, Result
+from platemark.types import PlateMark, Reading
 
 IOU_THRESHOLDS = (FOUND_IOU, 0.75)
 
@@ -202,17 +202,15 @@ def evaluate_plates(
     Returns:
         The outcome of every image. Images that fail are part of it; no error is raised for them.
     """
-    total = len(manifest) + len(negatives)
-    tell = progress or (lambda done, total: None)
-    outcomes: list[ImageOutcome] = []
-    for entry in manifest:
-        outcomes.append(_judge(manifest.path(entry), entry, pipeline))
-        tell(len(outcomes), total)
-    answers: list[Result] = []
-    for path in negatives:
-        answers.append(look(path, pipeline))
-        tell(len(outcomes) + len(answers), total)
-    return PlateEvaluation(tuple(outcomes), tuple(answers))
+    return PlateEvaluation(
+        *judge_all(
+            manifest.entries,
+            lambda entry: _judge(manifest.path(entry), entry, pipeline),
+            negatives,
+            pipeline,
+            progress,
+        )
+    )
 
 
 def score(outcomes: Sequence[ImageOutcome]) -> PlateScores:

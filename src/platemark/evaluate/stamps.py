@@ -41,7 +41,7 @@ from platemark.evaluate.detection import (
     examine,
     false_marks,
     grouped,
-    look,
+    judge_all,
     match,
     number,
     per_image,
@@ -52,7 +52,7 @@ from platemark.evaluate.retrieval import Imprint, Retrieval, cosine_similarity, 
 from platemark.imaging.image import Image
 from platemark.masks import BoolMask
 from platemark.metrics import Rate
-from platemark.types import Box, Detection, Mark, Result, StampMark, as_quad
+from platemark.types import Box, Detection, Mark, StampMark, as_quad
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 PRECISION = 0.9
@@ -279,17 +279,11 @@ def evaluate_stamps(
         The outcome of every image. Images that fail are part of it; no error is raised for them.
     """
     entries = [entry for entry in manifest if entry.kind != "isolated"]
-    total = len(entries) + len(negatives)
-    tell = progress or (lambda done, total: None)
-    outcomes: list[PageOutcome] = []
-    for entry in entries:
-        outcomes.append(_judge(manifest, entry, pipeline))
-        tell(len(outcomes), total)
-    answers: list[Result] = []
-    for path in negatives:
-        answers.append(look(path, pipeline))
-        tell(len(outcomes) + len(answers), total)
-    return StampEvaluation(tuple(outcomes), tuple(answers))
+    return StampEvaluation(
+        *judge_all(
+            entries, lambda entry: _judge(manifest, entry, pipeline), negatives, pipeline, progress
+        )
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,15 @@ from platemark.synth.photos import read_photo
 from platemark.train.calibrate import calibrate_detector
 from platemark.train.loop import Batch, Schedule
 from platemark.train.losses import Marks, detection_losses, iou
-from platemark.train.pictures import Memory, ahead, decoded, is_held_out, relight, shrink
+from platemark.train.pictures import (
+    Memory,
+    MixedExamples,
+    ahead,
+    decoded,
+    is_held_out,
+    relight,
+    shrink,
+)
 from platemark.train.reader import SYNTHETIC
 
 _HELD_OUT = 0.08
@@ -98,7 +106,7 @@ class Window(NamedTuple):
     ignore: NDArray[np.bool_]
 
 
-class DetectorTask:
+class DetectorTask(MixedExamples[LabelledScene]):
     """Data and loss of the detector; see :class:`platemark.train.loop.Task`.
 
     Args:
@@ -118,14 +126,11 @@ class DetectorTask:
     ) -> None:
         self.kind, self.framing = kind, FRAMINGS[kind]
         self.sides = tuple(sides)
-        self.synthetic: list[LabelledScene] = []
-        self.real: list[LabelledScene] = []
-        self.validation: list[LabelledScene] = []
+        super().__init__(real_share)
         self._memory = Memory(_DECODED_BYTES)
         self._to_hold_out = self.framing.held_out
         for path in manifests:
             self._load(path)
-        self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
 
     def _load(self, path: Path) -> None:
         manifest = Manifest.read(path, split="train", kind="scene")
@@ -142,14 +147,6 @@ class DetectorTask:
             else:
                 (self.real if real else self.synthetic).append(scene)
 
-    def size(self) -> int:
-        """Labelled scenes to learn from."""
-        return len(self.synthetic) + len(self.real)
-
-    def steps_per_epoch(self, schedule: Schedule) -> int:
-        """Batches that cut about one window from every scene."""
-        return max(1, self.size() // schedule.batch)
-
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
         """(N, S, S, 3) uint8; boxes, quads, has_quad, ignore, present, padded to equal length."""
         return ahead(partial(self._batch, schedule), start)
@@ -158,10 +155,7 @@ class DetectorTask:
         rng = np.random.default_rng((schedule.seed, step))
         side = self.sides[step % len(self.sides)]
         size = max(1, round(schedule.batch * (self.sides[0] / side) ** 2))
-        real = round(self.real_share * size)
-        pool = self.synthetic or self.real
-        scenes = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
-        scenes += [pool[i] for i in rng.integers(0, len(pool), size - real)]
+        scenes = self.choose(size, rng)
         return _stack([cut_window(scene, side, rng, self.framing) for scene in scenes])
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:

@@ -1,14 +1,51 @@
-"""What the tasks share: pictures kept in memory, held-out examples, light, batches made ahead."""
+"""What the tasks share: examples real and drawn, pictures in memory, light, batches made ahead."""
 
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
 
 from platemark.imaging.image import Pixels
-from platemark.train.loop import Batch
+from platemark.train.loop import Batch, Schedule
+
+Example = TypeVar("Example")
+
+
+class MixedExamples(Generic[Example]):
+    """The examples of a task that learns from drawn and from real pictures.
+
+    Args:
+        real_share: part of every batch that is real, where there are both.
+    """
+
+    def __init__(self, real_share: float) -> None:
+        self.synthetic: list[Example] = []
+        self.real: list[Example] = []
+        self.validation: list[Example] = []
+        self._wanted_share = real_share
+
+    @property
+    def real_share(self) -> float:
+        """Part of every batch that is real, as far as there is anything of either."""
+        return self._wanted_share if self.real and self.synthetic else float(bool(self.real))
+
+    def size(self) -> int:
+        """Labelled examples to learn from."""
+        return len(self.synthetic) + len(self.real)
+
+    def steps_per_epoch(self, schedule: Schedule) -> int:
+        """Batches that show about every example once."""
+        return max(1, self.size() // schedule.batch)
+
+    def choose(self, count: int, rng: np.random.Generator) -> list[Example]:
+        """Examples for a batch, the real ones first."""
+        real = round(self.real_share * count)
+        pool = self.synthetic or self.real
+        chosen = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
+        return chosen + [pool[i] for i in rng.integers(0, len(pool), count - real)]
 
 
 class Memory:

@@ -18,7 +18,7 @@ from platemark.synth.photos import read_grey
 from platemark.synth.scene import flatten
 from platemark.train.calibrate import calibrate_reader
 from platemark.train.loop import Batch, Schedule
-from platemark.train.pictures import is_held_out
+from platemark.train.pictures import MixedExamples, is_held_out
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
 HEIGHT, WIDTH = 48, 160
@@ -59,7 +59,7 @@ def held_out(text: str) -> bool:
     return is_held_out(text, _HELD_OUT)
 
 
-class ReaderTask:
+class ReaderTask(MixedExamples[TextCrop]):
     """Data and loss of the reader; see :class:`platemark.train.loop.Task`.
 
     Args:
@@ -68,12 +68,9 @@ class ReaderTask:
     """
 
     def __init__(self, manifests: Sequence[Path], real_share: float = 0.12) -> None:
-        self.synthetic: list[TextCrop] = []
-        self.real: list[TextCrop] = []
-        self.validation: list[TextCrop] = []
+        super().__init__(real_share)
         for path in manifests:
             self._load(path)
-        self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
 
     def _load(self, path: Path) -> None:
         manifest = Manifest.read(path, split="train")
@@ -93,23 +90,12 @@ class ReaderTask:
                 else:
                     (self.validation if held_out(text) else self.real).append(crop)
 
-    def size(self) -> int:
-        """Labelled crops to learn from."""
-        return len(self.synthetic) + len(self.real)
-
-    def steps_per_epoch(self, schedule: Schedule) -> int:
-        """Batches that show about every crop once."""
-        return max(1, self.size() // schedule.batch)
-
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
         """(N, 1, H, W) float32 pictures, (sum of lengths,) classes, (N,) lengths."""
         step = start
         while True:
             rng = np.random.default_rng((schedule.seed, step))
-            real = round(self.real_share * schedule.batch)
-            chosen = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
-            pool = self.synthetic or self.real
-            chosen += [pool[i] for i in rng.integers(0, len(pool), schedule.batch - real)]
+            chosen = self.choose(schedule.batch, rng)
             pictures = np.stack([disturb(crop, rng) for crop in chosen])
             classes = np.concatenate([crop.classes for crop in chosen])
             lengths = np.array([len(crop.classes) for crop in chosen])

@@ -20,7 +20,15 @@ from platemark.train.calibrate import calibrate_segmenter
 from platemark.train.detector import scale
 from platemark.train.loop import Batch, Schedule
 from platemark.train.losses import mask_losses
-from platemark.train.pictures import Memory, ahead, decoded, is_held_out, relight, shrink
+from platemark.train.pictures import (
+    Memory,
+    MixedExamples,
+    ahead,
+    decoded,
+    is_held_out,
+    relight,
+    shrink,
+)
 from platemark.train.reader import SYNTHETIC
 
 SIDE = 192
@@ -58,7 +66,7 @@ class MaskedImprint:
         return np.asarray(cv2.imdecode(self.coded_mask, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-class SegmenterTask:
+class SegmenterTask(MixedExamples[MaskedImprint]):
     """Data and loss of the segmenter; see :class:`platemark.train.loop.Task`.
 
     Args:
@@ -68,13 +76,10 @@ class SegmenterTask:
     """
 
     def __init__(self, manifests: Sequence[Path], real_share: float = 0.06) -> None:
-        self.synthetic: list[MaskedImprint] = []
-        self.real: list[MaskedImprint] = []
-        self.validation: list[MaskedImprint] = []
+        super().__init__(real_share)
         self._memory = Memory(_DECODED_BYTES)
         for path in manifests:
             self._load(path)
-        self.real_share = real_share if self.real and self.synthetic else float(bool(self.real))
 
     def _load(self, path: Path) -> None:
         manifest = Manifest.read(path, split="train")
@@ -108,24 +113,13 @@ class SegmenterTask:
         coded = np.asarray(cv2.imencode(".png", ink)[1], np.uint8)
         return MaskedImprint(self._memory.keep(np.ascontiguousarray(part)), coded, box, real)
 
-    def size(self) -> int:
-        """Masked imprints to learn from."""
-        return len(self.synthetic) + len(self.real)
-
-    def steps_per_epoch(self, schedule: Schedule) -> int:
-        """Batches that show about every imprint once."""
-        return max(1, self.size() // schedule.batch)
-
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
         """(N, S, S, 3) uint8 crops, (N, S, S) uint8 masks."""
         return ahead(partial(self._batch, schedule), start)
 
     def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
-        real = round(self.real_share * schedule.batch)
-        chosen = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
-        pool = self.synthetic or self.real
-        chosen += [pool[i] for i in rng.integers(0, len(pool), schedule.batch - real)]
+        chosen = self.choose(schedule.batch, rng)
         crops, masks = zip(*(disturb(imprint, rng) for imprint in chosen), strict=True)
         return torch.from_numpy(np.stack(crops)), torch.from_numpy(np.stack(masks))
 
