@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from platemark.errors import PlatemarkError
     from platemark.imaging.image import Image
-    from platemark.masks import InkMask, SoftMask
+    from platemark.masks import InkCrop, InkMask, SoftMask
     from platemark.plates.pipeline import PlatePipeline
     from platemark.stamps.pipeline import StampPipeline
     from platemark.tasks.detector import Detector
@@ -57,6 +57,7 @@ __all__ = [
     "Failure",
     "Identity",
     "Image",
+    "InkCrop",
     "InkMask",
     "Obscured",
     "PlateMark",
@@ -79,6 +80,7 @@ _HOMES = {
     "Detector": "platemark.tasks.detector",
     "Embedder": "platemark.tasks.embedder",
     "Image": "platemark.imaging.image",
+    "InkCrop": "platemark.masks",
     "InkMask": "platemark.masks",
     "PlatePipeline": "platemark.plates.pipeline",
     "PlateReader": "platemark.tasks.plate_reader",

@@ -6,7 +6,8 @@
     ├─ InputError                     input_error
     │  ├─ UnreadableImage             unreadable_image
     │  ├─ UnsupportedInput            unsupported_input
-    │  └─ InputTooLarge               input_too_large
+    │  ├─ InputTooLarge               input_too_large
+    │  └─ NoStampFound                no_stamp_found
     ├─ ModelError                     model_error
     │  ├─ ModelNotFound               model_not_found        (lists the names there are)
     │  ├─ ModelCorrupt                model_corrupt          (file, expected, actual)
@@ -14,8 +15,10 @@
     │  └─ InferenceFailed             inference_failed
     ├─ RegistryError                  registry_error
     │  ├─ DesignNotFound              design_not_found
+    │  ├─ DuplicateDesign             duplicate_design       (name taken, or stamp known already)
     │  ├─ VectorMismatch              vector_mismatch        (other model or size)
-    │  └─ RegistryUnavailable         registry_unavailable
+    │  ├─ RegistryUnavailable         registry_unavailable
+    │  └─ ArchiveError                archive_error          (damaged, or no registry archive)
     ├─ DatasetError                   dataset_error          (file and line)
     ├─ FormatError                    format_error           (plate-format file and key)
     ├─ SettingsError                  settings_error         (key)
@@ -74,6 +77,12 @@ class InputTooLarge(InputError):
     """The input is over a limit (pixels, bytes, pages)."""
 
     code = "input_too_large"
+
+
+class NoStampFound(InputError):
+    """The input was looked at, and what is needed of it, a stamp with ink, is not there."""
+
+    code = "no_stamp_found"
 
 
 class ModelError(PlatemarkError):
@@ -139,6 +148,12 @@ class DesignNotFound(RegistryError):
     code = "design_not_found"
 
 
+class DuplicateDesign(RegistryError):
+    """The registry has a design of this name, or one with this very stamp."""
+
+    code = "duplicate_design"
+
+
 class VectorMismatch(RegistryError):
     """An embedding is of another model or size than those of the registry."""
 
@@ -149,6 +164,12 @@ class RegistryUnavailable(RegistryError):
     """The registry does not answer."""
 
     code = "registry_unavailable"
+
+
+class ArchiveError(RegistryError):
+    """A file is no archive of a registry, is damaged, or would do harm."""
+
+    code = "archive_error"
 
 
 class DatasetError(PlatemarkError):
