@@ -16,6 +16,7 @@
     ├─ RegistryError                  registry_error
     │  ├─ DesignNotFound              design_not_found
     │  ├─ DuplicateDesign             duplicate_design       (name taken, or stamp known already)
+    │  ├─ InvalidDesign               invalid_design         (name, note, tag or samples not fit)
     │  ├─ VectorMismatch              vector_mismatch        (other model or size)
     │  ├─ RegistryUnavailable         registry_unavailable
     │  └─ ArchiveError                archive_error          (damaged, or no registry archive)
@@ -152,6 +153,12 @@ class DuplicateDesign(RegistryError):
     """The registry has a design of this name, or one with this very stamp."""
 
     code = "duplicate_design"
+
+
+class InvalidDesign(RegistryError):
+    """What was asked would make a design that cannot be, such as one without a name."""
+
+    code = "invalid_design"
 
 
 class VectorMismatch(RegistryError):
