@@ -123,9 +123,7 @@ def _unwrapped_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, fl
         alike[:, (int(step) + np.arange(-4, 5)) % TURNS] = -np.inf
 
 
-def _shifted(
-    a: InkTemplate, b: InkTemplate, turn: float, zoom: float
-) -> tuple[float, FloatArray]:
+def _shifted(a: InkTemplate, b: InkTemplate, turn: float, zoom: float) -> tuple[float, FloatArray]:
     """How well coarse views agree at the best shift, and the homography between the frames."""
     cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
     matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
