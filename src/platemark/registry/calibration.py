@@ -4,6 +4,7 @@ The figures are data, in ``calibrations.json``, one entry for each model that ma
 fitted by ``python benchmarks/identify.py --fit``.
 """
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -121,7 +122,7 @@ def _interpolated(thresholds: Sequence[tuple[float, float]], share: float) -> fl
     """The score for a share, linear in the logarithm of the share; beyond the ends, the end's."""
     strict = min(thresholds)
     lax = max(thresholds)
-    for (upper, least), (lower, most) in zip(thresholds, thresholds[1:], strict=False):
+    for (upper, least), (lower, most) in itertools.pairwise(thresholds):
         if lower <= share <= upper:
             part = math.log(upper / share) / math.log(upper / lower)
             return least + part * (most - least)

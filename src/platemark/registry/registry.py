@@ -20,7 +20,7 @@ from platemark.errors import (
 from platemark.masks import InkCrop
 from platemark.registry import archive, pictures
 from platemark.registry.calibration import FALSE_ACCEPTS, Calibration, calibration_of
-from platemark.registry.identify import best_by_design, rank
+from platemark.registry.identify import Templates, best_by_design, match_samples, rank
 from platemark.registry.records import (
     Added,
     Candidate,
@@ -39,8 +39,6 @@ from platemark.registry.store import DesignFilter, Store
 from platemark.types import Embedding, StampMark
 
 Ink = NDArray[np.uint8]
-MatchInk = Callable[[Ink, Ink], float]
-"""Probability that one stamp made two imprints, given their ink (h, w) uint8."""
 Duplicates = Literal["warn", "refuse", "allow"]
 """What to do with a stamp that seems to be one that has another name: add it and say so, do not add
 it, or do not look."""
@@ -60,14 +58,12 @@ class Registry:
 
     Args:
         store: Where rows and vectors are kept.
-        match: Compares the ink of two imprints.
         calibration: How sure is sure enough; by default that of the model of the vectors.
     """
 
-    def __init__(
-        self, store: Store, match: MatchInk, calibration: Calibration | None = None
-    ) -> None:
-        self._store, self._match, self._calibration = store, match, calibration
+    def __init__(self, store: Store, calibration: Calibration | None = None) -> None:
+        self._store, self._calibration = store, calibration
+        self._templates = Templates()
 
     @classmethod
     def open(
@@ -89,7 +85,7 @@ class Registry:
             RegistryError: It is no registry, one of a newer version, or the URL is not known.
             MissingExtra: The library for the server is not installed.
         """
-        return cls(_open_store(os.fspath(url), create), match_score, calibration)
+        return cls(_open_store(os.fspath(url), create), calibration)
 
     def close(self) -> None:
         """Let go of the file or the server."""
@@ -191,11 +187,7 @@ class Registry:
             ValueError: The mark has no crop, as one that was read from JSON.
         """
         crop, embedding = _parts(stamp)
-        fields = {
-            "notes": check_notes(notes),
-            "tags": check_tags(tags),
-            "owner": check_owner(owner),
-        }
+        described = check_notes(notes), check_tags(tags), check_owner(owner)
         named = None if is_id(name) else check_name(name)
         alike = [] if duplicates == "allow" else self._accepted(stamp)
         picture, ink = pictures.encode(crop)
@@ -214,7 +206,7 @@ class Registry:
                 return Added(design, known, new_design=False, new_sample=False, alike=others)
             new = design is None
             if design is None:
-                design = Design(new_id(), named or name, moment, moment, **fields)  # type: ignore[arg-type]
+                design = Design(new_id(), named or name, moment, moment, *described)
             self._store.put_design(replace(design, changed=moment))
             sample = Sample(
                 new_id(),
@@ -264,21 +256,10 @@ class Registry:
         least = calibration.least_score(false_accepts, self._store.count(retired=False))
         found = {hit.design: self._store.design(hit.design) for hit in hits}
         designs = {id_: design for id_, design in found.items() if design is not None}
-        inks = {
-            stored.sample.id: pictures.decode_ink(stored)
-            for stored in self._store.stored([hit.sample for hit in hits[:looks]])
-        }
-        # What another process removed in between is no candidate.
         hits = [hit for hit in hits if hit.design in designs]
-        hits = [hit for hit in hits[:looks] if hit.sample in inks] + hits[looks:]
-        ranked = rank(
-            hits,
-            designs,
-            calibration,
-            least,
-            lambda sample: self._match(np.asarray(crop.ink), inks[sample]),
-            looks,
-        )
+        templates = self._templates.get([hit.sample for hit in hits[:looks]], self._store)
+        matches = match_samples(crop.ink, templates)
+        ranked = rank(hits, designs, calibration, least, matches)
         return ranked[:top_k]
 
     def update(
@@ -556,11 +537,6 @@ class Registry:
             return
         self._store.set_dimensions(dimensions)
         self._store.set_settings({"model": embedding.model, "dimensions": str(dimensions)})
-
-
-def match_score(a: Ink, b: Ink) -> float:
-    """Probability that one stamp made two imprints, given their ink."""
-    raise NotImplementedError
 
 
 def _open_store(url: str, create: bool) -> Store:
