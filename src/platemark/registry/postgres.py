@@ -129,7 +129,7 @@ class PostgresStore(SqlStore):
         return np.asarray(vector, dtype=np.float32)
 
     def _from_column(self, value: Any) -> Vector:
-        return np.asarray(value, dtype=np.float32)
+        return np.asarray(value.to_numpy(), dtype=np.float32)
 
     def set_dimensions(self, dimensions: int) -> None:
         """Give the column of vectors its size, and make its index."""
