@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from platemark.imaging.image import Image
 from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.models.store import ModelName, choose_parts
-from platemark.pipeline import Pipeline
+from platemark.pipeline import Detect, Pipeline
 from platemark.registry import Registry
 from platemark.stamps.appearance import describe_ink
 from platemark.tasks.detector import Detector
@@ -89,6 +89,10 @@ class StampPipeline(Pipeline):
             Embedder.from_pretrained(parts["embedder"], threads=threads),
             registry,
         )
+
+    def with_detector(self, detector: Detect) -> Pipeline:
+        """Return a pipeline that describes as this one what something else finds."""
+        return Pipeline(detector, self.describe)
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
         """Cut out, describe, embed and identify detected stamps, a mark for each in their order.
