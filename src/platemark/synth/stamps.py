@@ -148,14 +148,18 @@ class _Maker:
         return Picture(pixels, {"stamps": [_stamp_row(label) for label in labels], **row}, masks)
 
     def _make_design(self, number: int) -> tuple[str, Design]:
-        """The family and design of a number: a new one, or a near-copy of the last new one."""
+        """The family and design of a number: a new one, or a near-copy of an earlier new one."""
         first = number
         while first and self._rng(_COPIES, first).random() < self._order.near_copies:
             first -= 1
         original = self._original(first)
         if first == number:
             return original.identity, original
-        copy = self._studio.designs.near_copy(original, self._rng(_DESIGNS, number))
+        try:
+            copy = self._studio.designs.near_copy(original, self._rng(_DESIGNS, number))
+        except ValueError:  # nothing in the original can be changed so that it shows
+            alone = self._studio.designs.design(self._rng(_DESIGNS, number))
+            return alone.identity, alone
         return original.identity, copy
 
 
