@@ -17,6 +17,9 @@
     registry.add("ACME Ltd", mark)
     for candidate in registry.identify(mark, top_k=5):
         print(candidate.design.name, candidate.similarity, candidate.score, candidate.accepted)
+
+    found = pm.compare("contract.pdf", "known-stamp.png")
+    print(found.verdict, found.score, found.reason)
 """
 
 from importlib import import_module
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from platemark.masks import InkCrop, InkMask, SoftMask
     from platemark.plates.pipeline import PlatePipeline
     from platemark.registry import Candidate, Design, Registry, Sample
+    from platemark.stamps.compare import compare
     from platemark.stamps.pipeline import StampPipeline
     from platemark.tasks.detector import Detector
     from platemark.tasks.embedder import Embedder
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from platemark.types import (
         Alternative,
         Character,
+        Comparison,
         Crop,
         Detection,
         Embedding,
@@ -56,6 +61,7 @@ __all__ = [
     "Alternative",
     "Candidate",
     "Character",
+    "Comparison",
     "Crop",
     "Design",
     "Detection",
@@ -83,6 +89,7 @@ __all__ = [
     "StampPipeline",
     "TextLine",
     "__version__",
+    "compare",
 ]
 
 # Loaded when first asked for, so that the import of the package stays quick.
@@ -102,6 +109,7 @@ _HOMES = {
     "Segmenter": "platemark.tasks.segmenter",
     "SoftMask": "platemark.masks",
     "StampPipeline": "platemark.stamps.pipeline",
+    "compare": "platemark.stamps.compare",
 }
 
 
