@@ -35,14 +35,14 @@ class Texture:
     Attributes:
         pixels: (H, W, 3) uint8 RGB.
         alpha: (H, W) uint8, 0 outside the rounded corners.
-        text: what it says: letters and digits, rows from top to bottom.
+        text: what it says: letters and digits, rows from top to bottom; None where it is hidden.
         rows: number of text rows.
         format_code: the plate format it was drawn from.
     """
 
     pixels: Pixels
     alpha: Pixels
-    text: str
+    text: str | None
     rows: int
     format_code: str
 
