@@ -168,7 +168,7 @@ def test_painted_over_plates_change_only_their_surroundings(tmp_path: Path) -> N
         canvas, (label,) = studio._repainted(np.random.default_rng(seed))
         changed = np.flatnonzero((canvas != plain[..., ::-1]).any(axis=2).any(axis=0))
         assert label.box == pytest.approx((100, 100, 200, 125))
-        assert (label.text is None) == (not len(changed))
+        assert (label.region is None) == (not len(changed))
         if len(changed):
             assert changed.min() >= 90
             assert changed.max() <= 210
