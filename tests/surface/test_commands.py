@@ -7,7 +7,17 @@ import typer
 
 from platemark.apps.cli import app
 
-COMMANDS = {"plates", "stamps", "compare", "registry", "synth", "train", "evaluate", "models", "bench"}
+COMMANDS = {
+    "plates",
+    "stamps",
+    "compare",
+    "registry",
+    "synth",
+    "train",
+    "evaluate",
+    "models",
+    "bench",
+}
 FORMS = """
 platemark plates DIR --format jsonl
 platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv
