@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from stamp_baselines import MATCHERS, cut_out
 
+from platemark.apps.cli.common import report_console
 from platemark.datasets import Manifest
 from platemark.evaluate.pairs import (
     KINDS,
@@ -210,7 +211,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    console = Console(highlight=False)
+    console = report_console()
     models = StampPipeline.from_pretrained(options.model, threads=1)
     inks = Inks(models.segmenter)
     drawn = list(imprint_pairs(known_imprints(Manifest.read(options.manifest)), options.pairs))
