@@ -144,7 +144,8 @@ def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> floa
 def figures(pairs: Sequence[ImprintPair], answers: Answers) -> dict[str, Any]:
     """Pairs judged right, by kind; a method of scores alone gets the best threshold there is.
 
-    That threshold is taken from same pairs and near-copies of these very pairs, in its favour.
+    That threshold is taken from same pairs and near-copies of these very pairs, in its favour;
+    where there are no near-copies, from same and different pairs.
     """
     kinds = np.array([pair.kind for pair in pairs])
     scores = np.array(answers.scores)
@@ -152,7 +153,8 @@ def figures(pairs: Sequence[ImprintPair], answers: Answers) -> dict[str, Any]:
     if answers.verdicts:
         verdicts = np.array(answers.verdicts)
     else:
-        known = np.isin(kinds, ("same", "near"))
+        others = "near" if "near" in kinds else "different"
+        known = np.isin(kinds, ("same", others))
         least = best_threshold(scores[known], kinds[known] == "same")
         verdicts = np.where(scores >= least, "same", "different")
         made["threshold"] = least
