@@ -12,6 +12,9 @@
     for page in stamps.pages("contract.pdf"):
         for mark in page.marks:
             print(page.page, mark.color, mark.shape, mark.rotation, mark.score)
+
+    found = pm.compare("contract.pdf", "known-stamp.png")
+    print(found.verdict, found.score, found.reason)
 """
 
 from importlib import import_module
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from platemark.imaging.image import Image
     from platemark.masks import InkMask, SoftMask
     from platemark.plates.pipeline import PlatePipeline
+    from platemark.stamps.compare import compare
     from platemark.stamps.pipeline import StampPipeline
     from platemark.tasks.detector import Detector
     from platemark.tasks.embedder import Embedder
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from platemark.types import (
         Alternative,
         Character,
+        Comparison,
         Crop,
         Detection,
         Embedding,
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Alternative",
     "Character",
+    "Comparison",
     "Crop",
     "Detection",
     "Detector",
@@ -72,6 +78,7 @@ __all__ = [
     "StampPipeline",
     "TextLine",
     "__version__",
+    "compare",
 ]
 
 # Loaded when first asked for, so that the import of the package stays quick.
@@ -86,6 +93,7 @@ _HOMES = {
     "Segmenter": "platemark.tasks.segmenter",
     "SoftMask": "platemark.masks",
     "StampPipeline": "platemark.stamps.pipeline",
+    "compare": "platemark.stamps.compare",
 }
 
 

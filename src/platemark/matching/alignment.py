@@ -36,6 +36,8 @@ _REFINED, _DISTINCT, _FINISHED = 8, 4, 2
 # Rings of a spectrum over which zooms are sought: from 0.55 to 1.8.
 _ZOOM_RINGS = 9
 _APART = 0.08
+# With less agreement the search goes on with more guesses.
+_CLEAR = 0.5
 
 # The parameters of a homography, as columns: those of turning, zooming and shifting; those of an
 # affine map; all.
@@ -64,44 +66,55 @@ class Alignment:
     agreement: float
 
 
-def align(a: InkTemplate, b: InkTemplate) -> Alignment:
-    """Lay ``a`` on ``b``; both have ink. A lie is given also where they are different stamps."""
+def align(a: InkTemplate, b: InkTemplate, *, quick: bool = False) -> Alignment:
+    """Lay an imprint on another; different stamps are laid on each other somehow, too.
+
+    Args:
+        a: The first imprint, which has ink.
+        b: The second, likewise.
+        quick: Leave it at the first guesses, also where they do not fit.
+    """
+    found = _search(a, b, 1)
+    if quick or found.agreement >= _CLEAR:
+        return found
+    return max(found, _search(a, b, 2), key=lambda alignment: alignment.agreement)
+
+
+def _search(a: InkTemplate, b: InkTemplate, effort: int) -> Alignment:
+    """The best alignment among guesses; more of each sort with more effort."""
     refined: list[tuple[float, FloatArray]] = []
-    for matrix in _guesses(a, b):
-        better = _improve(a, b, matrix, COARSE, _SIMILAR, 8)
+    for matrix in _guesses(a, b, effort):
+        value, better = _improve(a, b, matrix, COARSE, _SIMILAR, 8)
         if all(np.abs(better - other).max() > _APART for _, other in refined):
-            refined.append((agreement(a, b, better, COARSE), better))
+            refined.append((value, better))
     refined.sort(key=lambda found: -found[0])
-    found = []
-    for _, matrix in refined[:_DISTINCT]:
-        better = _improve(a, b, matrix, MIDDLE, _AFFINE, 5)
-        found.append((agreement(a, b, better, MIDDLE), better))
+    distinct = [matrix for _, matrix in refined[: effort * _DISTINCT]]
+    found = [_improve(a, b, matrix, MIDDLE, _AFFINE, 5) for matrix in distinct]
     found.sort(key=lambda found: -found[0])
-    best = Alignment(found[0][1], -1.0)
-    for _, matrix in found[:_FINISHED]:
-        better = _improve(a, b, matrix, MIDDLE, _PROJECTIVE, 6)
-        value = agreement(a, b, better, MIDDLE)
-        if value > best.agreement:
-            best = Alignment(better, value)
-    fine = _improve(a, b, best.matrix, FINE, _PROJECTIVE, 4)
-    return Alignment(fine, agreement(a, b, fine, FINE))
+    ends = [_improve(a, b, matrix, MIDDLE, _PROJECTIVE, 6) for _, matrix in found[:_FINISHED]]
+    _, best = max(ends, key=lambda found: found[0])
+    value, best = _improve(a, b, best, FINE, _PROJECTIVE, 4)
+    return Alignment(best, value)
 
 
-def _guesses(a: InkTemplate, b: InkTemplate) -> list[FloatArray]:
+def _guesses(a: InkTemplate, b: InkTemplate, effort: int) -> list[FloatArray]:
     """The best guesses, as homographies between the frames, best first."""
-    turns = [*_spectral_turns(a, b), *_unwrapped_turns(a, b)]
+    turns = [
+        *_spectral_turns(a, b, effort * _SPECTRAL_GUESSES),
+        *_unwrapped_turns(a, b, effort * _UNWRAPPED_GUESSES),
+    ]
     tried = [_shifted(a, b, *turn) for turn in turns]
     tried.sort(key=lambda guess: -guess[0])
-    return [matrix for _, matrix in tried[:_REFINED]]
+    return [matrix for _, matrix in tried[: effort * _REFINED]]
 
 
-def _spectral_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, float]]:
+def _spectral_turns(a: InkTemplate, b: InkTemplate, count: int) -> Iterator[tuple[float, float]]:
     """Turns (radians) and zooms for which the spectra agree; half a turn more agrees as well."""
     shape = (DIRECTIONS, 2 * (a.spectrum.shape[1] - 1))
     alike = np.fft.irfft2(np.conj(a.spectrum) * b.spectrum, shape)
     shifts = np.r_[0:_ZOOM_RINGS, -_ZOOM_RINGS:0]
     alike = alike[:, shifts]
-    for _ in range(_SPECTRAL_GUESSES):
+    for _ in range(count):
         direction, ring = np.unravel_index(int(np.argmax(alike)), alike.shape)
         turn = np.pi * float(direction) / DIRECTIONS
         zoom = float(np.exp(-shifts[ring] * RING_STEP))
@@ -112,12 +125,12 @@ def _spectral_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, flo
         alike[np.ix_(around, near)] = -np.inf
 
 
-def _unwrapped_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, float]]:
+def _unwrapped_turns(a: InkTemplate, b: InkTemplate, count: int) -> Iterator[tuple[float, float]]:
     """Turns (radians) and zooms for which the unwrapped imprints agree."""
-    products = np.einsum("fr,kfr->kf", np.conj(a.unwrapped[0]), b.unwrapped)
+    products = np.einsum("fr,kfr->kf", np.conj(a.unwrapped), b.unwrapped_about)
     alike = np.fft.irfft(products, TURNS, axis=1)
     centres = len(alike) // len(ZOOMS)
-    for _ in range(_UNWRAPPED_GUESSES):
+    for _ in range(count):
         row, step = np.unravel_index(int(np.argmax(alike)), alike.shape)
         yield 2.0 * np.pi * float(step) / TURNS, ZOOMS[int(row) // centres]
         alike[:, (int(step) + np.arange(-4, 5)) % TURNS] = -np.inf
@@ -139,14 +152,15 @@ def _shifted(a: InkTemplate, b: InkTemplate, turn: float, zoom: float) -> tuple[
 
 def _improve(
     a: InkTemplate, b: InkTemplate, matrix: FloatArray, side: int, freedom: FloatArray, steps: int
-) -> FloatArray:
-    """The refined homography, or the given one where the refined agrees less."""
+) -> tuple[float, FloatArray]:
+    """Agreement and the refined homography, or the given one where the refined agrees less."""
     better = refine(a, b, matrix, side, freedom, steps)
+    given = agreement(a, b, matrix, side)
+    # A mirror image is no imprint of the same stamp.
     if np.linalg.det(better[:2, :2]) <= 0.0:
-        return matrix
-    if agreement(a, b, better, side) < agreement(a, b, matrix, side):
-        return matrix
-    return better
+        return given, matrix
+    value = agreement(a, b, better, side)
+    return (value, better) if value >= given else (given, matrix)
 
 
 def refine(
@@ -201,7 +215,7 @@ def agreement(a: InkTemplate, b: InkTemplate, matrix: FloatArray, side: int) -> 
     alike = float((own.strokes * strokes * weight).sum()) / (energy**0.5 + 1e-9)
     grown = max(float(np.linalg.det(matrix[:2, :2])), 1e-6)
     whole = min(float(own.density.sum()), float(b.level(side).density.sum()) / grown)
-    return alike * (float(less.sum()) / (whole + 1e-6)) ** 0.5
+    return float(alike * (float(less.sum()) / (whole + 1e-6)) ** 0.5)
 
 
 def laid_on(picture: Picture, matrix: FloatArray, side: int) -> Picture:

@@ -34,7 +34,7 @@ _LEAST_INK = 12
 DIRECTIONS, _RINGS, _FIRST_RING, _SPECTRUM_REACH = 180, 64, 16, 60.0
 RING_STEP = float(np.log(_SPECTRUM_REACH) / _RINGS)
 # Unwrapped about a centre: steps round it, and rings but for those at the centre itself.
-TURNS, _RADII, _FIRST_RADIUS = 192, 32, 6
+TURNS, _RADII, _FIRST_RADIUS = 160, 32, 6
 _UNWRAPPED_REACH = 1.1
 ZOOMS = (1.0, 0.9, 1.1)
 _CENTRES = [(0.0, 0.0)] + [
@@ -87,7 +87,7 @@ class InkTemplate:
     radius: float
 
     @classmethod
-    def of(cls, mask: Ink) -> Self:
+    def of(cls, mask: Ink | NDArray[np.bool_]) -> Self:
         """Prepare a mask.
 
         Args:
@@ -96,11 +96,11 @@ class InkTemplate:
         Raises:
             ValueError: It is of another shape or dtype.
         """
-        ink = np.asarray(mask)
-        if ink.dtype == np.bool_:
-            ink = ink.astype(np.uint8) * np.uint8(255)
-        if ink.ndim != 2 or 0 in ink.shape or ink.dtype != np.uint8:
-            raise ValueError(f"an ink mask is (h, w) uint8 or bool, got {ink.shape} of {ink.dtype}")
+        if mask.ndim != 2 or 0 in mask.shape or mask.dtype not in (np.uint8, np.bool_):
+            raise ValueError(
+                f"an ink mask is (h, w) uint8 or bool, got {mask.shape} of {mask.dtype}"
+            )
+        ink = np.asarray(mask, dtype=np.uint8) * np.uint8(255 if mask.dtype == np.bool_ else 1)
         sure = ink >= _SURE
         if np.count_nonzero(sure) < _LEAST_INK:
             return cls(ink, np.array(ink.shape[::-1]) / 2.0, 0.0)
@@ -153,26 +153,28 @@ class InkTemplate:
             centre,
             _SPECTRUM_REACH,
             cv2.WARP_POLAR_LOG | cv2.INTER_LINEAR,
-        )[:DIRECTIONS, _FIRST_RING:]
-        shape = (DIRECTIONS, 2 * rings.shape[1])
-        return np.asarray(np.fft.rfft2(_varying(rings), shape), dtype=np.complex64)
+        )
+        varying = _varying(np.asarray(rings[:DIRECTIONS, _FIRST_RING:], dtype=np.float32))
+        shape = (DIRECTIONS, 2 * varying.shape[1])
+        return np.asarray(np.fft.rfft2(varying, shape), dtype=np.complex64)
 
     @cached_property
     def unwrapped(self) -> NDArray[np.complex64]:
-        """Transforms (K, F, R) along the turn of the strokes unwrapped about several centres.
+        """Transform (F, R) along the turn of the strokes unwrapped about the origin."""
+        return self._unwrapped(1.0, (0.0, 0.0))
 
-        Rows are those of `ZOOMS`, and of the centres for each; the first is that about the origin.
-        """
-        unit = MIDDLE / (2.0 * REACH)
-        rows = []
-        for zoom in ZOOMS:
-            for x, y in _CENTRES:
-                centre = (MIDDLE / 2.0 - 0.5 + unit * x, MIDDLE / 2.0 - 0.5 + unit * y)
-                size = (_RADII, TURNS)
-                reach = unit * _UNWRAPPED_REACH * zoom
-                rings = cv2.warpPolar(self._strokes, size, centre, reach, cv2.INTER_LINEAR)
-                rows.append(_varying(rings[:, _FIRST_RADIUS:]))
-        return np.asarray(np.fft.rfft(np.stack(rows), axis=1), dtype=np.complex64)
+    @cached_property
+    def unwrapped_about(self) -> NDArray[np.complex64]:
+        """The same (K, F, R) at each of `ZOOMS` and, for each, about several likely centres."""
+        return np.stack([self._unwrapped(zoom, at) for zoom in ZOOMS for at in _CENTRES])
+
+    def _unwrapped(self, zoom: float, at: tuple[float, float]) -> NDArray[np.complex64]:
+        unit, middle = MIDDLE / (2.0 * REACH), MIDDLE / 2.0 - 0.5
+        centre = (middle + unit * at[0], middle + unit * at[1])
+        reach = unit * _UNWRAPPED_REACH * zoom
+        rings = cv2.warpPolar(self._strokes, (_RADII, TURNS), centre, reach, cv2.INTER_LINEAR)
+        varying = _varying(np.asarray(rings[:, _FIRST_RADIUS:], dtype=np.float32))
+        return np.asarray(np.fft.rfft(varying, axis=0), dtype=np.complex64)
 
     @cached_property
     def coarse_strokes(self) -> Picture:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from platemark.apps.cli import bench, evaluate, models, plates, stamps, synth, train
+from platemark.apps.cli import bench, compare, evaluate, models, plates, stamps, synth, train
 from platemark.apps.cli.common import report_error
 from platemark.errors import PlatemarkError
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.command("plates")(plates.plates)
 app.command("stamps")(stamps.stamps)
+app.command("compare")(compare.compare)
 app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")
