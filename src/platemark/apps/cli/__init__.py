@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from platemark.apps.cli import bench, evaluate, models, plates, stamps, synth, train
+from platemark.apps.cli import bench, evaluate, models, plates, serve, stamps, synth, train
 from platemark.apps.cli.common import report_error
 from platemark.errors import PlatemarkError
 
@@ -39,6 +39,7 @@ app.command("stamps")(stamps.stamps)
 app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")
+app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
 

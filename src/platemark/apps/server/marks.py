@@ -1,0 +1,224 @@
+"""Routes that find marks: plates, stamps, pictures with marks drawn, vectors, ink."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any
+
+import PIL.Image
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from platemark.apps.server.schemas import (
+    EMBEDDINGS_EXAMPLE,
+    PLATES_EXAMPLE,
+    SEGMENTS_EXAMPLE,
+    STAMPS_EXAMPLE,
+    EmbeddingsShape,
+    FailedShape,
+    PlatesShape,
+    SegmentsShape,
+    StampsShape,
+    file_body,
+    problems,
+)
+from platemark.apps.server.work_route import Item, WorkRoute, each_page, one_page, services_of
+from platemark.apps.services import Kind, Services
+from platemark.errors import PlatemarkError, UnreadableImage
+from platemark.imaging.draw import cut_out, draw_marks
+from platemark.imaging.image import Image
+from platemark.imaging.sources import Unread
+from platemark.pipeline import Pipeline
+from platemark.types import Failure, Result
+
+router = APIRouter(route_class=WorkRoute, tags=["marks"])
+Shared = Annotated[Services, Depends(services_of)]
+MinScore = Annotated[
+    float | None,
+    Query(ge=0, le=1, description="Least score of a mark; default: the model's own rules."),
+]
+Name = Annotated[
+    str | None, Query(max_length=255, description="What to call a file that is the raw body.")
+]
+PageNumber = Annotated[
+    int, Query(ge=0, lt=2**31, description="Page of a document, counted from 0.")
+]
+Cropped = Annotated[
+    bool, Query(description="The pictures are stamps already cut out, not pages to search.")
+]
+LISTED = problems(400, 401, 403, 408, 413, 422, 429, 503)
+PICTURED = LISTED | problems(415)
+
+
+class MarkKind(StrEnum):
+    """What to look for."""
+
+    PLATE = "plate"
+    STAMP = "stamp"
+
+
+class SegmentFormat(StrEnum):
+    """How ink is given."""
+
+    JSON = "json"
+    PNG = "png"
+
+
+def listed(example: Any) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer with an object for each page, and the errors of its route."""
+    content = {"application/json": {"example": example}}
+    return LISTED | {200: {"description": "An object for each image or page.", "content": content}}
+
+
+def json_lines(items: Sequence[str]) -> Response:
+    """Return a JSON list of objects that are JSON already."""
+    return Response(f"[{','.join(items)}]", media_type="application/json")
+
+
+@router.post(
+    "/v1/plates",
+    summary="Find and read licence plates",
+    response_model=list[PlatesShape | FailedShape],
+    responses=listed(PLATES_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def plates(
+    request: Request, services: Shared, min_score: MinScore = None, name: Name = None
+) -> Response:
+    """One object for each image or page, in order; a file that failed has an `error`."""
+    pipeline = services.pipeline("plate", min_score)
+    return json_lines(await each_page(request, partial(_found, services, "plate", pipeline, False)))
+
+
+@router.post(
+    "/v1/stamps",
+    summary="Find stamps and seals",
+    response_model=list[StampsShape | FailedShape],
+    responses=listed(STAMPS_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def stamps(
+    request: Request,
+    services: Shared,
+    min_score: MinScore = None,
+    embedding: Annotated[bool, Query(description="Also give the vector of each stamp.")] = False,
+    name: Name = None,
+) -> Response:
+    """One object for each image or page, in order; a file that failed has an `error`."""
+    pipeline = services.pipeline("stamp", min_score)
+    return json_lines(
+        await each_page(request, partial(_found, services, "stamp", pipeline, embedding))
+    )
+
+
+def _found(services: Services, kind: Kind, pipeline: Pipeline, embedding: bool, item: Item) -> str:
+    result = services.find(kind, item, pipeline)
+    return json.dumps(result.to_dict(embedding=embedding))
+
+
+@router.post(
+    "/v1/annotated",
+    summary="Draw the marks of a picture",
+    response_class=Response,
+    responses=PICTURED | {200: {"content": {"image/png": {}}, "description": "The picture."}},
+    openapi_extra=file_body(many=False),
+)
+async def annotated(
+    request: Request,
+    services: Shared,
+    kind: Annotated[MarkKind, Query()] = MarkKind.PLATE,
+    page: PageNumber = 0,
+    min_score: MinScore = None,
+    name: Name = None,
+) -> Response:
+    """A PNG of one picture, or of one page of a document, with its marks drawn."""
+    pipeline = services.pipeline(kind.value, min_score)
+
+    def draw(image: Image) -> bytes:
+        result = services.find(kind.value, image, pipeline)
+        return png(PIL.Image.fromarray(draw_marks(image.pixels, result.marks)))
+
+    return Response(await one_page(request, page, draw), media_type="image/png")
+
+
+@router.post(
+    "/v1/embeddings",
+    summary="Vectors of stamps",
+    response_model=list[EmbeddingsShape | FailedShape],
+    responses=listed(EMBEDDINGS_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def embeddings(
+    request: Request, services: Shared, cropped: Cropped = False, name: Name = None
+) -> Response:
+    """The vector of each stamp; those of one stamp are near to each other.
+
+    A stamp without any ink has none.
+    """
+
+    def vectors(image: Image) -> dict[str, Any]:
+        found = []
+        for mark in services.stamps_of(image, cropped=cropped):
+            data = mark.to_dict(embedding=True)
+            if "embedding" in data:
+                vector = {"embedding": data["embedding"], "model": data["embedding_model"]}
+                found.append({"box": data["box"], "score": data["score"]} | vector)
+        return {"source": image.source, "page": image.page, "embeddings": found}
+
+    return json_lines(await each_page(request, partial(_or_error, services, vectors)))
+
+
+@router.post(
+    "/v1/segment",
+    summary="The ink of stamps",
+    response_model=list[SegmentsShape | FailedShape],
+    responses=PICTURED | listed(SEGMENTS_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def segment(
+    request: Request,
+    services: Shared,
+    cropped: Cropped = False,
+    format: Annotated[  # noqa: A002 - the parameter is called so
+        SegmentFormat,
+        Query(description="`png` gives the surest stamp of the first file, paper transparent."),
+    ] = SegmentFormat.JSON,
+    page: PageNumber = 0,
+    name: Name = None,
+) -> Response:
+    """The ink mask of each stamp, or the surest stamp cut out of its paper."""
+
+    def masks(image: Image) -> dict[str, Any]:
+        found = [mark.to_dict() for mark in services.stamps_of(image, cropped=cropped)]
+        kept = [{key: data[key] for key in ("box", "score", "mask")} for data in found]
+        return {"source": image.source, "page": image.page, "stamps": kept}
+
+    def cut(image: Image) -> bytes:
+        found = services.stamps_of(image, cropped=cropped)
+        if not found:
+            raise UnreadableImage(f"{image.source} has no stamp in it", source=image.source)
+        return png(cut_out(image.pixels, found[0].mask))
+
+    if format is SegmentFormat.PNG:
+        return Response(await one_page(request, page, cut), media_type="image/png")
+    return json_lines(await each_page(request, partial(_or_error, services, masks)))
+
+
+def _or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> str:
+    """Do something with a page, or give the error object in its place."""
+    try:
+        if isinstance(item, Unread):
+            raise item.error
+        return json.dumps(work(item))
+    except PlatemarkError as error:
+        services.figures.errors.labels(error.code).inc()
+        failed = Result(item.source, item.page, error=Failure(error.code, error.message))
+        return json.dumps(failed.to_dict())
+
+
+def png(picture: PIL.Image.Image) -> bytes:
+    """Return a picture as PNG, packed quickly rather than tightly."""
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()

@@ -1,0 +1,325 @@
+"""The shapes of answers in the OpenAPI description; the values are made by `platemark.types`."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from platemark.apps.server.problems import MEDIA_TYPE
+from platemark.apps.server.uploads import EncodedFiles
+
+
+class Shape(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+Quad = tuple[Point, Point, Point, Point]
+Score = Field(ge=0, le=1, description="A calibrated probability.")
+
+
+class ErrorShape(Shape):
+    """Why a file or page could not be looked at."""
+
+    code: str = Field(description="Stable name of the error.", examples=["unreadable_image"])
+    message: str = Field(description="What was wrong and what to do about it.")
+
+
+class FailedShape(Shape):
+    """A file or page that could not be looked at."""
+
+    source: str
+    page: int | None = Field(default=None, ge=0)
+    error: ErrorShape
+
+
+class CharacterShape(Shape):
+    """A character with its score."""
+
+    char: str
+    score: float = Score
+
+
+class AlternativeShape(Shape):
+    """Another text the plate may show."""
+
+    text: str
+    score: float = Score
+
+
+class RegionShape(Shape):
+    """Country and type of a plate."""
+
+    code: str
+    score: float = Score
+
+
+class ObscuredShape(Shape):
+    """Whether a part of a plate is hidden."""
+
+    value: bool
+    score: float = Score
+
+
+class PlateShape(Shape):
+    """A licence plate."""
+
+    kind: str = Field(pattern="^plate$")
+    score: float = Score
+    box: Box
+    quad: Quad
+    text: str | None
+    text_score: float = Score
+    characters: list[CharacterShape]
+    alternatives: list[AlternativeShape]
+    region: RegionShape | None
+    lines: int | None
+    obscured: ObscuredShape | None
+
+
+class MaskShape(Shape):
+    """Ink as COCO's compressed run lengths of a mask of the whole page."""
+
+    size: tuple[int, int] = Field(description="Height and width.")
+    counts: str
+
+
+class LineShape(Shape):
+    """A line of a stamp's text."""
+
+    text: str
+    path: str = Field(pattern="^(ring|straight)$")
+
+
+class IdentityShape(Shape):
+    """The known stamp that an imprint is most like."""
+
+    name: str
+    design: str
+    similarity: float
+    accepted: bool
+
+
+class StampShape(Shape):
+    """A stamp or seal."""
+
+    kind: str = Field(pattern="^stamp$")
+    score: float = Score
+    box: Box
+    quad: Quad
+    shape: str
+    color: str
+    rotation: float | None
+    mask: MaskShape
+    text: str | None
+    text_score: float = Score
+    lines: list[LineShape]
+    identity: IdentityShape | None
+    embedding: list[float] | None = None
+    embedding_model: str | None = None
+
+
+class _Page(Shape):
+    source: str
+    page: int = Field(ge=0)
+    width: int
+    height: int
+    elapsed_ms: float
+
+
+class PlatesShape(_Page):
+    """The plates of an image or page."""
+
+    marks: list[PlateShape]
+
+
+class StampsShape(_Page):
+    """The stamps of an image or page."""
+
+    marks: list[StampShape]
+
+
+class VectorShape(Shape):
+    """The vector of a stamp."""
+
+    box: Box
+    score: float = Score
+    embedding: list[float] = Field(description="Of unit length.")
+    model: str = Field(description="`name@version`; vectors of others cannot be compared.")
+
+
+class EmbeddingsShape(Shape):
+    """The vectors of the stamps of an image or page."""
+
+    source: str
+    page: int = Field(ge=0)
+    embeddings: list[VectorShape]
+
+
+class InkShape(Shape):
+    """Where the ink of a stamp is."""
+
+    box: Box
+    score: float = Score
+    mask: MaskShape
+
+
+class SegmentsShape(Shape):
+    """The ink of the stamps of an image or page."""
+
+    source: str
+    page: int = Field(ge=0)
+    stamps: list[InkShape]
+
+
+class ProblemShape(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable name of the error.")
+    errors: list[dict[str, Any]] | None = None
+    request_id: str | None = None
+
+
+_PROBLEMS = {
+    400: "A file could not be read, or the request not be parsed.",
+    401: "A key is wanted.",
+    403: "The key, or the page of a browser, does not allow this.",
+    404: "There is no such thing.",
+    408: "The client closed its connection.",
+    409: "The registry cannot do this.",
+    413: "Too many bytes, pixels or pages.",
+    415: "Not a kind of file that is read.",
+    422: "The request is not as described.",
+    429: "Too much to do; try again after `Retry-After` seconds.",
+    503: "The time for a request is over, or the registry does not answer.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of a route by status."""
+    schema = {"$ref": "#/components/schemas/ProblemShape"}
+    return {
+        status: {
+            "model": ProblemShape,
+            "description": _PROBLEMS[status],
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+_PICTURE = {"type": "string", "format": "binary"}
+_EXAMPLE = {"files": [{"name": "car.jpg", "data": "/9j/4AAQSkZJRgABAQ..."}]}
+
+
+def file_body(many: bool = True) -> dict[str, Any]:
+    """Describe a body of files, for ``openapi_extra``."""
+    files = {"type": "array", "items": _PICTURE, "minItems": 1}
+    form = {
+        "type": "object",
+        "required": ["files"],
+        "properties": {"files": files if many else _PICTURE},
+    }
+    raw = {"schema": _PICTURE}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": form},
+                "application/json": {
+                    "schema": EncodedFiles.model_json_schema(
+                        ref_template="#/components/schemas/{model}"
+                    ),
+                    "example": _EXAMPLE,
+                },
+                "image/jpeg": raw,
+                "image/png": raw,
+                "application/pdf": raw,
+                "application/octet-stream": raw,
+            },
+        }
+    }
+
+
+_PLACE = {
+    "score": 0.98,
+    "box": [412.1, 633.0, 590.7, 680.2],
+    "quad": [[412.1, 634.0], [590.2, 633.0], [590.7, 679.1], [412.9, 680.2]],
+}
+_SIZE = {"page": 0, "width": 1600, "height": 1200}
+_FAILED = {
+    "source": "bad.jpg",
+    "error": {"code": "unreadable_image", "message": "bad.jpg is not an image: ..."},
+}
+_INK = {"size": [1200, 1600], "counts": "PPYo1"}
+
+PLATES_EXAMPLE = [
+    {
+        "source": "car.jpg",
+        **_SIZE,
+        "marks": [
+            {
+                "kind": "plate",
+                **_PLACE,
+                "text": "AC4921CB",
+                "text_score": 0.97,
+                "characters": [{"char": "A", "score": 0.99}],
+                "alternatives": [{"text": "AC4921C8", "score": 0.01}],
+                "region": None,
+                "lines": None,
+                "obscured": None,
+            }
+        ],
+        "elapsed_ms": 18.4,
+    },
+    _FAILED,
+]
+STAMPS_EXAMPLE = [
+    {
+        "source": "letter.pdf",
+        **_SIZE,
+        "marks": [
+            {
+                "kind": "stamp",
+                **_PLACE,
+                "shape": "circle",
+                "color": "blue",
+                "rotation": 12.5,
+                "mask": _INK,
+                "text": None,
+                "text_score": 0.0,
+                "lines": [],
+                "identity": None,
+            }
+        ],
+        "elapsed_ms": 52.0,
+    },
+    _FAILED,
+]
+EMBEDDINGS_EXAMPLE = [
+    {
+        "source": "letter.jpg",
+        "page": 0,
+        "embeddings": [
+            {
+                "box": _PLACE["box"],
+                "score": 0.98,
+                "embedding": [0.6, -0.8],
+                "model": "stamp-embedder@1.0",
+            }
+        ],
+    }
+]
+SEGMENTS_EXAMPLE = [
+    {
+        "source": "letter.jpg",
+        "page": 0,
+        "stamps": [{"box": _PLACE["box"], "score": 0.98, "mask": _INK}],
+    }
+]

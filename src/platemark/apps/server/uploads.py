@@ -1,0 +1,145 @@
+"""Files as they come in a request: by multipart, as the raw body, or as base64 in JSON.
+
+A name that comes with a file is a label for the answer and nothing else; no path is opened and no
+address is fetched.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
+
+from platemark.apps.services import Services
+from platemark.errors import InvalidRequest, UnreadableImage
+
+_IN_MEMORY = 1_000_000
+_LONGEST_NAME = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+_DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w.+/-]+=[\w.+/-]*)*;base64,", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a request.
+
+    Attributes:
+        name: What the client calls it.
+        field: The form field it came in.
+        read: Gives its bytes; raises `UnreadableImage` where they were not sent as they should.
+    """
+
+    name: str
+    field: str
+    read: Callable[[], bytes]
+
+
+class EncodedFile(BaseModel):
+    """A file in a JSON request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(default="file", max_length=1000, description="Comes back as `source`.")
+    data: str = Field(
+        min_length=1, description="The bytes in base64, with or without a `data:...;base64,` start."
+    )
+
+
+class EncodedFiles(BaseModel):
+    """The files of a JSON request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    files: list[EncodedFile] = Field(min_length=1)
+
+
+@asynccontextmanager
+async def uploads(request: Request, services: Services) -> AsyncIterator[list[Upload]]:
+    """Read the files of a request; large ones lie on disk until it is answered.
+
+    Raises:
+        InvalidRequest: There are no files, or too many, or the body is not as its type says.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with request.form(max_files=services.settings.max_files + 1) as form:
+            yield _checked(_of_form(list(form.multi_items())), services)
+    elif kind == "application/json":
+        body = await request.body()
+        yield _checked(await services.work.run(partial(_of_json, body)), services)
+    elif kind == "application/x-www-form-urlencoded":
+        raise InvalidRequest("files come as multipart/form-data, as the raw body or in JSON")
+    else:
+        with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            empty = True
+            async for chunk in request.stream():
+                file.write(chunk)
+                empty = empty and not chunk
+            name = clean_name(request.query_params.get("name", ""), "body")
+            found = [] if empty else [Upload(name, "body", partial(_content, file))]
+            yield _checked(found, services)
+
+
+def _checked(found: list[Upload], services: Services) -> list[Upload]:
+    most = services.settings.max_files
+    if not found:
+        raise InvalidRequest(
+            "the request has no file; send files in the form field 'files', as the raw body, "
+            'or as {"files": [{"name": ..., "data": base64}]}'
+        )
+    if len(found) > most:
+        raise InvalidRequest(f"a request has at most {most} files; send several requests")
+    return found
+
+
+def _of_form(items: list[tuple[str, Any]]) -> list[Upload]:
+    return [
+        Upload(clean_name(value.filename or "", f"file{n}"), field, partial(_content, value.file))
+        for n, (field, value) in enumerate(items)
+        # A browser sends an empty part for a file input that was left empty.
+        if isinstance(value, UploadFile) and (value.filename or value.size)
+    ]
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _of_json(body: bytes) -> list[Upload]:
+    try:
+        request = EncodedFiles.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"{place or 'the body'}: {first['msg']}") from None
+    return [
+        Upload(name := clean_name(one.name, f"file{n}"), "files", partial(decode, one.data, name))
+        for n, one in enumerate(request.files)
+    ]
+
+
+def decode(data: str, name: str) -> bytes:
+    """Return the bytes of base64, with or without the start of a data URL.
+
+    Raises:
+        UnreadableImage: It is no base64.
+    """
+    start = _DATA_URL.match(data)
+    try:
+        return base64.b64decode("".join(data[start.end() if start else 0 :].split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableImage(f"{name} is not base64: {error}", source=name) from error
+
+
+def clean_name(name: str, otherwise: str) -> str:
+    """A name of a file as it can safely stand in an answer and a log."""
+    return _CONTROL.sub("", name).strip()[:_LONGEST_NAME] or otherwise

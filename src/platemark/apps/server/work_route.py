@@ -1,0 +1,153 @@
+"""Routes whose requests take a place in the work queue, and the work on their files."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from platemark.apps.server.problems import ClientGone
+from platemark.apps.server.uploads import Upload, uploads
+from platemark.apps.services import Services
+from platemark.errors import InvalidRequest, PlatemarkError
+from platemark.imaging.image import Image
+from platemark.imaging.sources import Pages, Unread
+
+T = TypeVar("T")
+Item = Image | Unread
+
+
+def services_of(request: Request) -> Services:
+    """The services of the server that a request came to; a dependency of routes."""
+    return cast(Services, request.app.state.services)
+
+
+class WorkRoute(APIRoute):
+    """A route that takes a place in the queue before the body is read, and has a time limit."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler."""
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            services = services_of(request)
+            with services.work.admit():
+                async with asyncio.timeout(services.settings.request_seconds):
+                    return await handle(request)
+
+        return handler
+
+
+async def each_page(request: Request, work: Callable[[Item], T]) -> list[T]:
+    """Have something done with each page of each file of a request, in order.
+
+    Args:
+        request: Its body is read here.
+        work: Is given a page, or why it could not be read; runs in a worker.
+
+    Raises:
+        InvalidRequest: The request has no files, or too many.
+        ClientGone: The client closed its connection; work that has not begun is not done.
+    """
+    services = services_of(request)
+    async with uploads(request, services) as files:
+        # As many files at a time as there are workers; a page of a document is a piece of work.
+        places = asyncio.Semaphore(services.settings.workers)
+
+        async def one(file: Upload) -> list[T]:
+            async with places:
+                return await _pages(services, file, work)
+
+        async def all_files() -> list[T]:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(file)) for file in files]
+            return [value for task in tasks for value in task.result()]
+
+        return await while_connected(request, all_files())
+
+
+async def one_page(request: Request, page: int, work: Callable[[Image], T]) -> T:
+    """Have something done with one page of the first file of a request.
+
+    Args:
+        request: Its body is read here.
+        page: Which, counted from 0.
+        work: Is given the page; runs in a worker.
+
+    Raises:
+        InputError: The file or page cannot be read, or there is no such page.
+        InvalidRequest: The request has no file, or too many.
+        ClientGone: The client closed its connection.
+    """
+    services = services_of(request)
+    async with uploads(request, services) as files:
+
+        def done() -> T:
+            pages = services.open(files[0].read(), files[0].name)
+            if page >= len(pages):
+                raise InvalidRequest(f"{files[0].name} has {len(pages)} pages, no page {page}")
+            item = services.read(pages, page, files[0].name)
+            if isinstance(item, Unread):
+                raise item.error
+            return work(item)
+
+        return await while_connected(request, services.work.run(done))
+
+
+async def _pages(services: Services, file: Upload, work: Callable[[Item], T]) -> list[T]:
+    run = services.work.run
+    pages, first = await run(partial(_first_page, services, file, work))
+    rest = range(1, len(pages)) if pages is not None else ()
+    return [first] + [
+        await run(partial(_page, services, cast(Pages, pages), page, file.name, work))
+        for page in rest
+    ]
+
+
+def _first_page(
+    services: Services, file: Upload, work: Callable[[Item], T]
+) -> tuple[Pages | None, T]:
+    try:
+        pages = services.open(file.read(), file.name)
+    except PlatemarkError as error:
+        return None, work(Unread(file.name, error))
+    return pages, _page(services, pages, 0, file.name, work)
+
+
+def _page(services: Services, pages: Pages, page: int, name: str, work: Callable[[Item], T]) -> T:
+    return work(services.read(pages, page, name))
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Wait for work, but no longer than the client does; the request's body has been read.
+
+    Raises:
+        ClientGone: The client closed its connection.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGone
+        return task.result()
+    except BaseExceptionGroup as group:
+        raise next(_leaves(group)) from group
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

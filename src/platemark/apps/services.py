@@ -1,0 +1,169 @@
+"""What the HTTP API and the web app stand on: loaded models, settings, figures, the work queue."""
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, Self
+
+import cv2
+
+from platemark.apps.figures import Figures
+from platemark.apps.settings import Settings
+from platemark.apps.work import WorkQueue
+from platemark.errors import InputTooLarge, PlatemarkError
+from platemark.geometry import box_to_quad
+from platemark.imaging.image import Image
+from platemark.imaging.sources import Pages, Unread, open_pages
+from platemark.pipeline import Pipeline
+from platemark.plates.pipeline import PlatePipeline
+from platemark.stamps.pipeline import StampPipeline
+from platemark.tasks.detector import Detector
+from platemark.types import Detection, Result, StampMark, as_quad
+
+Kind = Literal["plate", "stamp"]
+
+
+class Services:
+    """One of each for the whole process; may be used by all threads.
+
+    Whatever takes more than a moment belongs into a piece of work: ``work.run`` from the event
+    loop, ``work.call`` from a thread, both within ``work.admit()``.
+
+    Attributes:
+        settings: How the server was started.
+        figures: What is counted and timed.
+        work: The workers.
+        plates: Finds and reads plates.
+        stamps: Finds stamps.
+    """
+
+    def __init__(self, settings: Settings, plates: PlatePipeline, stamps: StampPipeline) -> None:
+        self.settings = settings
+        self.figures = figures = Figures()
+        self.work = WorkQueue(settings.workers, settings.max_in_flight, figures)
+        self.plates = PlatePipeline(
+            figures.timed("plate_detect", plates.detector),
+            figures.timed("plate_read", plates.reader),
+            sure_score=plates.sure_score,
+            gate=plates.gate,
+        )
+        self.stamps = StampPipeline(
+            figures.timed("stamp_detect", stamps.detector),
+            figures.timed("stamp_segment", stamps.segmenter),
+            figures.timed("stamp_embed", stamps.embedder),
+        )
+
+    @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """Load the models.
+
+        Raises:
+            ModelError: A model cannot be used.
+        """
+        # What Pillow finds odd in a file is of no use beside our own message that names the file.
+        warnings.filterwarnings("ignore", module="PIL")
+        cv2.setNumThreads(settings.threads)
+        with ThreadPoolExecutor(2) as pool:
+            plates = pool.submit(
+                PlatePipeline.from_pretrained, settings.plate_model, threads=settings.threads
+            )
+            stamps = pool.submit(
+                StampPipeline.from_pretrained, settings.stamp_model, threads=settings.threads
+            )
+            return cls(settings, plates.result(), stamps.result())
+
+    def pipeline(self, kind: Kind, min_score: float | None = None) -> Pipeline:
+        """The pipeline for a kind of mark, on the models that are loaded.
+
+        Args:
+            kind: ``"plate"`` or ``"stamp"``.
+            min_score: Least score of a mark; by default the models' own rules.
+        """
+        if kind == "plate":
+            return self.plates if min_score is None else self._lenient_plates(min_score)
+        return self.stamps if min_score is None else self._lenient_stamps(min_score)
+
+    def _lenient_plates(self, min_score: float) -> PlatePipeline:
+        plates = self.plates
+        detector = Detector(plates.detector.model, min_score=min_score)
+        return PlatePipeline(
+            self.figures.timed("plate_detect", detector),
+            plates.reader,
+            sure_score=plates.sure_score,
+        )
+
+    def _lenient_stamps(self, min_score: float) -> StampPipeline:
+        stamps = self.stamps
+        detector = Detector(stamps.detector.model, min_score=min_score)
+        timed = self.figures.timed("stamp_detect", detector)
+        return StampPipeline(timed, stamps.segmenter, stamps.embedder)
+
+    def open(self, data: bytes, name: str) -> Pages:
+        """Open an uploaded file; its bytes are all that is read.
+
+        Raises:
+            InputTooLarge: It has more bytes or pages than the settings allow.
+            UnreadableImage: It is empty, damaged or no image.
+            UnsupportedInput: It is a PDF with a password.
+        """
+        limits = self.settings
+        if len(data) > limits.max_file_bytes:
+            raise InputTooLarge(
+                f"{name} has {len(data)} bytes, over the limit of {limits.max_file_bytes}",
+                source=name,
+            )
+        pages = open_pages(data, name, max_pixels=limits.max_pixels)
+        if len(pages) > limits.max_pages:
+            raise InputTooLarge(
+                f"{name} has {len(pages)} pages, over the limit of {limits.max_pages}; "
+                "send it in parts",
+                source=name,
+            )
+        return pages
+
+    def read(self, pages: Pages, page: int, name: str) -> Image | Unread:
+        """Read a page; one that cannot be read gives the reason in its place."""
+        try:
+            with self.figures.time("decode"):
+                return pages.read(page)
+        except PlatemarkError as error:
+            return Unread(name, error, page)
+
+    def find(self, kind: Kind, item: Image | Unread, pipeline: Pipeline | None = None) -> Result:
+        """Find and describe the marks of a page; whatever fails is the result's ``error``.
+
+        Args:
+            kind: ``"plate"`` or ``"stamp"``.
+            item: What `read` gave.
+            pipeline: What `pipeline` gave for the kind; by default that of the models' own rules.
+        """
+        result = (pipeline or self.pipeline(kind)).result(item)
+        self.figures.pages.labels(kind).inc()
+        self.figures.marks.labels(kind).inc(len(result.marks))
+        if result.error is not None:
+            self.figures.errors.labels(result.error.code).inc()
+        return result
+
+    def stamps_of(self, image: Image, *, cropped: bool = False) -> list[StampMark]:
+        """The stamps of a picture, surest first.
+
+        Args:
+            image: A page; or, ``cropped``, a stamp that fills the picture.
+            cropped: Which of the two.
+
+        Raises:
+            InferenceFailed: A network did not run.
+        """
+        if not cropped:
+            return [mark for mark in self.stamps(image).marks if isinstance(mark, StampMark)]
+        box = (0.0, 0.0, float(image.width), float(image.height))
+        quad = as_quad(box_to_quad(box))
+        return self.stamps.describe(image, [Detection("stamp", 1.0, box, quad)])
+
+    def troubles(self) -> Sequence[str]:
+        """What keeps the server from answering; empty when it is ready."""
+        return ()
+
+    def close(self) -> None:
+        """Finish the work that has begun."""
+        self.work.close()
