@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from platemark.client import Client
     from platemark.errors import PlatemarkError
     from platemark.imaging.image import Image
     from platemark.masks import InkMask, SoftMask
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Alternative",
     "Character",
+    "Client",
     "Crop",
     "Detection",
     "Detector",
@@ -76,6 +78,7 @@ __all__ = [
 
 # Loaded when first asked for, so that the import of the package stays quick.
 _HOMES = {
+    "Client": "platemark.client",
     "Detector": "platemark.tasks.detector",
     "Embedder": "platemark.tasks.embedder",
     "Image": "platemark.imaging.image",

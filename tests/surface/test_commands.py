@@ -7,7 +7,7 @@ import typer
 
 from platemark.apps.cli import app
 
-COMMANDS = {"plates", "stamps", "synth", "train", "evaluate", "models", "bench"}
+COMMANDS = {"plates", "stamps", "synth", "train", "evaluate", "models", "bench", "serve"}
 FORMS = """
 platemark plates DIR --format jsonl
 platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv
@@ -31,6 +31,8 @@ platemark models list
 platemark models show plate-reader
 platemark models verify
 platemark bench
+platemark serve --host 127.0.0.1 --port 8000 --registry stamps.db
+platemark serve --workers 2 --threads 1 --no-web --config serve.toml --quiet
 """
 
 

@@ -44,6 +44,10 @@ Name = Annotated[
 PageNumber = Annotated[
     int, Query(ge=0, lt=2**31, description="Page of a document, counted from 0.")
 ]
+OnePage = Annotated[
+    int | None,
+    Query(ge=0, lt=2**31, description="Only this page of each document, counted from 0."),
+]
 Cropped = Annotated[
     bool, Query(description="The pictures are stamps already cut out, not pages to search.")
 ]
@@ -84,11 +88,16 @@ def json_lines(items: Sequence[str]) -> Response:
     openapi_extra=file_body(),
 )
 async def plates(
-    request: Request, services: Shared, min_score: MinScore = None, name: Name = None
+    request: Request,
+    services: Shared,
+    min_score: MinScore = None,
+    page: OnePage = None,
+    name: Name = None,
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
     pipeline = services.pipeline("plate", min_score)
-    return json_lines(await each_page(request, partial(_found, services, "plate", pipeline, False)))
+    work = partial(_found, services, "plate", pipeline, False)
+    return json_lines(await each_page(request, work, only=page))
 
 
 @router.post(
@@ -103,13 +112,13 @@ async def stamps(
     services: Shared,
     min_score: MinScore = None,
     embedding: Annotated[bool, Query(description="Also give the vector of each stamp.")] = False,
+    page: OnePage = None,
     name: Name = None,
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
     pipeline = services.pipeline("stamp", min_score)
-    return json_lines(
-        await each_page(request, partial(_found, services, "stamp", pipeline, embedding))
-    )
+    work = partial(_found, services, "stamp", pipeline, embedding)
+    return json_lines(await each_page(request, work, only=page))
 
 
 def _found(services: Services, kind: Kind, pipeline: Pipeline, embedding: bool, item: Item) -> str:

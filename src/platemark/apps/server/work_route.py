@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from platemark.apps.server.problems import ClientGone
 from platemark.apps.server.uploads import Upload, uploads
 from platemark.apps.services import Services
-from platemark.errors import InvalidRequest, PlatemarkError
+from platemark.errors import InputError, PlatemarkError
 from platemark.imaging.image import Image
 from platemark.imaging.sources import Pages, Unread
 
@@ -40,12 +40,15 @@ class WorkRoute(APIRoute):
         return handler
 
 
-async def each_page(request: Request, work: Callable[[Item], T]) -> list[T]:
+async def each_page(
+    request: Request, work: Callable[[Item], T], *, only: int | None = None
+) -> list[T]:
     """Have something done with each page of each file of a request, in order.
 
     Args:
         request: Its body is read here.
         work: Is given a page, or why it could not be read; runs in a worker.
+        only: The one page of each file that is wanted, counted from 0.
 
     Raises:
         InvalidRequest: The request has no files, or too many.
@@ -58,7 +61,7 @@ async def each_page(request: Request, work: Callable[[Item], T]) -> list[T]:
 
         async def one(file: Upload) -> list[T]:
             async with places:
-                return await _pages(services, file, work)
+                return await _pages(services, file, work, only)
 
         async def all_files() -> list[T]:
             async with asyncio.TaskGroup() as group:
@@ -85,10 +88,7 @@ async def one_page(request: Request, page: int, work: Callable[[Image], T]) -> T
     async with uploads(request, services) as files:
 
         def done() -> T:
-            pages = services.open(files[0].read(), files[0].name)
-            if page >= len(pages):
-                raise InvalidRequest(f"{files[0].name} has {len(pages)} pages, no page {page}")
-            item = services.read(pages, page, files[0].name)
+            _, item = _opened(services, files[0], page)
             if isinstance(item, Unread):
                 raise item.error
             return work(item)
@@ -96,28 +96,36 @@ async def one_page(request: Request, page: int, work: Callable[[Image], T]) -> T
         return await while_connected(request, services.work.run(done))
 
 
-async def _pages(services: Services, file: Upload, work: Callable[[Item], T]) -> list[T]:
+async def _pages(
+    services: Services, file: Upload, work: Callable[[Item], T], only: int | None
+) -> list[T]:
+    def first() -> tuple[Pages | None, T]:
+        pages, item = _opened(services, file, only or 0)
+        return pages, work(item)
+
+    def another(pages: Pages, page: int) -> T:
+        return work(services.read(pages, page, file.name))
+
     run = services.work.run
-    pages, first = await run(partial(_first_page, services, file, work))
-    rest = range(1, len(pages)) if pages is not None else ()
-    return [first] + [
-        await run(partial(_page, services, cast(Pages, pages), page, file.name, work))
-        for page in rest
-    ]
+    pages, done = await run(first)
+    if pages is None or only is not None:
+        return [done]
+    rest = range(1, len(pages))
+    return [done, *[await run(partial(another, pages, page)) for page in rest]]
 
 
-def _first_page(
-    services: Services, file: Upload, work: Callable[[Item], T]
-) -> tuple[Pages | None, T]:
+def _opened(services: Services, file: Upload, page: int) -> tuple[Pages | None, Item]:
+    """Open a file and read one of its pages; what cannot be opened has the reason as its page."""
     try:
         pages = services.open(file.read(), file.name)
+        if page >= len(pages):
+            raise InputError(
+                f"{file.name} has {len(pages)} pages, no page {page} (counted from 0)",
+                source=file.name,
+            )
     except PlatemarkError as error:
-        return None, work(Unread(file.name, error))
-    return pages, _page(services, pages, 0, file.name, work)
-
-
-def _page(services: Services, pages: Pages, page: int, name: str, work: Callable[[Item], T]) -> T:
-    return work(services.read(pages, page, name))
+        return None, Unread(file.name, error)
+    return pages, services.read(pages, page, file.name)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
