@@ -181,9 +181,7 @@ def test_names_are_labels_and_come_back_clean(api: httpx.Client, photo: bytes) -
         {"content": b"", "headers": {"Content-Type": "image/png"}},
     ],
 )
-def test_a_request_without_files_is_refused(
-    api: httpx.Client, request_of: dict[str, Any]
-) -> None:
+def test_a_request_without_files_is_refused(api: httpx.Client, request_of: dict[str, Any]) -> None:
     problem(api.post("/v1/plates", **request_of), 422, "invalid_request")
 
 

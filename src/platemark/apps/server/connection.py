@@ -31,7 +31,8 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # Asked for by orchestrators and browsers before any key is at hand; they tell nothing of the data.
 _OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/static-offline-docs/")
-_DRAIN_SECONDS = 5.0
+# A client that still sends is listened to for so long, and between two pieces for so long.
+_DRAIN_SECONDS, _PAUSE_SECONDS = 5.0, 0.5
 
 
 class RequestLog:
@@ -139,7 +140,7 @@ class _Exchange:
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 while not self._whole and self.received <= self._most_bytes:
-                    await self._next()
+                    await asyncio.wait_for(self._next(), _PAUSE_SECONDS)
         except TimeoutError:
             return
 
