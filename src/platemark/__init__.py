@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from platemark.client import Client
     from platemark.errors import PlatemarkError
     from platemark.imaging.image import Image
-    from platemark.masks import InkMask, SoftMask
+    from platemark.masks import InkCrop, InkMask, SoftMask
     from platemark.plates.pipeline import PlatePipeline
     from platemark.stamps.pipeline import StampPipeline
     from platemark.tasks.detector import Detector
@@ -59,6 +59,7 @@ __all__ = [
     "Failure",
     "Identity",
     "Image",
+    "InkCrop",
     "InkMask",
     "Obscured",
     "PlateMark",
@@ -82,6 +83,7 @@ _HOMES = {
     "Detector": "platemark.tasks.detector",
     "Embedder": "platemark.tasks.embedder",
     "Image": "platemark.imaging.image",
+    "InkCrop": "platemark.masks",
     "InkMask": "platemark.masks",
     "PlatePipeline": "platemark.plates.pipeline",
     "PlateReader": "platemark.tasks.plate_reader",

@@ -6,7 +6,8 @@
     ├─ InputError                     input_error
     │  ├─ UnreadableImage             unreadable_image
     │  ├─ UnsupportedInput            unsupported_input
-    │  └─ InputTooLarge               input_too_large
+    │  ├─ InputTooLarge               input_too_large
+    │  └─ NoStampFound                no_stamp_found
     ├─ ModelError                     model_error
     │  ├─ ModelNotFound               model_not_found        (lists the names there are)
     │  ├─ ModelCorrupt                model_corrupt          (file, expected, actual)
@@ -14,8 +15,11 @@
     │  └─ InferenceFailed             inference_failed
     ├─ RegistryError                  registry_error
     │  ├─ DesignNotFound              design_not_found
+    │  ├─ DuplicateDesign             duplicate_design       (name taken, or stamp known already)
+    │  ├─ InvalidDesign               invalid_design         (name, note, tag or samples not fit)
     │  ├─ VectorMismatch              vector_mismatch        (other model or size)
-    │  └─ RegistryUnavailable         registry_unavailable
+    │  ├─ RegistryUnavailable         registry_unavailable
+    │  └─ ArchiveError                archive_error          (damaged, or no registry archive)
     ├─ DatasetError                   dataset_error          (file and line)
     ├─ FormatError                    format_error           (plate-format file and key)
     ├─ SettingsError                  settings_error         (key)
@@ -82,6 +86,12 @@ class InputTooLarge(InputError):
     code = "input_too_large"
 
 
+class NoStampFound(InputError):
+    """The input was looked at, and what is needed of it, a stamp with ink, is not there."""
+
+    code = "no_stamp_found"
+
+
 class ModelError(PlatemarkError):
     """A model could not be loaded or run."""
 
@@ -145,6 +155,18 @@ class DesignNotFound(RegistryError):
     code = "design_not_found"
 
 
+class DuplicateDesign(RegistryError):
+    """The registry has a design of this name, or one with this very stamp."""
+
+    code = "duplicate_design"
+
+
+class InvalidDesign(RegistryError):
+    """What was asked would make a design that cannot be, such as one without a name."""
+
+    code = "invalid_design"
+
+
 class VectorMismatch(RegistryError):
     """An embedding is of another model or size than those of the registry."""
 
@@ -155,6 +177,12 @@ class RegistryUnavailable(RegistryError):
     """The registry does not answer."""
 
     code = "registry_unavailable"
+
+
+class ArchiveError(RegistryError):
+    """A file is no archive of a registry, is damaged, or would do harm."""
+
+    code = "archive_error"
 
 
 class DatasetError(PlatemarkError):

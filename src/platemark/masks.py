@@ -1,4 +1,4 @@
-"""Ink masks: probabilities near one mark, and the run-length form that masks have in JSON.
+"""Ink masks: probabilities near one mark, alone or with its pixels, and their form in JSON.
 
 The run-length form is that of COCO: the runs of a (H, W) mask read column by column, beginning with
 the length of the first run outside, each but the first three less the run two before it, written in
@@ -44,6 +44,39 @@ class SoftMask:
         """Return the part (h, w, 3) of a page that the mask covers."""
         height, width = self.probability.shape
         return pixels[self.top : self.top + height, self.left : self.left + width]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InkCrop:
+    """An imprint cut out of its page, as it lies there: its pixels, and which of them are ink.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB, with the paper around the imprint; not writeable.
+        ink: (h, w) uint8, 255 where it is surely ink; not writeable.
+        box: The part of the page that it shows (x0, y0, x1, y1), in pixels of the page. The crop
+            may have fewer pixels than that.
+        source: The image it was cut from, as given; empty where nobody knows.
+        page: Page of a document or TIFF, counted from 0.
+    """
+
+    pixels: NDArray[np.uint8]
+    ink: NDArray[np.uint8]
+    box: tuple[float, float, float, float]
+    source: str = ""
+    page: int = 0
+
+    def __post_init__(self) -> None:
+        pixels, ink = self.pixels, self.ink
+        fits = ink.ndim == 2 and 0 not in ink.shape and pixels.shape == (*ink.shape, 3)
+        if not fits or pixels.dtype != np.uint8 or ink.dtype != np.uint8:
+            raise ValueError(
+                "a crop has pixels (h, w, 3) and ink (h, w), both uint8, "
+                f"got {pixels.shape} {pixels.dtype} and {ink.shape} {ink.dtype}"
+            )
+        for name in ("pixels", "ink"):
+            values = np.ascontiguousarray(getattr(self, name)).view()
+            values.flags.writeable = False
+            object.__setattr__(self, name, values)
 
 
 @dataclass(frozen=True, slots=True)

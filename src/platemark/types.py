@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from platemark.masks import InkCrop as InkCrop
 from platemark.masks import InkMask as InkMask
 
 if TYPE_CHECKING:
@@ -465,6 +466,8 @@ class StampMark:
         lines: The text line by line.
         identity: The known stamp it is most like, ``None`` where nobody looked or none is known.
         embedding: The vector that tells it from other stamps, ``None`` where none was made.
+        crop: The imprint cut out of its page, for what looks at it more closely: the registry and
+            the comparison. Not part of the JSON; ``None`` for a mark that came from there.
         kind: Always ``"stamp"``.
     """
 
@@ -480,6 +483,7 @@ class StampMark:
     lines: tuple[TextLine, ...] = ()
     identity: Identity | None = None
     embedding: Embedding | None = None
+    crop: InkCrop | None = field(default=None, repr=False, compare=False)
     kind: str = "stamp"
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ import platemark
 ROOT = Path(platemark.__file__).parent
 LAYERS = [
     {"errors", "types", "masks"},
-    {"registry", "datasets", "imaging", "geometry"},
+    {"registry", "datasets", "imaging", "matching", "geometry"},
     {"models", "pipeline", "metrics", "client"},
     {"tasks"},
     {"plates", "stamps"},

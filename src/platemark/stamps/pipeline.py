@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.imaging.image import Image, Pixels
-from platemark.masks import InkMask, SoftMask
+from platemark.imaging.image import Image
+from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.models.store import ModelName, choose_parts
 from platemark.pipeline import Pipeline
 from platemark.stamps.appearance import describe_ink
@@ -18,6 +19,8 @@ from platemark.types import Detection, Embedding, StampMark
 
 # So many stamps are held as soft masks at a time; a page may have many, and they may be large.
 _BATCH = 16
+# Longer side of the crops that marks carry, in pixels: ten for each millimetre of a large stamp.
+_CROP_SIDE = 640
 
 
 class StampPipeline(Pipeline):
@@ -81,17 +84,15 @@ class StampPipeline(Pipeline):
             masks = self.segmenter(image, [detection.box for detection in batch])
             vectors = self.embedder(masks)
             marks += [
-                self._mark(image.pixels, *parts)
-                for parts in zip(batch, masks, vectors, strict=True)
+                self._mark(image, *parts) for parts in zip(batch, masks, vectors, strict=True)
             ]
         return marks
 
     def _mark(
-        self, pixels: Pixels, detection: Detection, mask: SoftMask, vector: NDArray[np.float32]
+        self, image: Image, detection: Detection, mask: SoftMask, vector: NDArray[np.float32]
     ) -> StampMark:
-        height, width = pixels.shape[:2]
         ink = mask.probability > self.segmenter.mask_score
-        looks = describe_ink(pixels, mask) if ink.any() else None
+        looks = describe_ink(image.pixels, mask) if ink.any() else None
         return StampMark(
             score=detection.score,
             box=detection.box,
@@ -99,6 +100,30 @@ class StampPipeline(Pipeline):
             shape="other" if looks is None else looks.shape,
             color="other" if looks is None else looks.color,
             rotation=None if looks is None else looks.rotation,
-            mask=InkMask.of(ink, (height, width), mask.left, mask.top),
+            mask=InkMask.of(ink, (image.height, image.width), mask.left, mask.top),
             embedding=None if looks is None else Embedding(vector, self.embedder.name),
+            crop=cut_out(image, mask),
         )
+
+
+def cut_out(image: Image, mask: SoftMask, side: int = _CROP_SIDE) -> InkCrop:
+    """Cut an imprint out of its page, at most ``side`` pixels long and never enlarged.
+
+    Args:
+        image: The page.
+        mask: The ink of the imprint, in pixels of the page.
+        side: Longer side of the crop at most, in pixels.
+    """
+    # Copied, so that a mark does not hold its whole page.
+    pixels = mask.cut(image.pixels).copy()
+    ink = np.rint(255.0 * np.clip(mask.probability, 0.0, 1.0)).astype(np.uint8)
+    height, width = ink.shape
+    if max(height, width) > side:
+        scale = side / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels, ink = (
+            np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+            for part in (pixels, ink)
+        )
+    box = (mask.left, mask.top, mask.left + width, mask.top + height)
+    return InkCrop(pixels, ink, box, image.source, image.page)

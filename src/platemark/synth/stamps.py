@@ -13,7 +13,7 @@ from platemark.imaging.image import Pixels
 from platemark.synth.designs import Design
 from platemark.synth.generate import CHUNK, Picture, write_pictures
 from platemark.synth.imprint import StampLabel
-from platemark.synth.stampstudio import StampStudio
+from platemark.synth.stampstudio import IMPRINT_SIDES, StampStudio
 
 __all__ = ["PictureKind", "StampStudio", "generate"]
 
@@ -30,6 +30,7 @@ class _Order:
     backgrounds: Path | None
     imprints_per_design: int
     near_copies: float
+    sides: tuple[float, float]
     masks: bool
 
     def open(self) -> Callable[[int], Picture]:
@@ -46,6 +47,7 @@ def generate(
     backgrounds: Path | None = None,
     imprints_per_design: int = 5,
     near_copies: float = 0.0,
+    sides: tuple[float, float] = IMPRINT_SIDES,
     masks: bool = True,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -63,6 +65,7 @@ def generate(
         imprints_per_design: how many imprints in a row are of one design.
         near_copies: share of the designs of imprints and artworks that are near-copies of an
             earlier one. It and its copies have the same string as ``family`` in the manifest.
+        sides: least and greatest long side of imprints in pixels.
         masks: whether to write the ink mask of every stamp.
         workers: processes; None for one per core.
         progress: called with (done, count).
@@ -72,14 +75,17 @@ def generate(
 
     Raises:
         DatasetError: A font or picture cannot be used; the message names it.
-        ValueError: A count is not positive, or the share of copies not in 0..1.
+        ValueError: A count is not positive, the share of copies not in 0..1, or the sides are no
+            range from 32 pixels up.
     """
     if count < 1 or imprints_per_design < 1 or not 0 <= near_copies <= 1:
         raise ValueError(
             f"expected positive counts and a share in 0..1, got count {count}, "
             f"{imprints_per_design} imprints for a design, {near_copies} near-copies"
         )
-    order = _Order(seed, kind, fonts, backgrounds, imprints_per_design, near_copies, masks)
+    if not 32 <= sides[0] <= sides[1]:
+        raise ValueError(f"expected sides of at least 32 pixels, least first, got {sides}")
+    order = _Order(seed, kind, fonts, backgrounds, imprints_per_design, near_copies, sides, masks)
     return write_pictures(order, output, count, workers=workers, progress=progress)
 
 
@@ -126,7 +132,7 @@ class _Maker:
     def _imprint(self, index: int, rng: np.random.Generator) -> Picture:
         family, design = self._design(index // self._order.imprints_per_design)
         papers = self._papers(index // CHUNK)
-        pixels, label = self._studio.imprint(design, rng, papers)
+        pixels, label = self._studio.imprint(design, rng, papers, self._order.sides)
         return self._picture(pixels, [label], {"kind": "crop", "family": family})
 
     def _artwork(self, index: int) -> Picture:
@@ -155,7 +161,11 @@ class _Maker:
         original = self._original(first)
         if first == number:
             return original.identity, original
-        copy = self._studio.designs.near_copy(original, self._rng(_DESIGNS, number))
+        try:
+            copy = self._studio.designs.near_copy(original, self._rng(_DESIGNS, number))
+        except ValueError:  # there are designs in which nothing can be changed
+            design = self._studio.designs.design(self._rng(_DESIGNS, number))
+            return design.identity, design
         return original.identity, copy
 
 

@@ -25,6 +25,8 @@ from platemark.synth.studio import surface
 from platemark.synth.typesetting import MM_PER_INCH, print_ink
 
 _LONG_SIDES = (500, 1400)
+IMPRINT_SIDES = (66.0, 320.0)
+"""Least and greatest long side in pixels of imprints close up, unless others are asked for."""
 
 
 class Scene(NamedTuple):
@@ -120,7 +122,11 @@ class StampStudio:
         return papers
 
     def imprint(
-        self, design: Design, rng: np.random.Generator, papers: list[Paper] | None = None
+        self,
+        design: Design,
+        rng: np.random.Generator,
+        papers: list[Paper] | None = None,
+        sides: tuple[float, float] = IMPRINT_SIDES,
     ) -> tuple[Pixels, StampLabel]:
         """One imprint close up on paper, cut out with a margin as a detector would cut it.
 
@@ -128,9 +134,10 @@ class StampStudio:
             design: what is on the stamp.
             rng: decides on everything else.
             papers: what it may be stamped on, see :meth:`papers`; None for new ones.
+            sides: least and greatest long side of the design on the paper, in pixels.
 
         Returns:
-            The picture, its long side about 64 to 400 pixels, and its label.
+            The picture, the imprint and a margin around it, and its label.
         """
         papers = papers or self.papers(rng)
         if rng.random() < 0.7 and _dated(design):
@@ -138,10 +145,10 @@ class StampStudio:
         found = None
         for _ in range(4):
             if found is None:
-                found = self._close_up(design, papers, Ink.draw(rng), Scanner.draw(rng), rng)
+                found = self._close_up(design, papers, Ink.draw(rng), Scanner.draw(rng), rng, sides)
         while found is None:
             white = [Paper(np.full((64, 64, 3), 255, np.uint8), 4.0)]
-            found = self._close_up(design, white, Ink("blue", (30, 60, 190)), Scanner(), rng)
+            found = self._close_up(design, white, Ink("blue", (30, 60, 190)), Scanner(), rng, sides)
         return found
 
     def _close_up(
@@ -151,9 +158,10 @@ class StampStudio:
         ink: Ink,
         scanner: Scanner,
         rng: np.random.Generator,
+        sides: tuple[float, float],
     ) -> tuple[Pixels, StampLabel] | None:
         """Stamp, capture and cut; None where the imprint can hardly be seen."""
-        side = float(np.exp(rng.uniform(np.log(66), np.log(320))))
+        side = float(np.exp(rng.uniform(*np.log(sides))))
         scale = side / max(design.width_mm, design.height_mm)
         imprint = Imprint.press(design, scale, _angle(design, rng), ink, rng)
         reach = (imprint.box[2:] - imprint.box[:2]) * 0.8 + 6

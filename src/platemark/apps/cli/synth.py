@@ -111,6 +111,13 @@ def stamps(
             "its copies have one family. For imprints and artworks.",
         ),
     ] = 0.0,
+    sides: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LEAST MOST",
+            help="Long sides of imprints in pixels; default: 66 to 320.",
+        ),
+    ] = None,
     masks: Annotated[
         bool, typer.Option("--masks/--no-masks", help="Whether to write the ink masks.")
     ] = True,
@@ -123,8 +130,13 @@ def stamps(
     """
     for path, option in ((fonts, "--fonts"), (backgrounds, "--backgrounds")):
         check_exists(path, option)
+    if sides is not None and not 32 <= sides[0] <= sides[1]:
+        raise typer.BadParameter(
+            "expected at least 32 pixels, the least first", param_hint="--sides"
+        )
     folder = writable_folder(output, "--output")
     from platemark.synth.stamps import generate
+    from platemark.synth.stampstudio import IMPRINT_SIDES
 
     make = partial(
         generate,
@@ -136,6 +148,7 @@ def stamps(
         backgrounds=backgrounds,
         imprints_per_design=imprints_per_design,
         near_copies=near_copies,
+        sides=sides or IMPRINT_SIDES,
         masks=masks,
         workers=workers,
     )

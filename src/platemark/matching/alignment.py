@@ -1,0 +1,217 @@
+"""One imprint laid on another: turned, zoomed, shifted, slightly slanted; never mirrored.
+
+No correspondences are needed. Guesses come from the spectra, which do not know of shifts, and from
+unwrapping about likely centres, for round stamps; each is tried on coarse views. The best are
+refined by gradients, on finer and finer views with more and more freedom (Baker and Matthews 2004,
+Lucas-Kanade 20 years on: the inverse compositional algorithm), with weights that leave out what
+only one of both has ink of.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from platemark.geometry import FloatArray
+from platemark.matching.template import (
+    COARSE,
+    DIRECTIONS,
+    FINE,
+    MIDDLE,
+    REACH,
+    RING_STEP,
+    ROOM,
+    TURNS,
+    ZOOMS,
+    InkTemplate,
+    Picture,
+    centred,
+    frame_to_view,
+)
+
+# So many guesses of each kind are tried, so many of them refined, so many of those to the end.
+_SPECTRAL_GUESSES, _UNWRAPPED_GUESSES = 6, 4
+_REFINED, _DISTINCT, _FINISHED = 8, 4, 2
+# Rings of a spectrum over which zooms are sought: from 0.55 to 1.8.
+_ZOOM_RINGS = 9
+_APART = 0.08
+
+# The parameters of a homography, as columns: those of turning, zooming and shifting; those of an
+# affine map; all.
+_SIMILAR = np.array(
+    [
+        [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0],
+    ]
+).T
+_AFFINE = np.eye(8)[:, :6]
+_PROJECTIVE = np.eye(8)
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How an imprint lies on another.
+
+    Attributes:
+        matrix: (3, 3) homography from the frame of the first to that of the second.
+        agreement: How alike the strokes are where both have ink, about 0..1.
+    """
+
+    matrix: FloatArray
+    agreement: float
+
+
+def align(a: InkTemplate, b: InkTemplate) -> Alignment:
+    """Lay ``a`` on ``b``; both have ink. A lie is given also where they are different stamps."""
+    refined: list[tuple[float, FloatArray]] = []
+    for matrix in _guesses(a, b):
+        better = _improve(a, b, matrix, COARSE, _SIMILAR, 8)
+        if all(np.abs(better - other).max() > _APART for _, other in refined):
+            refined.append((agreement(a, b, better, COARSE), better))
+    refined.sort(key=lambda found: -found[0])
+    found = []
+    for _, matrix in refined[:_DISTINCT]:
+        better = _improve(a, b, matrix, MIDDLE, _AFFINE, 5)
+        found.append((agreement(a, b, better, MIDDLE), better))
+    found.sort(key=lambda found: -found[0])
+    best = Alignment(found[0][1], -1.0)
+    for _, matrix in found[:_FINISHED]:
+        better = _improve(a, b, matrix, MIDDLE, _PROJECTIVE, 6)
+        value = agreement(a, b, better, MIDDLE)
+        if value > best.agreement:
+            best = Alignment(better, value)
+    fine = _improve(a, b, best.matrix, FINE, _PROJECTIVE, 4)
+    return Alignment(fine, agreement(a, b, fine, FINE))
+
+
+def _guesses(a: InkTemplate, b: InkTemplate) -> list[FloatArray]:
+    """The best guesses, as homographies between the frames, best first."""
+    turns = [*_spectral_turns(a, b), *_unwrapped_turns(a, b)]
+    tried = [_shifted(a, b, *turn) for turn in turns]
+    tried.sort(key=lambda guess: -guess[0])
+    return [matrix for _, matrix in tried[:_REFINED]]
+
+
+def _spectral_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, float]]:
+    """Turns (radians) and zooms for which the spectra agree; half a turn more agrees as well."""
+    shape = (DIRECTIONS, 2 * (a.spectrum.shape[1] - 1))
+    alike = np.fft.irfft2(np.conj(a.spectrum) * b.spectrum, shape)
+    shifts = np.r_[0:_ZOOM_RINGS, -_ZOOM_RINGS:0]
+    alike = alike[:, shifts]
+    for _ in range(_SPECTRAL_GUESSES):
+        direction, ring = np.unravel_index(int(np.argmax(alike)), alike.shape)
+        turn = np.pi * float(direction) / DIRECTIONS
+        zoom = float(np.exp(-shifts[ring] * RING_STEP))
+        yield turn, zoom
+        yield turn + np.pi, zoom
+        around = (int(direction) + np.arange(-4, 5)) % DIRECTIONS
+        near = np.abs(shifts - shifts[ring]) <= 2
+        alike[np.ix_(around, near)] = -np.inf
+
+
+def _unwrapped_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, float]]:
+    """Turns (radians) and zooms for which the unwrapped imprints agree."""
+    products = np.einsum("fr,kfr->kf", np.conj(a.unwrapped[0]), b.unwrapped)
+    alike = np.fft.irfft(products, TURNS, axis=1)
+    centres = len(alike) // len(ZOOMS)
+    for _ in range(_UNWRAPPED_GUESSES):
+        row, step = np.unravel_index(int(np.argmax(alike)), alike.shape)
+        yield 2.0 * np.pi * float(step) / TURNS, ZOOMS[int(row) // centres]
+        alike[:, (int(step) + np.arange(-4, 5)) % TURNS] = -np.inf
+
+
+def _shifted(a: InkTemplate, b: InkTemplate, turn: float, zoom: float) -> tuple[float, FloatArray]:
+    """How well coarse views agree at the best shift, and the homography between the frames."""
+    cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
+    matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+    turned = cv2.warpAffine(a.coarse_strokes, _between_views(matrix, COARSE)[:2], (COARSE, COARSE))
+    spectrum = np.fft.rfft2(turned, ROOM)
+    alike = np.fft.irfft2(np.conj(spectrum) * b.coarse_spectrum, ROOM)
+    shift = np.array(np.unravel_index(int(np.argmax(alike)), ROOM))
+    value = float(alike.max()) / (float(np.linalg.norm(turned)) + 1e-6)
+    down, right = np.where(shift > np.array(ROOM) // 2, shift - ROOM, shift) * 2.0 * REACH / COARSE
+    matrix[:2, 2] = right, down
+    return value, matrix
+
+
+def _improve(
+    a: InkTemplate, b: InkTemplate, matrix: FloatArray, side: int, freedom: FloatArray, steps: int
+) -> FloatArray:
+    """The refined homography, or the given one where the refined agrees less."""
+    better = refine(a, b, matrix, side, freedom, steps)
+    if np.linalg.det(better[:2, :2]) <= 0.0:
+        return matrix
+    if agreement(a, b, better, side) < agreement(a, b, matrix, side):
+        return matrix
+    return better
+
+
+def refine(
+    a: InkTemplate, b: InkTemplate, matrix: FloatArray, side: int, freedom: FloatArray, steps: int
+) -> FloatArray:
+    """Follow the gradients of the strokes of ``a`` until they meet those of ``b``.
+
+    Args:
+        a: The first imprint.
+        b: The second.
+        matrix: (3, 3) homography from the frame of the first to that of the second, nearly right.
+        side: Side of the views.
+        freedom: (8, M) the parameters of a homography that may change, as columns.
+        steps: Most steps.
+    """
+    own, other = a.level(side), b.level(side)
+    slopes = np.asarray(own.slopes @ freedom, dtype=np.float32)
+    x, y = own.points.T
+    unit, middle = side / (2.0 * REACH), side / 2.0 - 0.5
+    for _ in range(steps):
+        (h00, h01, h02), (h10, h11, h12), (h20, h21, _) = matrix.astype(np.float32)
+        depth = h20 * x + h21 * y + 1.0
+        column = unit * (h00 * x + h01 * y + h02) / depth + middle
+        row = unit * (h10 * x + h11 * y + h12) / depth + middle
+        seen = cv2.remap(other.both, column[None], row[None], cv2.INTER_LINEAR)[0]
+        error = seen[:, 0] - own.values
+        less = np.minimum(seen[:, 1], own.densities)
+        more = np.maximum(seen[:, 1], own.densities)
+        weight = np.clip(2.0 * less / (more + 1e-3) - 0.2, 0.0, 1.0) / (1.0 + (error / 0.8) ** 2)
+        weighted = slopes * weight[:, None]
+        normal = np.asarray(weighted.T @ slopes, dtype=np.float64)
+        damping = np.full(len(normal), 2e-3 * float(np.diag(normal).mean()) + 1e-9)
+        # A page under a scanner is flat, and a photo of one nearly so.
+        damping[6:] = 0.1 * np.diag(normal)[6:]
+        step = freedom @ -np.linalg.solve(normal + np.diag(damping), weighted.T @ error)
+        change = np.eye(3) - np.append(step, 0.0).reshape(3, 3)
+        matrix = matrix @ np.linalg.inv(change)
+        matrix = matrix / matrix[2, 2]
+        if np.abs(step).max() < 3e-4:
+            break
+    return matrix
+
+
+def agreement(a: InkTemplate, b: InkTemplate, matrix: FloatArray, side: int) -> float:
+    """How alike strokes are where both have ink, times the root of the share where they do."""
+    own = a.level(side)
+    seen = laid_on(b.level(side).both, matrix, side)
+    strokes, density = seen[..., 0], seen[..., 1]
+    less, more = np.minimum(own.density, density), np.maximum(own.density, density)
+    weight = less * more / (more + np.float32(0.02))
+    energy = float((own.strokes**2 * weight).sum()) * float((strokes**2 * weight).sum())
+    alike = float((own.strokes * strokes * weight).sum()) / (energy**0.5 + 1e-9)
+    grown = max(float(np.linalg.det(matrix[:2, :2])), 1e-6)
+    whole = min(float(own.density.sum()), float(b.level(side).density.sum()) / grown)
+    return alike * (float(less.sum()) / (whole + 1e-6)) ** 0.5
+
+
+def laid_on(picture: Picture, matrix: FloatArray, side: int) -> Picture:
+    """A view of ``b`` (side, side, ...) as it lies in the frame of ``a``."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpPerspective(picture, _between_views(matrix, side), (side, side), flags=flags)
+    return np.asarray(seen, dtype=np.float32)
+
+
+def _between_views(matrix: FloatArray, side: int) -> FloatArray:
+    """A homography between frames as one between pixels of views, for OpenCV."""
+    to_view = frame_to_view(side)
+    return centred(to_view @ matrix @ np.linalg.inv(to_view))

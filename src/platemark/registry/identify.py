@@ -1,0 +1,110 @@
+"""Which designs an imprint may be of: nearest vectors first, then the ink itself.
+
+Vectors find the few designs worth a closer look among very many; near-copies, which differ in a
+letter or a number, have nearly the same vectors, and are told apart by laying the ink of one
+imprint on that of the other.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.matching import InkTemplate, match_ink
+from platemark.registry import pictures
+from platemark.registry.calibration import Calibration
+from platemark.registry.records import Candidate, Design
+from platemark.registry.store import Hit, Store
+
+_KEPT = 256
+
+
+class Templates:
+    """The samples that were last compared, ready to be compared again; shared by threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, InkTemplate] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, ids: Sequence[str], store: Store) -> dict[str, InkTemplate]:
+        """Return the templates of samples by id; without those that are not there any more."""
+        with self._lock:
+            found = {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
+        for stored in store.stored([id_ for id_ in ids if id_ not in found]):
+            found[stored.sample.id] = InkTemplate.of(pictures.decode_ink(stored))
+        with self._lock:
+            for id_, template in found.items():
+                self._kept[id_] = template
+                self._kept.move_to_end(id_)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    hit: Hit
+    score: float
+    compared: bool
+
+
+def best_by_design(hits: Sequence[Hit]) -> list[Hit]:
+    """Keep the most similar sample of each design, most similar first."""
+    best: dict[str, Hit] = {}
+    for hit in sorted(hits, key=lambda hit: -hit.similarity):
+        best.setdefault(hit.design, hit)
+    return list(best.values())
+
+
+def rank(
+    hits: Sequence[Hit],
+    designs: Mapping[str, Design],
+    calibration: Calibration,
+    least_score: float,
+    matches: Mapping[str, float],
+) -> list[Candidate]:
+    """Rank the designs near to an imprint.
+
+    Args:
+        hits: The most similar sample of each design, most similar first.
+        designs: The designs by id.
+        calibration: Makes scores of similarities and comparisons.
+        least_score: From this score on a candidate is accepted.
+        matches: Probabilities that the stamp that made a sample, given by its id, made the imprint,
+            from comparing the ink. Hits that were not compared come after all that were, and are
+            not accepted.
+
+    Returns:
+        The candidates, surest first.
+    """
+    compared = [
+        _Scored(hit, calibration.compared.probability(hit.similarity, matches[hit.sample]), True)
+        for hit in hits
+        if hit.sample in matches
+    ]
+    compared.sort(key=lambda scored: -scored.score)
+    last = compared[-1].score if compared else 1.0
+    others = [
+        _Scored(hit, min(last, calibration.uncompared.probability(hit.similarity)), False)
+        for hit in hits
+        if hit.sample not in matches
+    ]
+    return [
+        Candidate(
+            designs[scored.hit.design],
+            scored.hit.sample,
+            min(1.0, max(-1.0, scored.hit.similarity)),
+            scored.score,
+            scored.compared and scored.score >= least_score,
+        )
+        for scored in compared + others
+    ]
+
+
+def match_samples(ink: NDArray[np.uint8], templates: Mapping[str, InkTemplate]) -> dict[str, float]:
+    """Compare ink (h, w) uint8 with samples by id; probabilities that one stamp made both."""
+    own = InkTemplate.of(ink)
+    return {id_: match_ink(own, template).score for id_, template in templates.items()}

@@ -1,0 +1,582 @@
+"""The registry of known stamps: all its rules, whatever keeps its rows and vectors."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.errors import (
+    DesignNotFound,
+    DuplicateDesign,
+    InvalidDesign,
+    NoStampFound,
+    RegistryError,
+    VectorMismatch,
+)
+from platemark.masks import InkCrop
+from platemark.registry import archive, pictures
+from platemark.registry.calibration import FALSE_ACCEPTS, Calibration, calibration_of
+from platemark.registry.identify import Templates, best_by_design, match_samples, rank
+from platemark.registry.records import (
+    Added,
+    Candidate,
+    Design,
+    Sample,
+    StoredSample,
+    check_name,
+    check_notes,
+    check_owner,
+    check_tags,
+    is_id,
+    new_id,
+    now,
+)
+from platemark.registry.store import DesignFilter, Store
+from platemark.types import Embedding, StampMark
+
+Ink = NDArray[np.uint8]
+Duplicates = Literal["warn", "refuse", "allow"]
+"""What to do with a stamp that seems to be one that has another name: add it and say so, do not add
+it, or do not look."""
+
+LOOKS = 5
+"""Designs whose ink is compared with that of an imprint, the most similar ones."""
+
+_NEAR = 100
+_REINDEX = 64
+
+
+class Registry:
+    """Known stamps: designs with a name, and samples of their imprints; may be shared by threads.
+
+    A design is named by its id or by its name wherever one is asked for. What a method says it did
+    is kept, also if the process is killed at once; what fails leaves everything as it was.
+
+    Args:
+        store: Where rows and vectors are kept.
+        calibration: How sure is sure enough; by default that of the model of the vectors.
+    """
+
+    def __init__(self, store: Store, calibration: Calibration | None = None) -> None:
+        self._store, self._calibration = store, calibration
+        self._templates = Templates()
+
+    @classmethod
+    def open(
+        cls,
+        url: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        calibration: Calibration | None = None,
+    ) -> Self:
+        """Open a registry.
+
+        Args:
+            url: A SQLite file, also as ``sqlite:///path``; or ``postgresql://...``.
+            create: Make a file that does not exist.
+            calibration: How sure is sure enough; by default that of the model of the vectors.
+
+        Raises:
+            RegistryUnavailable: The file does not exist, or the server does not answer.
+            RegistryError: It is no registry, one of a newer version, or the URL is not known.
+            MissingExtra: The library for the server is not installed.
+        """
+        return cls(_open_store(os.fspath(url), create), calibration)
+
+    def close(self) -> None:
+        """Let go of the file or the server."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        """Return the registry, which is closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def model(self) -> str | None:
+        """The model whose vectors are kept, ``name@version``; None while there are none."""
+        return self._store.settings().get("model")
+
+    def __len__(self) -> int:
+        """Return the number of designs, retired ones too."""
+        return self._store.count()
+
+    def designs(
+        self,
+        text: str = "",
+        *,
+        retired: bool | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Design]:
+        """Return designs, sorted by name.
+
+        Args:
+            text: What name, owner, notes or tags contain, upper or lower case alike.
+            retired: Only retired ones, or only others; None for both.
+            limit: At most so many.
+            offset: So many are passed over.
+        """
+        return self._store.designs(DesignFilter(text, retired, limit, offset))
+
+    def design(self, ref: str) -> Design:
+        """Return a design by its id or its name.
+
+        Raises:
+            DesignNotFound: There is no such design.
+        """
+        found = self._find(ref)
+        if found is None:
+            raise DesignNotFound(f"the registry has no design {ref!r}; list the names it has")
+        return found
+
+    def samples(self, ref: str) -> list[Sample]:
+        """Return the samples of a design, oldest first.
+
+        Raises:
+            DesignNotFound: There is no such design.
+        """
+        return self._store.samples(self.design(ref).id)
+
+    def picture(self, sample: str) -> InkCrop:
+        """Return the imprint of a sample by its id.
+
+        Raises:
+            DesignNotFound: There is no such sample.
+            RegistryError: The picture is damaged.
+        """
+        for stored in self._store.stored([sample]):
+            return pictures.decode(stored)
+        raise DesignNotFound(f"the registry has no sample {sample!r}; show its design for those")
+
+    def add(
+        self,
+        name: str,
+        stamp: StampMark,
+        *,
+        notes: str = "",
+        tags: Iterable[str] = (),
+        owner: str = "",
+        duplicates: Duplicates = "warn",
+    ) -> Added:
+        """Add a stamp as a sample of a design, which is made if there is none of that name.
+
+        The same picture is kept once: added again, it is left as it is.
+
+        Args:
+            name: Name of the design, or id of one that is there.
+            stamp: A stamp that a `StampPipeline` found.
+            notes: Free text for a new design.
+            tags: Words to find a new design by.
+            owner: Whose stamp a new design is.
+            duplicates: What to do with a stamp that seems to be one of another design.
+
+        Raises:
+            NoStampFound: No ink was found in the stamp.
+            VectorMismatch: The vector is of another model than those of the registry.
+            DuplicateDesign: ``duplicates`` is ``"refuse"`` and the stamp seems to be one of another
+                design, or it is not ``"allow"`` and this very picture is one.
+            InvalidDesign: The name or another text cannot be kept, or the design is retired.
+            RegistryError: The registry cannot be written.
+            ValueError: The mark has no crop, as one that was read from JSON.
+        """
+        crop, embedding = _parts(stamp)
+        described = check_notes(notes), check_tags(tags), check_owner(owner)
+        named = None if is_id(name) else check_name(name)
+        alike = [] if duplicates == "allow" else self._accepted(stamp)
+        picture, ink = pictures.encode(crop)
+        digest, moment = pictures.digest(picture, ink), now()
+        with self._store.writing():
+            self._settle(embedding)
+            design = self.design(name) if named is None else self._store.design_named(named)
+            if design is not None and design.retired:
+                raise InvalidDesign(f"{design.name!r} is retired; reinstate it to add samples")
+            others = tuple(c for c in alike if design is None or c.design.id != design.id)
+            twins = self._store.samples_of_digest(digest)
+            known = next((s for s in twins if design is not None and s.design == design.id), None)
+            if known is None and duplicates != "allow":
+                self._refuse_twins(twins, others if duplicates == "refuse" else ())
+            if design is not None and known is not None:
+                return Added(design, known, new_design=False, new_sample=False, alike=others)
+            new = design is None
+            if design is None:
+                design = Design(new_id(), named or name, moment, moment, *described)
+            self._store.put_design(replace(design, changed=moment))
+            sample = Sample(
+                new_id(),
+                design.id,
+                moment,
+                embedding.model,
+                pictures.writable(crop.source),
+                crop.page,
+                crop.box,
+                digest,
+            )
+            self._store.put_sample(StoredSample(sample, embedding.vector, picture, ink))
+            design = replace(design, changed=moment, samples=design.samples + 1)
+        return Added(design, sample, new_design=new, new_sample=True, alike=others)
+
+    def identify(
+        self,
+        stamp: StampMark,
+        top_k: int = 5,
+        *,
+        false_accepts: float = FALSE_ACCEPTS,
+        looks: int = LOOKS,
+    ) -> list[Candidate]:
+        """Return the designs that a stamp may be an imprint of, surest first.
+
+        Args:
+            stamp: A stamp that a `StampPipeline` found.
+            top_k: At most so many.
+            false_accepts: Share of unknown stamps that may be accepted as known ones.
+            looks: So many designs have their ink compared with that of the stamp.
+
+        Returns:
+            Candidates; none where the registry has no designs, or the stamp no ink. None of them
+            accepted says that the stamp is not known.
+
+        Raises:
+            VectorMismatch: The vector is of another model than those of the registry.
+            ValueError: The mark has no crop, or ``false_accepts`` is no share.
+        """
+        settings = self._store.settings()
+        if "model" not in settings or stamp.embedding is None:
+            return []
+        crop, embedding = _parts(stamp)
+        _check_vector(embedding, settings["model"], int(settings["dimensions"]))
+        hits = best_by_design(self._store.nearest(embedding.vector, _NEAR))[: max(top_k, looks)]
+        calibration = self._calibration or calibration_of(settings["model"])
+        least = calibration.least_score(false_accepts, self._store.count(retired=False))
+        found = {hit.design: self._store.design(hit.design) for hit in hits}
+        designs = {id_: design for id_, design in found.items() if design is not None}
+        hits = [hit for hit in hits if hit.design in designs]
+        templates = self._templates.get([hit.sample for hit in hits[:looks]], self._store)
+        matches = match_samples(crop.ink, templates)
+        ranked = rank(hits, designs, calibration, least, matches)
+        return ranked[:top_k]
+
+    def update(
+        self,
+        ref: str,
+        *,
+        name: str | None = None,
+        notes: str | None = None,
+        tags: Iterable[str] | None = None,
+        owner: str | None = None,
+    ) -> Design:
+        """Change what is said about a design; what is not given stays.
+
+        Raises:
+            DesignNotFound: There is no such design.
+            DuplicateDesign: Another design has the name.
+            InvalidDesign: A text cannot be kept.
+        """
+        changes: dict[str, object] = {}
+        if name is not None:
+            changes["name"] = check_name(name)
+        if notes is not None:
+            changes["notes"] = check_notes(notes)
+        if tags is not None:
+            changes["tags"] = check_tags(tags)
+        if owner is not None:
+            changes["owner"] = check_owner(owner)
+        with self._store.writing():
+            design = self.design(ref)
+            if "name" in changes:
+                self._refuse_name(str(changes["name"]), design.id)
+            return self._put(replace(design, **changes))  # type: ignore[arg-type]
+
+    def rename(self, ref: str, name: str) -> Design:
+        """Give a design another name; see `update`."""
+        return self.update(ref, name=name)
+
+    def retire(self, ref: str) -> Design:
+        """Keep a design, but no longer look for it; one that is retired stays so.
+
+        Raises:
+            DesignNotFound: There is no such design.
+        """
+        with self._store.writing():
+            design = self.design(ref)
+            return design if design.retired else self._put(replace(design, retired=now()))
+
+    def reinstate(self, ref: str) -> Design:
+        """Look for a retired design again.
+
+        Raises:
+            DesignNotFound: There is no such design.
+        """
+        with self._store.writing():
+            design = self.design(ref)
+            return self._put(replace(design, retired=None)) if design.retired else design
+
+    def remove(self, ref: str) -> Design:
+        """Remove a design with its samples, and return what it was.
+
+        Raises:
+            DesignNotFound: There is no such design.
+        """
+        with self._store.writing():
+            design = self.design(ref)
+            self._store.delete_design(design.id)
+            return design
+
+    def remove_sample(self, sample: str) -> Design:
+        """Remove a sample by its id, and return the design it was of, which may have none left.
+
+        Raises:
+            DesignNotFound: There is no such sample.
+        """
+        with self._store.writing():
+            found = self._store.sample(sample)
+            if found is None:
+                raise DesignNotFound(f"the registry has no sample {sample!r}")
+            self._store.delete_samples([sample])
+            return self._put(self.design(found.design))
+
+    def merge(self, into: str, *others: str) -> Design:
+        """Make designs one: it gets their samples and tags, and notes one after the other.
+
+        Args:
+            into: The design that stays, with its name and owner.
+            others: The designs that become part of it.
+
+        Raises:
+            DesignNotFound: There is no such design.
+            InvalidDesign: A design is to be merged with itself.
+        """
+        with self._store.writing():
+            kept = self.design(into)
+            gone = {design.id: design for design in map(self.design, others)}
+            if kept.id in gone:
+                raise InvalidDesign(f"{kept.name!r} cannot be merged with itself")
+            digests = {sample.digest for sample in self._store.samples(kept.id)}
+            for id_ in gone:
+                samples = self._store.samples(id_)
+                moving = [sample for sample in samples if sample.digest not in digests]
+                digests.update(sample.digest for sample in moving)
+                self._store.move_samples([sample.id for sample in moving], kept.id)
+                self._store.delete_design(id_)
+            tags = {tag for design in (kept, *gone.values()) for tag in design.tags}
+            notes = [design.notes for design in (kept, *gone.values()) if design.notes]
+            kept = replace(kept, tags=check_tags(tags), notes=check_notes("\n".join(notes)))
+            return self._put(kept)
+
+    def split(self, ref: str, samples: Sequence[str], name: str) -> Design:
+        """Make a design of some samples of another; it takes over tags and owner.
+
+        Args:
+            ref: The design.
+            samples: Ids of the samples that leave it; some must stay.
+            name: Name of the new design.
+
+        Returns:
+            The new design.
+
+        Raises:
+            DesignNotFound: There is no such design, or it has no such sample.
+            DuplicateDesign: Another design has the name.
+            InvalidDesign: The name cannot be kept, or no sample would leave, or none stay.
+        """
+        clean = check_name(name)
+        with self._store.writing():
+            design = self.design(ref)
+            own = {sample.id for sample in self._store.samples(design.id)}
+            leaving = list(dict.fromkeys(samples))
+            for sample in leaving:
+                if sample not in own:
+                    raise DesignNotFound(f"{design.name!r} has no sample {sample!r}")
+            if not 0 < len(leaving) < len(own):
+                raise InvalidDesign(
+                    f"{design.name!r} has {len(own)} samples: at least one must leave it, and one "
+                    "stay; to give all another name, rename it"
+                )
+            self._refuse_name(clean)
+            moment = now()
+            parted = Design(new_id(), clean, moment, moment, tags=design.tags, owner=design.owner)
+            self._store.put_design(parted)
+            self._store.move_samples(leaving, parted.id)
+            self._put(design)
+            return replace(parted, samples=len(leaving))
+
+    def reindex(
+        self,
+        embed: Callable[[Sequence[Ink]], NDArray[np.float32]],
+        model: str,
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> int:
+        """Make the vectors of all samples anew, by another model or by a better one.
+
+        Until all are made the old ones stay, and others go on to use the registry.
+
+        Args:
+            embed: Makes vectors (N, D) float32 of unit length of ink (h, w) uint8.
+            model: Name and version of the model, ``name@version``.
+            progress: Is told how many are done, and of how many.
+
+        Returns:
+            How many there are.
+
+        Raises:
+            RegistryError: A picture is damaged, or the registry cannot be written.
+        """
+        made: dict[str, NDArray[np.float32]] = {}
+
+        def make(ids: list[str]) -> None:
+            left = [id_ for id_ in ids if id_ not in made]
+            for start in range(0, len(left), _REINDEX):
+                batch = list(self._store.stored(left[start : start + _REINDEX]))
+                vectors = embed([pictures.decode_ink(stored) for stored in batch])
+                for stored, vector in zip(batch, vectors, strict=True):
+                    made[stored.sample.id] = Embedding(vector, model).vector
+                progress(len(made), len(ids))
+
+        make([sample.id for sample in self._store.samples()])
+        with self._store.writing():
+            # Those that came meanwhile, so that none has a vector of the old model.
+            ids = [sample.id for sample in self._store.samples()]
+            make(ids)
+            vectors = {id_: made[id_] for id_ in ids}
+            if vectors:
+                dimensions = len(next(iter(vectors.values())))
+                self._store.replace_vectors(model, vectors)
+                self._store.set_dimensions(dimensions)
+                self._store.set_settings({"model": model, "dimensions": str(dimensions)})
+        return len(vectors)
+
+    def build_index(self) -> None:
+        """Make the index of vectors now, where there are enough for one.
+
+        It is made by itself, in the background, when it is first missed.
+        """
+        self._store.build_index()
+
+    def export(self, path: str | os.PathLike[str]) -> int:
+        """Write all designs and samples to an archive, and return how many designs.
+
+        The archive is a ZIP file with ``manifest.json``, the pictures and the vectors; `load` reads
+        it into any registry.
+
+        Raises:
+            OSError: The file cannot be written; what was there before is there still.
+            RegistryError: The registry cannot be read.
+        """
+        with self._store.reading():
+            designs = self._store.designs(DesignFilter())
+            samples = self._store.samples()
+        stored: Iterator[StoredSample] = self._store.stored([sample.id for sample in samples])
+        archive.write(Path(path), designs, stored)
+        return len(designs)
+
+    def load(self, path: str | os.PathLike[str]) -> int:
+        """Add the designs and samples of an archive, all or none; return how many designs.
+
+        A design that is here already, by its id, keeps what is said about it here and gets the
+        samples it does not have.
+
+        Raises:
+            UnreadableImage: The file is missing.
+            ArchiveError: It is no archive of a registry, or damaged, or would do harm.
+            DuplicateDesign: Another design here has the name of one of the archive.
+            VectorMismatch: Its vectors are of another model than those here.
+        """
+        with archive.read(Path(path)) as content, self._store.writing():
+            for design in content.designs:
+                if self._store.design(design.id) is None:
+                    self._refuse_name(design.name)
+                    self._store.put_design(design)
+            for stored in content.samples():
+                self._settle(Embedding(stored.vector, stored.sample.model))
+                if self._store.sample(stored.sample.id) is None:
+                    self._store.put_sample(stored)
+            return len(content.designs)
+
+    def _find(self, ref: str) -> Design | None:
+        if is_id(ref):
+            return self._store.design(ref)
+        return self._store.design_named(check_name(ref))
+
+    def _put(self, design: Design) -> Design:
+        """Keep a design that changed, and return it as it is kept."""
+        self._store.put_design(replace(design, changed=now()))
+        return self.design(design.id)
+
+    def _refuse_name(self, name: str, but: str | None = None) -> None:
+        taken = self._store.design_named(name)
+        if taken is not None and taken.id != but:
+            raise DuplicateDesign(f"another design, {taken.id}, is called {name!r}")
+
+    def _refuse_twins(self, twins: Sequence[Sample], alike: Sequence[Candidate]) -> None:
+        """Refuse a picture that is a sample of another design, or a stamp that seems to be one."""
+        if twins:
+            name = self.design(twins[0].design).name
+            raise DuplicateDesign(f"this very picture is a sample of {name!r} already")
+        if alike:
+            raise DuplicateDesign(
+                f"the stamp seems to be that of {alike[0].design.name!r} (score "
+                f"{alike[0].score:.3f}); add it under that name, or allow duplicates"
+            )
+
+    def _accepted(self, stamp: StampMark) -> list[Candidate]:
+        return [candidate for candidate in self.identify(stamp) if candidate.accepted]
+
+    def _settle(self, embedding: Embedding) -> None:
+        """See that a vector fits those of the registry; the first one says what fits."""
+        settings = self._store.settings()
+        dimensions = len(embedding.vector)
+        if "model" in settings:
+            _check_vector(embedding, settings["model"], int(settings["dimensions"]))
+            return
+        self._store.set_dimensions(dimensions)
+        self._store.set_settings({"model": embedding.model, "dimensions": str(dimensions)})
+
+
+def _open_store(url: str, create: bool) -> Store:
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme in ("postgresql", "postgres"):
+        from platemark.registry.postgres import PostgresStore
+
+        return PostgresStore(url)
+    if separator and scheme != "sqlite":
+        raise RegistryError(
+            f"{scheme}:// is no place for a registry; name a file, or postgresql://...", source=url
+        )
+    from platemark.registry.sqlite import SqliteStore
+
+    # As in other tools, sqlite:///file is relative and sqlite:////file is not.
+    return SqliteStore(Path(rest.removeprefix("/") if separator else url), create=create)
+
+
+def _parts(stamp: StampMark) -> tuple[InkCrop, Embedding]:
+    """The imprint and the vector of a stamp.
+
+    Raises:
+        NoStampFound: It has no ink.
+        ValueError: It was not made by a pipeline.
+    """
+    if stamp.crop is None:
+        raise ValueError("the mark has no crop; give one that a StampPipeline made")
+    if stamp.embedding is None:
+        where = f" of {stamp.crop.source}" if stamp.crop.source else ""
+        raise NoStampFound(
+            f"no ink could be told from the paper in the stamp{where} at "
+            f"{tuple(round(value) for value in stamp.box)}; a clearer scan may help"
+        )
+    return stamp.crop, stamp.embedding
+
+
+def _check_vector(embedding: Embedding, model: str, dimensions: int) -> None:
+    if embedding.model != model or len(embedding.vector) != dimensions:
+        raise VectorMismatch(
+            f"the registry has vectors of {model} ({dimensions} numbers), this one is of "
+            f"{embedding.model} ({len(embedding.vector)}); make those of the registry anew with: "
+            "platemark registry reindex"
+        )
