@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from platemark.errors import ModelMismatch  # noqa: E402
-from platemark.train.loop import Batch, Schedule, fit, start_from  # noqa: E402
+from platemark.train.loop import Batch, Schedule, fit  # noqa: E402
 from platemark.train.nets.reader import ReaderNet  # noqa: E402
 from platemark.train.reader import ALPHABET, ReaderTask  # noqa: E402
 
@@ -127,27 +127,6 @@ def test_what_cannot_be_resumed(
             checkpoint.write_bytes(b"damaged")
         with pytest.raises(ModelMismatch, match=folder):
             fit(net(), task, short, tmp_path / folder, resume=True, report=str)
-
-
-def test_a_run_starts_from_the_weights_of_another(
-    task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
-) -> None:
-    trained = fit(net(), task, replace(SCHEDULE, epochs=1), tmp_path / "first", report=str)
-    fresh = net()
-    start_from(tmp_path / "first", fresh)
-    for name, value in trained.state_dict().items():
-        assert torch.equal(fresh.state_dict()[name], value)
-
-
-def test_what_no_run_can_start_from(
-    task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
-) -> None:
-    other = ReaderNet(len(ALPHABET) + 1, channels=(8, 8, 8, 8), layers=1)
-    fit(other, task, replace(SCHEDULE, epochs=1), tmp_path / "other", report=str)
-    with pytest.raises(ModelMismatch, match="weights fit"):
-        start_from(tmp_path / "other", net())
-    with pytest.raises(ModelMismatch, match="no checkpoint"):
-        start_from(tmp_path, net())
 
 
 def test_a_run_by_the_clock_ends(

@@ -199,6 +199,8 @@ def watermark(sheet: Sheet, rng: Rng) -> None:
     if kind == 0:
         text = one_of(("DRAFT", "SAMPLE", "SPECIMEN", sheet.prose.company(rng)), rng)
         mask = set_line(text, sheet.head.face, 120).mask
+        if not mask.size:  # a face of another script has none of the letters
+            return
         wide, tall = mask.shape[1], mask.shape[0]
         turn = cv2.getRotationMatrix2D((wide / 2, tall / 2), float(rng.uniform(-50, 50)), 0.95)
         turn[1, 2] += (wide - tall) / 2

@@ -154,7 +154,7 @@ class _Maker:
         return Picture(pixels, {"stamps": [_stamp_row(label) for label in labels], **row}, masks)
 
     def _make_design(self, number: int) -> tuple[str, Design]:
-        """The family and design of a number: a new one, or a near-copy of the last new one."""
+        """The family and design of a number: a new one, or a near-copy of an earlier new one."""
         first = number
         while first and self._rng(_COPIES, first).random() < self._order.near_copies:
             first -= 1

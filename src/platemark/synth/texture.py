@@ -159,7 +159,7 @@ def _draw_rows(
     face = fonts.choose(str(rng.choice(drawing.fonts)), sample.text, rng)
     forms = Letterforms.draw(rng, ruled=sample.ruled)
     share = (area.bottom - area.top) / len(sample.rows)
-    stroke = int(rng.choice([-3, 0, 0, 0, 3]))
+    stroke = int(rng.choice([-5, -3, 0, 0, 0, 3, 5]))
     for index, row in enumerate(sample.rows):
         top = area.top + index * share
         size = min(drawing.char_height * canvas.shape[0] / len(sample.rows), 0.92 * share)
@@ -174,7 +174,7 @@ def _draw_rows(
             script = _Script(face, ink, forms)
             right = _draw_field(canvas, field_tokens, look, frame, area.top, script, fonts, rng)
         room = Area(area.left, top, right, top + share)
-        stretch = drawing.stretch * float(rng.uniform(0.92, 1.08))
+        stretch = drawing.stretch * float(rng.uniform(0.86, 1.14))
         script = _Script(face, ink, forms, stretch, stroke, drawing.letter_height)
         _draw_tokens(canvas, main, room, size, script, rng)
 

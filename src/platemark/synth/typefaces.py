@@ -38,6 +38,9 @@ _FALLBACK: dict[str, tuple[str, ...]] = {
     "fe-narrow": ("RG2014B", "OSP-DIN"),
 }
 _OPEN_STYLES = ("sans-bold", "condensed")
+# So often a plate has the typeface of another style: those of many countries cannot be had, and
+# a reader that knows each country by one typeface fails where it is another.
+_FOREIGN = 0.15
 _FONT_SUFFIXES = {".ttf", ".otf"}
 
 
@@ -137,11 +140,15 @@ class FontLibrary:
         self.captions: tuple[Typeface, ...] = tuple(faces.values())
 
     def choose(self, style: str, text: str, rng: np.random.Generator) -> Typeface:
-        """A typeface of ``style`` that covers ``text``; the style's first faces are likelier.
+        """A typeface that covers ``text``: mostly of ``style``, whose first faces are likelier.
 
         Raises:
             FormatError: No typeface has every character of the text.
         """
+        if rng.random() < _FOREIGN:
+            foreign = self._styles[str(rng.choice(_OPEN_STYLES))]
+            if covering := [face for face in foreign if face.covers(text)]:
+                return covering[int(rng.integers(len(covering)))]
         faces = [face for face in self._styles.get(style, self.captions) if face.covers(text)]
         if not faces:
             faces = [face for face in self.captions if face.covers(text)]

@@ -21,8 +21,8 @@ from platemark.train.loop import Batch, Schedule
 from platemark.train.losses import contrastive_loss
 from platemark.train.pictures import ahead, is_held_out, shrink
 
-SIDE = 160
-_STORED_LONG_SIDE = 224
+SIDE = 192
+_STORED_LONG_SIDE = 256
 _HELD_OUT = 0.06
 _MOST_HELD_OUT = 120
 _VALIDATION_IMPRINTS = 4

@@ -155,35 +155,6 @@ def fit(
     return averaged
 
 
-def start_from(run: Path, net: nn.Module) -> None:
-    """Put the averaged weights of an earlier run's checkpoint into a fresh network.
-
-    The run may be of another network, such as that for another kind of mark: weights of the same
-    name and shape are taken, if they are most of the network.
-
-    Raises:
-        ModelMismatch: There is no checkpoint in ``run``, or it is damaged or of too different a
-            network.
-    """
-    checkpoint = run / "checkpoint.pt"
-    if not checkpoint.exists():
-        raise ModelMismatch(f"there is no checkpoint.pt in {run} to start from", source=str(run))
-    known = _read(checkpoint, "cpu")["average"]
-    own = net.state_dict()
-    same = {
-        name: known[name]
-        for name, value in own.items()
-        if name in known and known[name].shape == value.shape
-    }
-    if 2 * len(same) < len(own):
-        raise ModelMismatch(
-            f"{checkpoint} is of another network: {len(same)} of {len(own)} weights fit; "
-            "start from a run of the same task",
-            source=str(checkpoint),
-        )
-    net.load_state_dict(own | same)
-
-
 def _decay_groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
     matrices = [p for p in net.parameters() if p.ndim >= 2]
     vectors = [p for p in net.parameters() if p.ndim < 2]
@@ -233,7 +204,7 @@ def _load(
     path: Path, net: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, device: str
 ) -> tuple[int, float]:
     """Put a checkpoint's state into a run; return its steps and seconds so far."""
-    state = _read(path, device)
+    state = read_checkpoint(path, device)
     try:
         net.load_state_dict(state["net"])
         averaged.load_state_dict(state["average"])
@@ -246,8 +217,12 @@ def _load(
     return int(state["step"]), float(state["seconds"])
 
 
-def _read(path: Path, device: str) -> dict[str, Any]:
-    """The parts of a checkpoint."""
+def read_checkpoint(path: Path, device: str) -> dict[str, Any]:
+    """The parts of a checkpoint.
+
+    Raises:
+        ModelMismatch: It is damaged or none.
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         return {key: state[key] for key in ("net", "average", "optimiser", "step", "seconds")}

@@ -21,11 +21,12 @@ from platemark.train.export import (
     export_reader,
     export_segmenter,
 )
-from platemark.train.loop import Schedule, Task, fit, start_from
+from platemark.train.loop import Schedule, Task, fit
 from platemark.train.nets.detector import DetectorNet
 from platemark.train.nets.embedder import EmbedderNet
 from platemark.train.nets.reader import ReaderNet
 from platemark.train.nets.segmenter import SegmenterNet
+from platemark.train.pretrained import start_from
 from platemark.train.reader import ALPHABET, ReaderTask
 from platemark.train.segmenter import SegmenterTask
 
@@ -110,7 +111,8 @@ def train(
         minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.
         epochs: length in passes over the data; such a run is reproducible from its seed.
         resume: go on from the checkpoint in ``output``.
-        start: folder of an earlier run of the same network, whose weights to begin with.
+        start: weights to begin with: the folder of an earlier run of a like network, a model
+            folder, an ``.onnx`` with its card, or the name of a bundled model.
         device: ``cpu`` or ``cuda``.
         seed: of weights, order and augmentation.
         batch: pictures per step, the recipe's own by default.
@@ -144,7 +146,7 @@ def train(
     torch.manual_seed(seed)
     fresh = recipe.network()
     if start is not None:
-        start_from(start, fresh)
+        start_from(start, fresh, learning, schedule, task)
     net = fit(fresh, learning, schedule, output, resume=resume, device=device, report=report)
     draw_curve(output / "log.csv", output / "curve.png")
     facts = {

@@ -31,9 +31,9 @@ from platemark.train.pictures import (
 )
 from platemark.train.reader import SYNTHETIC
 
-SIDE = 192
+SIDE = 256
 MARGIN = 0.08
-_STORED_LONG_SIDE = 224
+_STORED_LONG_SIDE = 288
 _CONTEXT = 0.3
 _HELD_OUT = 0.08
 _MOST_HELD_OUT = 200

@@ -15,6 +15,7 @@ from platemark.apps.cli.common import (
     writable_folder,
 )
 from platemark.errors import MissingExtra
+from platemark.models.store import bundled_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,13 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     start: Annotated[
-        Path | None, typer.Option("--start-from", metavar="RUN", help="Begin with its weights.")
+        Path | None,
+        typer.Option(
+            "--start-from",
+            metavar="RUN|MODEL",
+            help="Begin with the weights of an earlier run, or of a model: a folder, an .onnx or "
+            "the name of a bundled one.",
+        ),
     ] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
@@ -70,7 +77,7 @@ def train(
         raise typer.BadParameter("give --minutes or --epochs, not both")
     if 0 in (minutes, epochs):
         raise typer.BadParameter("--minutes and --epochs are above 0")
-    if start is not None:
+    if start is not None and str(start) not in bundled_names():
         check_exists(start, "--start-from")
     folder = writable_folder(output, "--output")
     report = _ignore if quiet else _report

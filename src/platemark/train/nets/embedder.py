@@ -69,7 +69,7 @@ class PolarTrunk(nn.Module):
         self,
         side: int,
         channels: tuple[int, int, int, int],
-        shape: tuple[int, int] = (64, 256),
+        shape: tuple[int, int] = (64, 384),
         width: int = 128,
         harmonics: int = 6,
     ) -> None:
@@ -136,7 +136,7 @@ class EmbedderNet(nn.Module):
 
     def __init__(
         self,
-        side: int = 160,
+        side: int = 192,
         channels: tuple[int, int, int, int] = (16, 24, 48, 96),
         size: int = 256,
     ) -> None:

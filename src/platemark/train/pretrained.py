@@ -1,0 +1,207 @@
+"""Weights to begin with: those of an earlier run, or of a packaged model.
+
+A packaged model has no batch normalisation left: the export folds it into the convolutions. To
+learn on, a network needs it back, so that every normalisation is given the statistics of what it
+sees in the new data, and the scale and shift that undo them: what the network says stays as it was.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from platemark.errors import ModelMismatch, ModelNotFound
+from platemark.models.store import locate_model
+from platemark.train.loop import Batch, Schedule, Task, read_checkpoint
+
+_PREFIX = "net."
+_FOLDED = "_bias"  # the exporter's suffix for the bias that a folded normalisation leaves
+_SETTLING_BATCHES = 12
+
+
+def start_from(source: Path, net: nn.Module, task: Task, schedule: Schedule, stage: str) -> None:
+    """Put the weights of an earlier run or of a packaged model into a fresh network.
+
+    They may be of another network, such as that for another kind of mark: weights of the same
+    name and shape are taken, if they are most of the network.
+
+    Args:
+        source: folder of a run (its ``checkpoint.pt``), else a model: its folder, its file or the
+            name of a bundled one.
+        net: the network, on the CPU.
+        task: its data, by which normalisations of a packaged model are restored.
+        schedule: of the run to come.
+        stage: what the network is for, such as ``reader``.
+
+    Raises:
+        ModelMismatch: There is neither a checkpoint nor a model, or it is damaged or of too
+            different a network.
+    """
+    checkpoint = source / "checkpoint.pt"
+    if checkpoint.exists():
+        take_weights(net, read_checkpoint(checkpoint, "cpu")["average"], checkpoint)
+        return
+    weights, shifts = packaged_weights(source, stage)
+    fitting = take_weights(net, weights, source)
+    modules = dict(net.named_modules())
+    shifted = {}
+    for convolution, shift in shifts.items():
+        normalisation = modules.get(_next_in_sequence(convolution))
+        known = f"{convolution}.weight" in fitting
+        if known and isinstance(normalisation, nn.BatchNorm2d):
+            shifted[normalisation] = shift
+    settle(net, shifted, task, islice(task.batches(schedule, 0), _SETTLING_BATCHES))
+
+
+def take_weights(net: nn.Module, known: dict[str, Tensor], source: Path) -> set[str]:
+    """Load the weights whose name and shape fit.
+
+    Args:
+        net: takes them.
+        known: by the names of the network's state.
+        source: where they are from, for the error.
+
+    Returns:
+        The names of those taken.
+
+    Raises:
+        ModelMismatch: Fewer than half of the learned weights of the network are among them.
+    """
+    own = net.state_dict()
+    same = {
+        name: known[name]
+        for name, value in own.items()
+        if name in known and known[name].shape == value.shape
+    }
+    learned = {name for name, value in net.named_parameters() if value.ndim > 1}
+    if 2 * len(learned & same.keys()) < len(learned):
+        raise ModelMismatch(
+            f"{source} is of another network: {len(learned & same.keys())} of {len(learned)} "
+            "weights fit; start from a run or a model of the same task",
+            source=str(source),
+        )
+    net.load_state_dict(own | same)
+    return set(same)
+
+
+def packaged_weights(source: Path, stage: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What an exported model knows, by the names that its network had.
+
+    Args:
+        source: the model's folder, its file or the name of a bundled one.
+        stage: what it has to be for.
+
+    Returns:
+        The weights, and for each convolution that took in a normalisation the shift (C,) it left.
+
+    Raises:
+        ModelMismatch: There is no such model, or it is for another stage.
+        ModelCorrupt: Its files differ from its card.
+    """
+    import onnx  # needed only here, and slow to import
+
+    try:
+        model = locate_model(source)
+    except ModelNotFound as error:
+        raise ModelMismatch(
+            f"there is no checkpoint.pt in {source} to start from, and no model: {error.message}",
+            source=str(source),
+        ) from error
+    if model.card.task != stage:
+        raise ModelMismatch(
+            f"model {model.card.name} is a {model.card.task}; a {stage} cannot start from it",
+            source=str(source),
+        )
+    model.verify()
+    graph = onnx.load(model.onnx).graph
+    arrays = {entry.name: onnx.numpy_helper.to_array(entry) for entry in graph.initializer}
+    arrays |= _linear_weights(graph, arrays)
+    weights: dict[str, Tensor] = {}
+    shifts: dict[str, Tensor] = {}
+    for label, array in arrays.items():
+        if not label.startswith(_PREFIX):
+            continue
+        value = torch.from_numpy(np.array(array))
+        name = label.removeprefix(_PREFIX)
+        if name.endswith(f".weight{_FOLDED}"):
+            shifts[name.removesuffix(f".weight{_FOLDED}")] = value
+        else:
+            weights[name] = value
+    return weights, shifts
+
+
+def _linear_weights(graph: Any, arrays: dict[str, Any]) -> dict[str, Any]:
+    """Matrices of linear layers, which the export transposes and gives a name of its own.
+
+    The layer is known by the bias that is added to the product.
+    """
+    products = {
+        node.output[0]: node.input[1]
+        for node in graph.node
+        if node.op_type == "MatMul" and node.input[1] in arrays
+    }
+    found = {}
+    for node in graph.node:
+        if node.op_type != "Add":
+            continue
+        biases = [name for name in node.input if name.startswith(_PREFIX)]
+        factors = [products[name] for name in node.input if name in products]
+        if biases and factors:
+            found[biases[0].removesuffix("bias") + "weight"] = arrays[factors[0]].T
+    return found
+
+
+def _next_in_sequence(name: str) -> str:
+    """The module after ``a.b.3`` in its sequence: ``a.b.4``."""
+    parent, _, index = name.rpartition(".")
+    return f"{parent}.{int(index) + 1}" if index.isdigit() else ""
+
+
+@torch.no_grad()
+def settle(
+    net: nn.Module, shifts: dict[nn.BatchNorm2d, Tensor], task: Task, batches: Iterable[Batch]
+) -> None:
+    """Make normalisations that only shift (by ``shifts``) true ones, the output unchanged.
+
+    Args:
+        net: what they are part of.
+        shifts: (C,) what each is to add.
+        task: runs the network on a batch.
+        batches: examples of what the network will see.
+    """
+    sums = {
+        layer: [torch.zeros_like(shift), torch.zeros_like(shift), 0]
+        for layer, shift in shifts.items()
+    }
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen = inputs[0].double()
+        total = sums[layer]  # type: ignore[index]
+        total[0] = total[0] + seen.sum(dim=(0, 2, 3))
+        total[1] = total[1] + seen.square().sum(dim=(0, 2, 3))
+        total[2] += seen.numel() // seen.shape[1]
+
+    for layer, shift in shifts.items():
+        layer.running_mean = torch.zeros_like(shift)
+        layer.running_var = torch.full_like(shift, 1 - layer.eps)
+        layer.weight.fill_(1.0)
+        layer.bias.copy_(shift)
+    hooks = [layer.register_forward_pre_hook(note) for layer in shifts]
+    net.eval()
+    for batch in batches:
+        task.losses(net, batch)
+    for hook in hooks:
+        hook.remove()
+    for layer, (total, squares, count) in sums.items():
+        if not count:
+            continue
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp(min=1e-6)
+        layer.running_mean = mean.float()
+        layer.running_var = variance.float()
+        layer.weight.copy_((variance + layer.eps).sqrt())
+        layer.bias.copy_(shifts[layer] + mean)
