@@ -10,12 +10,13 @@ import cv2
 from platemark.apps.figures import Figures
 from platemark.apps.settings import Settings
 from platemark.apps.work import WorkQueue
-from platemark.errors import InputTooLarge, PlatemarkError
+from platemark.errors import InputTooLarge, PlatemarkError, RegistryUnavailable
 from platemark.geometry import box_to_quad
 from platemark.imaging.image import Image
 from platemark.imaging.sources import Pages, Unread, open_pages
 from platemark.pipeline import Pipeline
 from platemark.plates.pipeline import PlatePipeline
+from platemark.registry import Registry
 from platemark.stamps.pipeline import StampPipeline
 from platemark.tasks.detector import Detector
 from platemark.types import Detection, Result, StampMark, as_quad
@@ -34,11 +35,17 @@ class Services:
         figures: What is counted and timed.
         work: The workers.
         plates: Finds and reads plates.
-        stamps: Finds stamps.
+        stamps: Finds stamps, and asks nobody whose they are.
     """
 
-    def __init__(self, settings: Settings, plates: PlatePipeline, stamps: StampPipeline) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        plates: PlatePipeline,
+        stamps: StampPipeline,
+        registry: Registry | None = None,
+    ) -> None:
+        self.settings, self._registry = settings, registry
         self.figures = figures = Figures()
         self.work = WorkQueue(settings.workers, settings.max_in_flight, figures)
         self.plates = PlatePipeline(
@@ -55,10 +62,11 @@ class Services:
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
-        """Load the models.
+        """Load the models and open the registry.
 
         Raises:
             ModelError: A model cannot be used.
+            RegistryError: The registry cannot be opened.
         """
         # What Pillow finds odd in a file is of no use beside our own message that names the file.
         warnings.filterwarnings("ignore", module="PIL")
@@ -70,7 +78,21 @@ class Services:
             stamps = pool.submit(
                 StampPipeline.from_pretrained, settings.stamp_model, threads=settings.threads
             )
-            return cls(settings, plates.result(), stamps.result())
+            registry = Registry.open(settings.registry) if settings.registry else None
+            return cls(settings, plates.result(), stamps.result(), registry)
+
+    @property
+    def registry(self) -> Registry:
+        """The known stamps.
+
+        Raises:
+            RegistryUnavailable: The server was started without a registry.
+        """
+        if self._registry is None:
+            raise RegistryUnavailable(
+                "this server has no registry; start it with: platemark serve --registry stamps.db"
+            )
+        return self._registry
 
     def pipeline(self, kind: Kind, min_score: float | None = None) -> Pipeline:
         """The pipeline for a kind of mark, on the models that are loaded.
@@ -162,8 +184,15 @@ class Services:
 
     def troubles(self) -> Sequence[str]:
         """What keeps the server from answering; empty when it is ready."""
+        try:
+            if self._registry is not None:
+                len(self._registry)
+        except PlatemarkError as error:
+            return (f"registry: {error.message}",)
         return ()
 
     def close(self) -> None:
-        """Finish the work that has begun."""
+        """Finish the work that has begun, and let go of the registry."""
         self.work.close()
+        if self._registry is not None:
+            self._registry.close()

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         port: Port to listen on; 0 for any free one.
         root_path: Path under which a proxy in front serves this server, without it passing it on.
         forwarded_allow_ips: Addresses of proxies whose ``X-Forwarded-...`` headers are believed.
-        registry: Path or URL of the registry of known stamps; None for a server without.
+        registry: Path or URL of the registry of known stamps; empty for a server without.
         plate_model: What `PlatePipeline.from_pretrained` loads.
         stamp_model: What `StampPipeline.from_pretrained` loads.
         workers: Pictures that are worked on at a time.
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     root_path: str = ""
     forwarded_allow_ips: Names = ("127.0.0.1",)
-    registry: str | None = None
+    registry: str = "stamps.db"
     plate_model: str | None = None
     stamp_model: str | None = None
     workers: int = Field(default_factory=_usable_cores, ge=1, le=256)

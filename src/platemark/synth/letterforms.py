@@ -43,7 +43,9 @@ class Letterforms:
             ruled: whether the place in the text tells letters from digits, so that they may share
                 a shape.
         """
-        square = round(float(rng.uniform(0.15, 0.7)) * _STEPS) / _STEPS if rng.random() < 0.35 else 0
+        square = (
+            round(float(rng.uniform(0.15, 0.7)) * _STEPS) / _STEPS if rng.random() < 0.35 else 0
+        )
         shared = ruled and rng.random() < 0.45
         return cls(square, _TWINS[int(rng.integers(len(_TWINS)))] if shared else {})
 

@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
-from platemark.apps.server import marks, operations
+from platemark.apps import legacy
+from platemark.apps.server import marks, operations, registry
 from platemark.apps.server.connection import Guard, RequestLog
 from platemark.apps.server.problems import add_handlers
 from platemark.apps.services import Services
@@ -48,7 +49,7 @@ def create_app(services: Services, mounts: tuple[Mount, ...] = ()) -> FastAPI:
     )
     app.state.services = services
     add_handlers(app)
-    for router in (marks.router, operations.router):
+    for router in (marks.router, registry.router, operations.router, legacy.router):
         app.include_router(router)
     for mount in mounts:
         mount(app, services)

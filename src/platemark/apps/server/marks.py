@@ -25,7 +25,7 @@ from platemark.apps.server.schemas import (
 )
 from platemark.apps.server.work_route import Item, WorkRoute, each_page, one_page, services_of
 from platemark.apps.services import Kind, Services
-from platemark.errors import PlatemarkError, UnreadableImage
+from platemark.errors import NoStampFound, PlatemarkError
 from platemark.imaging.draw import cut_out, draw_marks
 from platemark.imaging.image import Image
 from platemark.imaging.sources import Unread
@@ -175,7 +175,7 @@ async def embeddings(
                 found.append({"box": data["box"], "score": data["score"]} | vector)
         return {"source": image.source, "page": image.page, "embeddings": found}
 
-    return json_lines(await each_page(request, partial(_or_error, services, vectors)))
+    return json_lines(await each_page(request, partial(or_error, services, vectors)))
 
 
 @router.post(
@@ -206,15 +206,15 @@ async def segment(
     def cut(image: Image) -> bytes:
         found = services.stamps_of(image, cropped=cropped)
         if not found:
-            raise UnreadableImage(f"{image.source} has no stamp in it", source=image.source)
+            raise NoStampFound(f"{image.source} shows no stamp", source=image.source)
         return png(cut_out(image.pixels, found[0].mask))
 
     if format is SegmentFormat.PNG:
         return Response(await one_page(request, page, cut), media_type="image/png")
-    return json_lines(await each_page(request, partial(_or_error, services, masks)))
+    return json_lines(await each_page(request, partial(or_error, services, masks)))
 
 
-def _or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> str:
+def or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> str:
     """Do something with a page, or give the error object in its place."""
     try:
         if isinstance(item, Unread):

@@ -10,10 +10,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from platemark.errors import (
+    ArchiveError,
     DesignNotFound,
     Forbidden,
     InputError,
     InputTooLarge,
+    InvalidDesign,
     InvalidRequest,
     MissingExtra,
     Overloaded,
@@ -34,6 +36,8 @@ _STATUS: tuple[tuple[type[PlatemarkError], int], ...] = (
     (MissingExtra, 415),
     (InputError, 400),
     (DesignNotFound, 404),
+    (InvalidDesign, 422),
+    (ArchiveError, 400),
     (RegistryUnavailable, 503),
     (RegistryError, 409),
     (Overloaded, 429),

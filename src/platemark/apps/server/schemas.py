@@ -1,11 +1,12 @@
 """The shapes of answers in the OpenAPI description; the values are made by `platemark.types`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platemark.apps.server.problems import MEDIA_TYPE
-from platemark.apps.server.uploads import EncodedFiles
+from platemark.apps.server.uploads import EncodedFile, EncodedFiles
 
 
 class Shape(BaseModel):
@@ -174,6 +175,98 @@ class SegmentsShape(Shape):
     stamps: list[InkShape]
 
 
+class DesignShape(Shape):
+    """A known stamp."""
+
+    design: str = Field(description="Its id, which never changes.")
+    name: str
+    notes: str
+    tags: list[str]
+    owner: str
+    created: str
+    changed: str
+    retired: str | None = Field(description="Since when it is no longer looked for.")
+    samples: int = Field(description="How many it has.")
+
+
+class SampleShape(Shape):
+    """An imprint of a known stamp."""
+
+    sample: str = Field(description="Its id.")
+    created: str
+    model: str
+    source: str
+    page: int
+    box: Box
+    digest: str
+
+
+class DesignWithSamplesShape(DesignShape):
+    """A known stamp and its samples."""
+
+    sample_list: list[SampleShape]
+
+
+class CandidateShape(IdentityShape):
+    """A design that an imprint may be of."""
+
+    score: float = Score
+    sample: str = Field(description="The sample it is most like.")
+
+
+class StampAddedShape(Shape):
+    """What became of one stamp."""
+
+    box: Box
+    design: DesignShape
+    sample: SampleShape
+    new_design: bool
+    new_sample: bool
+    alike: list[CandidateShape] = Field(description="Other designs it may be an imprint of.")
+
+
+class StampRefusedShape(Shape):
+    """Why one stamp was not added."""
+
+    box: Box
+    error: ErrorShape
+
+
+class AddedShape(Shape):
+    """What became of the stamps of an image or page."""
+
+    source: str
+    page: int = Field(ge=0)
+    added: list[StampAddedShape | StampRefusedShape]
+
+
+class IdentifiedStampShape(StampShape):
+    """A stamp and the designs it may be of."""
+
+    candidates: list[CandidateShape]
+
+
+class IdentifiedShape(Shape):
+    """The stamps of an image or page, and whose they may be."""
+
+    source: str
+    page: int = Field(ge=0)
+    width: int
+    height: int
+    marks: list[IdentifiedStampShape]
+
+
+class ComparisonShape(Shape):
+    """Whether one stamp made two imprints."""
+
+    score: float = Score
+    verdict: str = Field(pattern="^(same|different|unsure)$")
+    reason: str
+    transform: list[list[float]]
+    a: Box
+    b: Box
+
+
 class ProblemShape(BaseModel):
     """An error (RFC 9457)."""
 
@@ -218,14 +311,32 @@ _PICTURE = {"type": "string", "format": "binary"}
 _EXAMPLE = {"files": [{"name": "car.jpg", "data": "/9j/4AAQSkZJRgABAQ..."}]}
 
 
-def file_body(many: bool = True) -> dict[str, Any]:
-    """Describe a body of files, for ``openapi_extra``."""
+def file_body(
+    model: type[EncodedFiles] = EncodedFiles,
+    *,
+    many: bool = True,
+    field: str = "files",
+    fields: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Describe a body of files, for ``openapi_extra``.
+
+    Args:
+        model: What a JSON body may say.
+        many: Whether there may be several files.
+        field: The form field that they come in.
+        fields: Names of further fields of a form.
+    """
     files = {"type": "array", "items": _PICTURE, "minItems": 1}
     form = {
         "type": "object",
-        "required": ["files"],
-        "properties": {"files": files if many else _PICTURE},
+        "required": [field],
+        "properties": {field: files if many else _PICTURE}
+        | {name: {"type": "string"} for name in fields},
     }
+    schema = model.model_json_schema()
+    # A schema within an operation has no place of its own for the parts it refers to.
+    parts = schema.pop("$defs", {})
+    schema["properties"]["files"]["items"] = parts[EncodedFile.__name__]
     raw = {"schema": _PICTURE}
     return {
         "requestBody": {
@@ -233,9 +344,7 @@ def file_body(many: bool = True) -> dict[str, Any]:
             "content": {
                 "multipart/form-data": {"schema": form},
                 "application/json": {
-                    "schema": EncodedFiles.model_json_schema(
-                        ref_template="#/components/schemas/{model}"
-                    ),
+                    "schema": schema,
                     "example": _EXAMPLE,
                 },
                 "image/jpeg": raw,
@@ -322,4 +431,40 @@ SEGMENTS_EXAMPLE = [
         "page": 0,
         "stamps": [{"box": _PLACE["box"], "score": 0.98, "mask": _INK}],
     }
+]
+DESIGN_EXAMPLE = {
+    "design": "01KB0Z5V7Q3N8X2M4T6R9WECDA",
+    "name": "ACME Ltd",
+    "notes": "",
+    "tags": ["supplier"],
+    "owner": "",
+    "created": "2026-11-25T12:00:00.000Z",
+    "changed": "2026-11-25T12:00:00.000Z",
+    "retired": None,
+    "samples": 1,
+}
+ADDED_EXAMPLE = [
+    {
+        "source": "acme.png",
+        "page": 0,
+        "added": [
+            {
+                "box": _PLACE["box"],
+                "design": DESIGN_EXAMPLE,
+                "sample": {
+                    "sample": "01KB0Z5V7R0000000000000000",
+                    "created": "2026-11-25T12:00:00.000Z",
+                    "model": "stamp-embedder@1.0",
+                    "source": "acme.png",
+                    "page": 0,
+                    "box": _PLACE["box"],
+                    "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                },
+                "new_design": True,
+                "new_sample": True,
+                "alike": [],
+            }
+        ],
+    },
+    _FAILED,
 ]

@@ -7,7 +7,7 @@ address is fetched.
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from platemark.apps.services import Services
 from platemark.errors import InvalidRequest, UnreadableImage
@@ -61,9 +61,29 @@ class EncodedFiles(BaseModel):
     files: list[EncodedFile] = Field(min_length=1)
 
 
+@dataclass(frozen=True)
+class Body:
+    """What a request brings.
+
+    Attributes:
+        files: Its files, in order.
+        fields: What else stands in the form or the JSON object, by name.
+    """
+
+    files: list[Upload]
+    fields: Mapping[str, Any]
+
+
 @asynccontextmanager
-async def uploads(request: Request, services: Services) -> AsyncIterator[list[Upload]]:
-    """Read the files of a request; large ones lie on disk until it is answered.
+async def uploads(
+    request: Request, services: Services, model: type[EncodedFiles] = EncodedFiles
+) -> AsyncIterator[Body]:
+    """Read the body of a request; large files lie on disk until it is answered.
+
+    Args:
+        request: The request.
+        services: Its limits and its workers.
+        model: What a JSON body may say.
 
     Raises:
         InvalidRequest: There are no files, or too many, or the body is not as its type says.
@@ -71,10 +91,10 @@ async def uploads(request: Request, services: Services) -> AsyncIterator[list[Up
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         async with request.form(max_files=services.settings.max_files + 1) as form:
-            yield _checked(_of_form(list(form.multi_items())), services)
+            yield _checked(_of_form(form), services)
     elif kind == "application/json":
         body = await request.body()
-        yield _checked(await services.work.run(partial(_of_json, body)), services)
+        yield _checked(await services.work.run(partial(_of_json, body, model)), services)
     elif kind == "application/x-www-form-urlencoded":
         raise InvalidRequest("files come as multipart/form-data, as the raw body or in JSON")
     else:
@@ -85,28 +105,34 @@ async def uploads(request: Request, services: Services) -> AsyncIterator[list[Up
                 empty = empty and not chunk
             name = clean_name(request.query_params.get("name", ""), "body")
             found = [] if empty else [Upload(name, "body", partial(_content, file))]
-            yield _checked(found, services)
+            yield _checked(Body(found, {}), services)
 
 
-def _checked(found: list[Upload], services: Services) -> list[Upload]:
+def _checked(body: Body, services: Services) -> Body:
     most = services.settings.max_files
-    if not found:
+    if not body.files:
         raise InvalidRequest(
             "the request has no file; send files in the form field 'files', as the raw body, "
             'or as {"files": [{"name": ..., "data": base64}]}'
         )
-    if len(found) > most:
+    if len(body.files) > most:
         raise InvalidRequest(f"a request has at most {most} files; send several requests")
-    return found
+    return body
 
 
-def _of_form(items: list[tuple[str, Any]]) -> list[Upload]:
-    return [
+def _of_form(form: FormData) -> Body:
+    files = [
         Upload(clean_name(value.filename or "", f"file{n}"), field, partial(_content, value.file))
-        for n, (field, value) in enumerate(items)
+        for n, (field, value) in enumerate(form.multi_items())
         # A browser sends an empty part for a file input that was left empty.
         if isinstance(value, UploadFile) and (value.filename or value.size)
     ]
+    texts = {
+        field: [text for text in form.getlist(field) if isinstance(text, str)] for field in form
+    }
+    return Body(
+        files, {name: all_ if len(all_) > 1 else all_[0] for name, all_ in texts.items() if all_}
+    )
 
 
 def _content(file: IO[bytes]) -> bytes:
@@ -114,17 +140,22 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _of_json(body: bytes) -> list[Upload]:
+def _of_json(body: bytes, model: type[EncodedFiles]) -> Body:
     try:
-        request = EncodedFiles.model_validate_json(body)
+        said = model.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{place or 'the body'}: {first['msg']}") from None
-    return [
+        raise InvalidRequest(explain(error)) from None
+    files = [
         Upload(name := clean_name(one.name, f"file{n}"), "files", partial(decode, one.data, name))
-        for n, one in enumerate(request.files)
+        for n, one in enumerate(said.files)
     ]
+    return Body(files, said.model_dump(exclude={"files"}, exclude_none=True))
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the body'}: {first['msg']}"
 
 
 def decode(data: str, name: str) -> bytes:

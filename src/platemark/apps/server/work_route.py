@@ -1,7 +1,7 @@
 """Routes whose requests take a place in the work queue, and the work on their files."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -54,21 +54,32 @@ async def each_page(
         InvalidRequest: The request has no files, or too many.
         ClientGone: The client closed its connection; work that has not begun is not done.
     """
+    async with uploads(request, services_of(request)) as body:
+        return await pages_of(request, body.files, work, only=only)
+
+
+async def pages_of(
+    request: Request,
+    files: Sequence[Upload],
+    work: Callable[[Item], T],
+    *,
+    only: int | None = None,
+) -> list[T]:
+    """Have something done with each page of some files, in order; see `each_page`."""
     services = services_of(request)
-    async with uploads(request, services) as files:
-        # As many files at a time as there are workers; a page of a document is a piece of work.
-        places = asyncio.Semaphore(services.settings.workers)
+    # As many files at a time as there are workers; a page of a document is a piece of work.
+    places = asyncio.Semaphore(services.settings.workers)
 
-        async def one(file: Upload) -> list[T]:
-            async with places:
-                return await _pages(services, file, work, only)
+    async def one(file: Upload) -> list[T]:
+        async with places:
+            return await _pages(services, file, work, only)
 
-        async def all_files() -> list[T]:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(file)) for file in files]
-            return [value for task in tasks for value in task.result()]
+    async def all_files() -> list[T]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(file)) for file in files]
+        return [value for task in tasks for value in task.result()]
 
-        return await while_connected(request, all_files())
+    return await while_connected(request, all_files())
 
 
 async def one_page(request: Request, page: int, work: Callable[[Image], T]) -> T:
@@ -85,15 +96,25 @@ async def one_page(request: Request, page: int, work: Callable[[Image], T]) -> T
         ClientGone: The client closed its connection.
     """
     services = services_of(request)
-    async with uploads(request, services) as files:
-
-        def done() -> T:
-            _, item = _opened(services, files[0], page)
-            if isinstance(item, Unread):
-                raise item.error
-            return work(item)
-
+    async with uploads(request, services) as body:
+        done = partial(_done_with, services, body.files[0], page, work)
         return await while_connected(request, services.work.run(done))
+
+
+def _done_with(services: Services, file: Upload, page: int, work: Callable[[Image], T]) -> T:
+    return work(page_of(services, file, page))
+
+
+def page_of(services: Services, file: Upload, page: int = 0) -> Image:
+    """Read one page of a file; runs in a worker.
+
+    Raises:
+        InputError: The file or page cannot be read, or there is no such page.
+    """
+    _, item = _opened(services, file, page)
+    if isinstance(item, Unread):
+        raise item.error
+    return item
 
 
 async def _pages(
