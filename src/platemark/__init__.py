@@ -12,6 +12,11 @@
     for page in stamps.pages("contract.pdf"):
         for mark in page.marks:
             print(page.page, mark.color, mark.shape, mark.rotation, mark.score)
+
+    registry = pm.Registry.open("stamps.db")
+    registry.add("ACME Ltd", mark)
+    for candidate in registry.identify(mark, top_k=5):
+        print(candidate.design.name, candidate.similarity, candidate.score, candidate.accepted)
 """
 
 from importlib import import_module
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from platemark.imaging.image import Image
     from platemark.masks import InkCrop, InkMask, SoftMask
     from platemark.plates.pipeline import PlatePipeline
+    from platemark.registry import Candidate, Design, Registry, Sample
     from platemark.stamps.pipeline import StampPipeline
     from platemark.tasks.detector import Detector
     from platemark.tasks.embedder import Embedder
@@ -49,9 +55,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alternative",
+    "Candidate",
     "Character",
     "Client",
     "Crop",
+    "Design",
     "Detection",
     "Detector",
     "Embedder",
@@ -68,7 +76,9 @@ __all__ = [
     "PlatemarkError",
     "Reading",
     "Region",
+    "Registry",
     "Result",
+    "Sample",
     "Segmenter",
     "SoftMask",
     "StampMark",
@@ -79,7 +89,9 @@ __all__ = [
 
 # Loaded when first asked for, so that the import of the package stays quick.
 _HOMES = {
+    "Candidate": "platemark.registry",
     "Client": "platemark.client",
+    "Design": "platemark.registry",
     "Detector": "platemark.tasks.detector",
     "Embedder": "platemark.tasks.embedder",
     "Image": "platemark.imaging.image",
@@ -88,6 +100,8 @@ _HOMES = {
     "PlatePipeline": "platemark.plates.pipeline",
     "PlateReader": "platemark.tasks.plate_reader",
     "PlatemarkError": "platemark.errors",
+    "Registry": "platemark.registry",
+    "Sample": "platemark.registry",
     "Segmenter": "platemark.tasks.segmenter",
     "SoftMask": "platemark.masks",
     "StampPipeline": "platemark.stamps.pipeline",

@@ -48,6 +48,10 @@ LOOKS = 5
 
 _NEAR = 100
 _REINDEX = 64
+_MISMATCH = (
+    "the registry has vectors of {own}, not of {other}; make them anew with that model: "
+    "platemark registry reindex"
+)
 
 
 class Registry:
@@ -102,6 +106,16 @@ class Registry:
     def model(self) -> str | None:
         """The model whose vectors are kept, ``name@version``; None while there are none."""
         return self._store.settings().get("model")
+
+    def check_model(self, model: str) -> None:
+        """See that vectors of a model fit those of the registry.
+
+        Raises:
+            VectorMismatch: They do not.
+        """
+        own = self.model
+        if own not in (None, model):
+            raise VectorMismatch(_MISMATCH.format(own=own, other=model))
 
     def __len__(self) -> int:
         """Return the number of designs, retired ones too."""
@@ -574,9 +588,7 @@ def _parts(stamp: StampMark) -> tuple[InkCrop, Embedding]:
 
 
 def _check_vector(embedding: Embedding, model: str, dimensions: int) -> None:
-    if embedding.model != model or len(embedding.vector) != dimensions:
-        raise VectorMismatch(
-            f"the registry has vectors of {model} ({dimensions} numbers), this one is of "
-            f"{embedding.model} ({len(embedding.vector)}); make those of the registry anew with: "
-            "platemark registry reindex"
-        )
+    size = len(embedding.vector)
+    if embedding.model != model or size != dimensions:
+        own, other = f"{model} ({dimensions} numbers)", f"{embedding.model} ({size} numbers)"
+        raise VectorMismatch(_MISMATCH.format(own=own, other=other))

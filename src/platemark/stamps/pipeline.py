@@ -1,6 +1,7 @@
 """Stamps and seals: the parts and the order of the steps."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import cv2
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from platemark.imaging.image import Image
 from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.models.store import ModelName, choose_parts
-from platemark.pipeline import Pipeline
+from platemark.pipeline import Detect, Pipeline
+from platemark.registry import Registry
 from platemark.stamps.appearance import describe_ink
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
@@ -24,19 +26,33 @@ _CROP_SIDE = 640
 
 
 class StampPipeline(Pipeline):
-    """Finds stamps, tells their ink from the print beneath, describes and embeds it.
+    """Finds stamps, tells their ink from the print beneath, describes, embeds and identifies it.
 
     Args:
         detector: Finds the stamps.
         segmenter: Tells the ink of a stamp.
         embedder: Makes a vector of the ink.
+        registry: The known stamps, of which each mark's ``identity`` names the one it is most
+            like; without it nobody looks.
+
+    Raises:
+        VectorMismatch: The vectors of the registry are of another model than the embedder.
     """
 
-    def __init__(self, detector: Detector, segmenter: Segmenter, embedder: Embedder) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        segmenter: Segmenter,
+        embedder: Embedder,
+        registry: Registry | None = None,
+    ) -> None:
         super().__init__(detector, self.describe)
         self.detector = detector
         self.segmenter = segmenter
         self.embedder = embedder
+        self.registry = registry
+        if registry is not None:
+            registry.check_model(embedder.name)
 
     @classmethod
     def from_pretrained(
@@ -45,6 +61,7 @@ class StampPipeline(Pipeline):
         *,
         threads: int | None = None,
         min_score: float | None = None,
+        registry: Registry | None = None,
     ) -> Self:
         """Load the models.
 
@@ -55,11 +72,13 @@ class StampPipeline(Pipeline):
                 the place of the bundled one.
             threads: Threads for one run; by default one for each core.
             min_score: Least score of a stamp; by default that of the detector's card.
+            registry: The known stamps.
 
         Raises:
             ModelNotFound: There is no such model.
             ModelCorrupt: A file differs from the model's card.
             ModelMismatch: The model is none for stamps.
+            VectorMismatch: The vectors of the registry are of another model.
         """
         parts = choose_parts(model, "stamp", ("detector", "segmenter", "embedder"))
         return cls(
@@ -68,15 +87,21 @@ class StampPipeline(Pipeline):
             ),
             Segmenter.from_pretrained(parts["segmenter"], threads=threads),
             Embedder.from_pretrained(parts["embedder"], threads=threads),
+            registry,
         )
 
+    def with_detector(self, detector: Detect) -> Pipeline:
+        """Return a pipeline that describes as this one what something else finds."""
+        return Pipeline(detector, self.describe)
+
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
-        """Cut out, describe and embed detected stamps, one mark for each in the same order.
+        """Cut out, describe, embed and identify detected stamps, a mark for each in their order.
 
         A stamp in which no ink is found has the shape and colour ``"other"`` and no embedding.
 
         Raises:
             InferenceFailed: A network did not run.
+            RegistryError: The registry does not answer.
         """
         marks: list[StampMark] = []
         for start in range(0, len(detections), _BATCH):
@@ -84,7 +109,8 @@ class StampPipeline(Pipeline):
             masks = self.segmenter(image, [detection.box for detection in batch])
             vectors = self.embedder(masks)
             marks += [
-                self._mark(image, *parts) for parts in zip(batch, masks, vectors, strict=True)
+                self._identified(self._mark(image, *parts))
+                for parts in zip(batch, masks, vectors, strict=True)
             ]
         return marks
 
@@ -104,6 +130,12 @@ class StampPipeline(Pipeline):
             embedding=None if looks is None else Embedding(vector, self.embedder.name),
             crop=cut_out(image, mask),
         )
+
+    def _identified(self, mark: StampMark) -> StampMark:
+        if self.registry is None:
+            return mark
+        candidates = self.registry.identify(mark, top_k=1)
+        return replace(mark, identity=candidates[0].identity) if candidates else mark
 
 
 def cut_out(image: Image, mask: SoftMask, side: int = _CROP_SIDE) -> InkCrop:

@@ -6,7 +6,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from platemark.apps.cli import bench, evaluate, models, plates, serve, stamps, synth, train
+from platemark.apps.cli import (
+    bench,
+    evaluate,
+    models,
+    plates,
+    registry,
+    serve,
+    stamps,
+    synth,
+    train,
+)
 from platemark.apps.cli.common import report_error
 from platemark.errors import PlatemarkError
 
@@ -36,6 +46,7 @@ app = typer.Typer(
 )
 app.command("plates")(plates.plates)
 app.command("stamps")(stamps.stamps)
+app.add_typer(registry.app, name="registry")
 app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")

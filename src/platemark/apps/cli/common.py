@@ -4,7 +4,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO, overload
@@ -25,6 +25,7 @@ from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, Settin
 if TYPE_CHECKING:
     from platemark.pipeline import Pipeline
     from platemark.plates.pipeline import PlatePipeline
+    from platemark.registry import Registry
     from platemark.stamps.pipeline import StampPipeline
 
 FAILED = 1
@@ -91,10 +92,16 @@ def load_pipeline(
     kind: Literal["stamp"],
     threads: int | None,
     min_score: float | None = ...,
+    registry: "Registry | None" = ...,
 ) -> "StampPipeline": ...
 @overload
 def load_pipeline(
-    model: str | None, *, kind: str, threads: int | None, min_score: float | None = ...
+    model: str | None,
+    *,
+    kind: str,
+    threads: int | None,
+    min_score: float | None = ...,
+    registry: "Registry | None" = ...,
 ) -> "Pipeline": ...
 def load_pipeline(
     model: str | None,
@@ -102,8 +109,16 @@ def load_pipeline(
     kind: str = "plate",
     threads: int | None,
     min_score: float | None = None,
+    registry: "Registry | None" = None,
 ) -> "Pipeline":
     """Load the models and hold OpenCV, which has threads of its own, to the same number.
+
+    Args:
+        model: Name or path of a model; None for the bundled ones.
+        kind: Of the marks.
+        threads: CPU threads to use.
+        min_score: Least score of a mark.
+        registry: Known stamps, that found ones are named by.
 
     Raises:
         ModelError: The models cannot be used.
@@ -117,10 +132,28 @@ def load_pipeline(
     if kind == "stamp":
         from platemark.stamps.pipeline import StampPipeline
 
-        return StampPipeline.from_pretrained(model, threads=threads, min_score=min_score)
+        return StampPipeline.from_pretrained(
+            model, threads=threads, min_score=min_score, registry=registry
+        )
     from platemark.plates.pipeline import PlatePipeline
 
     return PlatePipeline.from_pretrained(model, threads=threads, min_score=min_score)
+
+
+def open_registry(url: str, *, create: bool = False) -> "closing[Registry]":
+    """Open a registry, which is closed at the end of the block.
+
+    Args:
+        url: A file, or ``postgresql://...``.
+        create: Make a file that does not exist.
+
+    Raises:
+        RegistryError: It cannot be opened.
+        MissingExtra: The library for the server is not installed.
+    """
+    from platemark.registry import Registry
+
+    return closing(Registry.open(url, create=create))
 
 
 def check_exists(path: Path | None, option: str) -> None:

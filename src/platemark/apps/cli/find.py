@@ -15,6 +15,7 @@ from platemark.apps.cli.common import (
     INTERRUPTED,
     load_pipeline,
     messages,
+    open_registry,
     progress,
     writable_folder,
 )
@@ -75,6 +76,7 @@ class Request:
         model: Name or path of a model.
         threads: CPU threads to use.
         quiet: No progress.
+        registry: Known stamps that found ones are named by, a file or a URL.
     """
 
     inputs: list[str]
@@ -86,6 +88,7 @@ class Request:
     model: str | None = None
     threads: int | None = None
     quiet: bool = False
+    registry: str | None = None
 
 
 @dataclass
@@ -117,8 +120,13 @@ def find(request: Request, layout: Layout, more: Sequence[ResultWriter] = ()) ->
             request.annotated and writable_folder(request.annotated, "--annotated"),
             request.crops and writable_folder(request.crops, "--crops"),
         )
+        url = request.registry
         pipeline = load_pipeline(
-            request.model, kind=layout.kind, threads=request.threads, min_score=request.min_score
+            request.model,
+            kind=layout.kind,
+            threads=request.threads,
+            min_score=request.min_score,
+            registry=stack.enter_context(open_registry(url)) if url is not None else None,
         )
         # Opened last, so that a mistake above does not empty the results of an earlier run.
         output = request.output

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -65,12 +65,30 @@ def _plate_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _stamp_values(mark: Mapping[str, Any]) -> Mapping[str, object]:
     same = ("shape", "color", "rotation", "text", "text_score")
-    return {**{key: mark[key] for key in same}, "identity": (mark["identity"] or {}).get("name")}
+    known = mark["identity"] or {}
+    identity = {
+        "identity": known.get("name") if known.get("accepted") else None,
+        "design": known.get("design"),
+        "similarity": known.get("similarity"),
+        "accepted": str(known["accepted"]).lower() if known else None,
+    }
+    return {key: mark[key] for key in same} | identity
 
 
 def _stamp_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
     rotation = "" if mark["rotation"] is None else f"{mark['rotation']:.0f}°"
     return f"{mark['color']} {mark['shape']}", rotation, f"{mark['score']:.2f}"
+
+
+def _known_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
+    known = mark["identity"]
+    if known is None:
+        name = "[dim]no known stamp[/dim]"
+    elif known["accepted"]:
+        name = escape(known["name"])
+    else:
+        name = f"[dim]unknown, most like {escape(known['name'])}[/dim]"
+    return (*_stamp_cells(mark), name)
 
 
 PLATES = Layout(
@@ -82,11 +100,15 @@ PLATES = Layout(
 )
 STAMPS = Layout(
     "stamp",
-    ("shape", "color", "rotation", "text", "text_score", "identity"),
+    (
+        *("shape", "color", "rotation", "text", "text_score"),
+        *("identity", "design", "similarity", "accepted"),
+    ),
     _stamp_values,
     ("stamp", "rotation", "score"),
     _stamp_cells,
 )
+KNOWN_STAMPS = replace(STAMPS, headings=(*STAMPS.headings, "known as"), cells=_known_cells)
 
 
 class ResultWriter(Protocol):

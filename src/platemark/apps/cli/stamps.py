@@ -18,7 +18,7 @@ from platemark.apps.cli.find import (
     find,
     keep_inputs,
 )
-from platemark.apps.cli.output import STAMPS, ResultWriter
+from platemark.apps.cli.output import KNOWN_STAMPS, STAMPS, ResultWriter
 
 if TYPE_CHECKING:
     from platemark.stamps.vectors import StampVectors
@@ -52,15 +52,23 @@ def stamps(
         Path | None,
         typer.Option(metavar="FILE", help="Write the vectors of all stamps: .npz or .parquet."),
     ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Name every stamp by the known stamps of this registry."),
+    ] = None,
 ) -> None:
     """Find stamps and seals on documents: their ink, shape, colour, rotation and vector.
 
     Results go to standard output, progress and messages to standard error. Exit status: 0 all
     inputs done, 1 some failed (the others are done), 2 wrong usage.
     """
+    request = Request(
+        inputs, format, output, annotated, crops, min_score, model, threads, quiet, registry
+    )
+    layout = STAMPS if registry is None else KNOWN_STAMPS
     find(
-        Request(inputs, format, output, annotated, crops, min_score, model, threads, quiet),
-        replace(STAMPS, embedding=embedding),
+        request,
+        replace(layout, embedding=embedding),
         _vector_files(inputs, similarity, embeddings),
     )
 
