@@ -17,6 +17,9 @@
     registry.add("ACME Ltd", mark)
     for candidate in registry.identify(mark, top_k=5):
         print(candidate.design.name, candidate.similarity, candidate.score, candidate.accepted)
+
+    found = pm.compare("contract.pdf", "known-stamp.png")
+    print(found.verdict, found.score, found.reason)
 """
 
 from importlib import import_module
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from platemark.masks import InkCrop, InkMask, SoftMask
     from platemark.plates.pipeline import PlatePipeline
     from platemark.registry import Candidate, Design, Registry, Sample
+    from platemark.stamps.compare import compare
     from platemark.stamps.pipeline import StampPipeline
     from platemark.tasks.detector import Detector
     from platemark.tasks.embedder import Embedder
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from platemark.types import (
         Alternative,
         Character,
+        Comparison,
         Crop,
         Detection,
         Embedding,
@@ -58,6 +63,7 @@ __all__ = [
     "Candidate",
     "Character",
     "Client",
+    "Comparison",
     "Crop",
     "Design",
     "Detection",
@@ -85,6 +91,7 @@ __all__ = [
     "StampPipeline",
     "TextLine",
     "__version__",
+    "compare",
 ]
 
 # Loaded when first asked for, so that the import of the package stays quick.
@@ -105,6 +112,7 @@ _HOMES = {
     "Segmenter": "platemark.tasks.segmenter",
     "SoftMask": "platemark.masks",
     "StampPipeline": "platemark.stamps.pipeline",
+    "compare": "platemark.stamps.compare",
 }
 
 

@@ -653,3 +653,93 @@ class Result:
             tuple(_MARKS[mark["kind"]].from_dict(mark) for mark in data["marks"]),
             data["elapsed_ms"],
         )
+
+
+Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+VERDICTS = ("same", "different", "unsure")
+# Entries of a transform have as many digits as place a pixel of the largest page.
+_MATRIX_DIGITS = 9
+
+
+def as_matrix(value: ArrayLike) -> Matrix:
+    """Return nine numbers as a 3x3 matrix, row by row.
+
+    Raises:
+        ValueError: They are not three rows of three finite numbers.
+    """
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != (3, 3) or not np.isfinite(array).all():
+        raise ValueError(f"a transform is 3x3 finite numbers, got {value!r}")
+    first, second, third = ((x, y, z) for x, y, z in array.tolist())
+    return (first, second, third)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Whether one stamp made two imprints.
+
+    Attributes:
+        score: Probability that one stamp made both.
+        verdict: ``"same"``, ``"different"``, or ``"unsure"`` where they do not tell.
+        reason: Why, in a few words.
+        transform: 3x3 homography, row by row, that takes pixels of the first picture to pixels of
+            the second, so that one imprint lies on the other.
+        a: Box of the imprint in the first picture, in its pixels.
+        b: Box of the imprint in the second.
+        differences: Boxes in pixels of the first picture where the imprints disagree, the worst
+            first; not in the JSON.
+        draw: Draws the difference picture, for `plot`; ``None`` where there is nothing to draw.
+    """
+
+    score: float
+    verdict: str
+    reason: str
+    transform: Matrix
+    a: Box
+    b: Box
+    differences: tuple[Box, ...] = field(default=(), compare=False)
+    draw: Callable[[], PilImage] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"a verdict is one of {', '.join(VERDICTS)}, not {self.verdict!r}")
+        object.__setattr__(self, "transform", as_matrix(self.transform))
+        object.__setattr__(self, "a", as_box(self.a))
+        object.__setattr__(self, "b", as_box(self.b))
+        object.__setattr__(self, "differences", tuple(map(as_box, self.differences)))
+
+    def plot(self) -> PilImage:
+        """Return the difference picture: both imprints in two colours, what disagrees ringed.
+
+        Raises:
+            ValueError: The comparison was not made by `platemark.compare`.
+        """
+        if self.draw is None:
+            raise ValueError("this comparison has no imprints to draw; only platemark.compare's do")
+        return self.draw()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "score": _json_score(self.score),
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "transform": [
+                [float(f"{value:.{_MATRIX_DIGITS}g}") for value in row] for row in self.transform
+            ],
+            "a": _json_coordinates(self.a),
+            "b": _json_coordinates(self.b),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(
+            data["score"],
+            data["verdict"],
+            data["reason"],
+            data["transform"],
+            data["a"],
+            data["b"],
+        )

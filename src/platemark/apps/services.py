@@ -17,9 +17,10 @@ from platemark.imaging.sources import Pages, Unread, open_pages
 from platemark.pipeline import Pipeline
 from platemark.plates.pipeline import PlatePipeline
 from platemark.registry import Registry
+from platemark.stamps.compare import compare
 from platemark.stamps.pipeline import StampPipeline
 from platemark.tasks.detector import Detector
-from platemark.types import Detection, Result, StampMark, as_quad
+from platemark.types import Comparison, Detection, Result, StampMark, as_quad
 
 Kind = Literal["plate", "stamp"]
 
@@ -59,6 +60,9 @@ class Services:
             figures.timed("stamp_segment", stamps.segmenter),
             figures.timed("stamp_embed", stamps.embedder),
         )
+        self._identifying = StampPipeline(
+            self.stamps.detector, self.stamps.segmenter, self.stamps.embedder, registry
+        )
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
@@ -94,31 +98,30 @@ class Services:
             )
         return self._registry
 
-    def pipeline(self, kind: Kind, min_score: float | None = None) -> Pipeline:
+    def pipeline(
+        self, kind: Kind, min_score: float | None = None, *, identify: bool = True
+    ) -> Pipeline:
         """The pipeline for a kind of mark, on the models that are loaded.
 
         Args:
             kind: ``"plate"`` or ``"stamp"``.
             min_score: Least score of a mark; by default the models' own rules.
+            identify: Ask the registry, where there is one, whose each stamp is.
         """
         if kind == "plate":
             return self.plates if min_score is None else self._lenient_plates(min_score)
-        return self.stamps if min_score is None else self._lenient_stamps(min_score)
+        registry = self._registry if identify else None
+        if min_score is None:
+            return self.stamps if registry is None else self._identifying
+        detector = Detector(self.stamps.detector.model, min_score=min_score)
+        timed = self.figures.timed("stamp_detect", detector)
+        return StampPipeline(timed, self.stamps.segmenter, self.stamps.embedder, registry)
 
     def _lenient_plates(self, min_score: float) -> PlatePipeline:
         plates = self.plates
         detector = Detector(plates.detector.model, min_score=min_score)
-        return PlatePipeline(
-            self.figures.timed("plate_detect", detector),
-            plates.reader,
-            sure_score=plates.sure_score,
-        )
-
-    def _lenient_stamps(self, min_score: float) -> StampPipeline:
-        stamps = self.stamps
-        detector = Detector(stamps.detector.model, min_score=min_score)
-        timed = self.figures.timed("stamp_detect", detector)
-        return StampPipeline(timed, stamps.segmenter, stamps.embedder)
+        timed = self.figures.timed("plate_detect", detector)
+        return PlatePipeline(timed, plates.reader, sure_score=plates.sure_score)
 
     def open(self, data: bytes, name: str) -> Pages:
         """Open an uploaded file; its bytes are all that is read.
@@ -181,6 +184,11 @@ class Services:
         box = (0.0, 0.0, float(image.width), float(image.height))
         quad = as_quad(box_to_quad(box))
         return self.stamps.describe(image, [Detection("stamp", 1.0, box, quad)])
+
+    def compare(self, a: Image, b: Image, *, cropped: bool = False) -> Comparison:
+        """Compare the stamps of two pictures; see `platemark.stamps.compare.compare`."""
+        with self.figures.time("stamp_compare"):
+            return compare(a, b, pipeline=self.stamps, cropped=cropped)
 
     def troubles(self) -> Sequence[str]:
         """What keeps the server from answering; empty when it is ready."""

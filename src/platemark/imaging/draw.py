@@ -1,4 +1,4 @@
-"""Marks drawn on pictures, and marks cut out of them."""
+"""Marks drawn on pictures, marks cut out of them, and two imprints drawn on each other."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,11 +9,12 @@ import PIL.Image
 import PIL.ImageColor
 import PIL.ImageDraw
 import PIL.ImageFont
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from platemark.errors import UnreadableImage
 from platemark.geometry import (
     FloatArray,
+    apply_homography,
     box_to_quad,
     enlarge_quad,
     homography,
@@ -24,7 +25,7 @@ from platemark.geometry import (
 from platemark.imaging.image import Image, Pixels
 from platemark.imaging.ink import lift_ink
 from platemark.imaging.sources import open_pages
-from platemark.masks import InkMask
+from platemark.masks import BoolMask, InkMask
 from platemark.types import Crop, Mark, StampMark
 
 _COLOURS = {"plate": "#00c853", "stamp": "#ff6d00"}
@@ -224,3 +225,111 @@ def system_font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFo
         except OSError:
             continue
     return PIL.ImageFont.load_default(size)
+
+
+_PANEL = 480
+_GAP = 16
+_BAND = 40
+# Colours that also the colour-blind tell apart (Okabe and Ito 2008).
+_ONLY_A, _ONLY_B, _BOTH, _RING = "#0072b2", "#e69f00", "#3c3c3c", "#c2006b"
+
+
+def draw_difference(
+    a: BoolMask, b: BoolMask, transform: FloatArray, regions: FloatArray, caption: str
+) -> PIL.Image.Image:
+    """Draw two imprints, one laid on the other.
+
+    From left to right: the first, the second as it lies on the first, and both, in two colours and
+    a third where they meet, with rings around what disagrees. A legend tells the colours.
+
+    Args:
+        a: (h, w) bool, the ink of the first.
+        b: (h', w') bool, the ink of the second.
+        transform: (3, 3) homography from pixels of the first to pixels of the second.
+        regions: (N, 4) boxes in pixels of the first where they disagree.
+        caption: What is said of them.
+
+    Returns:
+        An RGB picture.
+    """
+    to_panel, width, height = _panel(a)
+    inks = [
+        _inked(a, to_panel, width, height),
+        _inked(b, to_panel @ np.linalg.inv(transform), width, height),
+    ]
+    nothing = np.zeros_like(inks[0])
+    layers = ((inks[0], nothing), (nothing, inks[1]), (inks[0], inks[1]))
+    size = (3 * width + 4 * _GAP, height + 2 * _BAND + 2 * _GAP)
+    picture = PIL.Image.new("RGB", size, "white")
+    pen, font = PIL.ImageDraw.Draw(picture), system_font(18)
+    for number, layer in enumerate(layers):
+        corner = (_GAP + number * (width + _GAP), _BAND + _GAP)
+        picture.paste(PIL.Image.fromarray(_two_inks(*layer)), corner)
+        pen.rectangle(
+            (*(side - 1 for side in corner), corner[0] + width, corner[1] + height),
+            outline="#d0d0d0",
+        )
+    left, top = _GAP + 2 * (width + _GAP), _BAND + _GAP
+    for box in regions:
+        ringed = quad_to_box(apply_homography(to_panel, box_to_quad(box))) + np.tile([left, top], 2)
+        _draw_ring(pen, ringed, (left, top, left + width, top + height))
+    pen.text((_GAP, _BAND / 2 + 4), caption, fill="black", font=font, anchor="lm")
+    _draw_legend(pen, (_GAP, size[1] - _BAND / 2), bool(len(regions)))
+    return picture
+
+
+def _panel(ink: BoolMask) -> tuple[FloatArray, int, int]:
+    """Homography (3, 3) from an imprint to a panel that shows it with a margin; its size."""
+    height, width = ink.shape
+    zoom = _PANEL / (1.2 * max(width, height))
+    margin = 0.1 * max(width, height)
+    shift = zoom * margin
+    matrix = np.array([[zoom, 0.0, shift], [0.0, zoom, shift], [0.0, 0.0, 1.0]])
+    return matrix, round(zoom * (width + 2 * margin)), round(zoom * (height + 2 * margin))
+
+
+def _inked(ink: BoolMask, matrix: FloatArray, width: int, height: int) -> NDArray[np.float32]:
+    """How much of each pixel (height, width) of a panel is ink, 0..1."""
+    fine = 2
+    # OpenCV counts from the centres of pixels, the rest of the package from their corners.
+    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
+    to_fine = np.linalg.inv(half) @ np.diag([fine, fine, 1.0]) @ matrix @ half
+    seen = cv2.warpPerspective(ink.astype(np.float32), to_fine, (fine * width, fine * height))
+    return np.asarray(cv2.resize(seen, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _two_inks(a: NDArray[np.float32], b: NDArray[np.float32]) -> Pixels:
+    """Paper (H, W, 3) with two inks, in a third colour where both are."""
+    both = np.minimum(a, b)
+    picture = np.full((*a.shape, 3), 255.0, dtype=np.float32)
+    for share, colour in ((a - both, _ONLY_A), (b - both, _ONLY_B), (both, _BOTH)):
+        ink = np.array(PIL.ImageColor.getrgb(colour)[:3], dtype=np.float32)
+        picture += share[..., None] * (ink - 255.0)
+    return np.rint(picture).clip(0, 255).astype(np.uint8)
+
+
+def _draw_ring(
+    pen: PIL.ImageDraw.ImageDraw, box: FloatArray, limits: tuple[int, int, int, int]
+) -> None:
+    """A ring around a box, a little off it, with a light rim so that it stands out of the ink."""
+    x, y = (box[:2] + box[2:]) / 2.0
+    # The ellipse through the corners of a box is wider than the box by the root of two.
+    wide, high = np.maximum((box[2:] - box[:2]) * 0.71 + 6.0, 14.0)
+    x0, y0 = max(limits[0], x - wide), max(limits[1], y - high)
+    x1, y1 = min(limits[2], x + wide), min(limits[3], y + high)
+    if x1 - x0 > 4 and y1 - y0 > 4:
+        pen.ellipse((x0 - 2, y0 - 2, x1 + 2, y1 + 2), outline="white", width=7)
+        pen.ellipse((x0, y0, x1, y1), outline=_RING, width=3)
+
+
+def _draw_legend(pen: PIL.ImageDraw.ImageDraw, place: tuple[float, float], ringed: bool) -> None:
+    font = system_font(16)
+    x, y = place
+    signs = [(_ONLY_A, "only in A"), (_ONLY_B, "only in B"), (_BOTH, "in both")]
+    for colour, text in [*signs, (_RING, "they disagree")] if ringed else signs:
+        if colour == _RING:
+            pen.ellipse((x, y - 8, x + 16, y + 8), outline=colour, width=3)
+        else:
+            pen.rectangle((x, y - 8, x + 16, y + 8), fill=colour)
+        pen.text((x + 24, y), text, fill="black", font=font, anchor="lm")
+        x += 24 + pen.textlength(text, font=font) + 28

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from platemark.apps.cli import (
     bench,
+    compare,
     evaluate,
     models,
     plates,
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.command("plates")(plates.plates)
 app.command("stamps")(stamps.stamps)
 app.add_typer(registry.app, name="registry")
+app.command("compare")(compare.compare)
 app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")

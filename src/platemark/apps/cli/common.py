@@ -183,6 +183,17 @@ def writable_folder(folder: Path, option: str) -> Path:
         ) from error
 
 
+def check_file(path: Path, option: str) -> None:
+    """See that a file can be written, before the work begins.
+
+    Raises:
+        typer.BadParameter: It cannot be.
+    """
+    writable_folder(path.parent, option)
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
+
+
 @contextmanager
 def progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
     """Show a progress bar on standard error, on a terminal only.

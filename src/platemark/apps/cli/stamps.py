@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from platemark.apps.cli.common import ModelOption, QuietOption, ThreadsOption, writable_folder
+from platemark.apps.cli.common import ModelOption, QuietOption, ThreadsOption, check_file
 from platemark.apps.cli.find import (
     AnnotatedOption,
     FormatOption,
@@ -106,11 +106,11 @@ def _vector_files(
     if similarity:
         for path in (similarity, picture_beside(similarity)):
             keep_inputs(inputs, path, "--similarity")
-        _check_file(similarity, "--similarity")
+        check_file(similarity, "--similarity")
         files.append(_VectorFile(similarity, StampVectors.write_similarity))
     if embeddings:
         keep_inputs(inputs, embeddings, "--embeddings")
-        _check_file(embeddings, "--embeddings")
+        check_file(embeddings, "--embeddings")
         if embeddings.suffix.lower() == ".npz":
             files.append(_VectorFile(embeddings, StampVectors.write_npz))
         elif embeddings.suffix.lower() == ".parquet":
@@ -121,10 +121,3 @@ def _vector_files(
                 f"{embeddings} is neither .npz nor .parquet", param_hint="--embeddings"
             )
     return files
-
-
-def _check_file(path: Path, option: str) -> None:
-    """See that a file can be written, before the work begins."""
-    writable_folder(path.parent, option)
-    if path.is_dir():
-        raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)

@@ -1,6 +1,6 @@
 """Stamp-recognition: whose stamps are these, add stamps, compare."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -181,7 +181,7 @@ async def help_() -> Json:
     }
 
 
-async def _each(request: Request, work: dict[str, Callable[[], Json]]) -> Json:
+async def _each(request: Request, work: Mapping[str, Callable[[], Json]]) -> Json:
     services = services_of(request)
 
     async def all_of_them() -> Json:

@@ -125,7 +125,9 @@ async def search(services: Shared, wanted: Search) -> Json:
     return await services.work.run(work)
 
 
-@router.post("/seals/delete", summary="Seal registry: remove seals", dependencies=[Depends(may_write)])
+@router.post(
+    "/seals/delete", summary="Seal registry: remove seals", dependencies=[Depends(may_write)]
+)
 async def delete(services: Shared, wanted: Delete) -> Json:
     """Which were removed, and which were not there."""
 

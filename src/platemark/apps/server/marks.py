@@ -11,10 +11,12 @@ import PIL.Image
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from platemark.apps.server.schemas import (
+    COMPARISON_EXAMPLE,
     EMBEDDINGS_EXAMPLE,
     PLATES_EXAMPLE,
     SEGMENTS_EXAMPLE,
     STAMPS_EXAMPLE,
+    ComparisonShape,
     EmbeddingsShape,
     FailedShape,
     PlatesShape,
@@ -23,9 +25,18 @@ from platemark.apps.server.schemas import (
     file_body,
     problems,
 )
-from platemark.apps.server.work_route import Item, WorkRoute, each_page, one_page, services_of
+from platemark.apps.server.uploads import uploads
+from platemark.apps.server.work_route import (
+    Item,
+    WorkRoute,
+    each_page,
+    one_page,
+    page_of,
+    services_of,
+    while_connected,
+)
 from platemark.apps.services import Kind, Services
-from platemark.errors import NoStampFound, PlatemarkError
+from platemark.errors import InvalidRequest, NoStampFound, PlatemarkError
 from platemark.imaging.draw import cut_out, draw_marks
 from platemark.imaging.image import Image
 from platemark.imaging.sources import Unread
@@ -62,8 +73,8 @@ class MarkKind(StrEnum):
     STAMP = "stamp"
 
 
-class SegmentFormat(StrEnum):
-    """How ink is given."""
+class AnswerFormat(StrEnum):
+    """What is answered: figures or a picture."""
 
     JSON = "json"
     PNG = "png"
@@ -112,11 +123,14 @@ async def stamps(
     services: Shared,
     min_score: MinScore = None,
     embedding: Annotated[bool, Query(description="Also give the vector of each stamp.")] = False,
+    identify: Annotated[
+        bool, Query(description="Ask the registry, where there is one, whose each stamp is.")
+    ] = True,
     page: OnePage = None,
     name: Name = None,
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
-    pipeline = services.pipeline("stamp", min_score)
+    pipeline = services.pipeline("stamp", min_score, identify=identify)
     work = partial(_found, services, "stamp", pipeline, embedding)
     return json_lines(await each_page(request, work, only=page))
 
@@ -142,7 +156,7 @@ async def annotated(
     name: Name = None,
 ) -> Response:
     """A PNG of one picture, or of one page of a document, with its marks drawn."""
-    pipeline = services.pipeline(kind.value, min_score)
+    pipeline = services.pipeline(kind.value, min_score, identify=False)
 
     def draw(image: Image) -> bytes:
         result = services.find(kind.value, image, pipeline)
@@ -190,9 +204,9 @@ async def segment(
     services: Shared,
     cropped: Cropped = False,
     format: Annotated[  # noqa: A002 - the parameter is called so
-        SegmentFormat,
+        AnswerFormat,
         Query(description="`png` gives the surest stamp of the first file, paper transparent."),
-    ] = SegmentFormat.JSON,
+    ] = AnswerFormat.JSON,
     page: PageNumber = 0,
     name: Name = None,
 ) -> Response:
@@ -209,9 +223,47 @@ async def segment(
             raise NoStampFound(f"{image.source} shows no stamp", source=image.source)
         return png(cut_out(image.pixels, found[0].mask))
 
-    if format is SegmentFormat.PNG:
+    if format is AnswerFormat.PNG:
         return Response(await one_page(request, page, cut), media_type="image/png")
     return json_lines(await each_page(request, partial(or_error, services, masks)))
+
+
+@router.post(
+    "/v1/compare",
+    summary="Did one stamp make both?",
+    response_model=ComparisonShape,
+    responses=PICTURED | {200: {"content": {"application/json": {"example": COMPARISON_EXAMPLE}}}},
+    openapi_extra=file_body(),
+)
+async def compare(
+    request: Request,
+    services: Shared,
+    cropped: Cropped = False,
+    page_a: PageNumber = 0,
+    page_b: PageNumber = 0,
+    format: Annotated[  # noqa: A002 - the parameter is called so
+        AnswerFormat,
+        Query(description="`png` gives the picture of what differs, in place of the figures."),
+    ] = AnswerFormat.JSON,
+) -> Response:
+    """Compare the stamps of two files: probability that one stamp made both, verdict, reason.
+
+    `transform` takes pixels of the first picture to pixels of the second; `a` and `b` are the boxes
+    of the stamps that were compared.
+    """
+    async with uploads(request, services) as body:
+        if len(body.files) != 2:
+            raise InvalidRequest(f"two files are compared, the request has {len(body.files)}")
+
+        def work() -> Response:
+            pages = zip(body.files, (page_a, page_b), strict=True)
+            first, second = (page_of(services, file, page) for file, page in pages)
+            found = services.compare(first, second, cropped=cropped)
+            if format is AnswerFormat.PNG:
+                return Response(png(found.plot()), media_type="image/png")
+            return Response(json.dumps(found.to_dict()), media_type="application/json")
+
+        return await while_connected(request, services.work.run(work))
 
 
 def or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> str:

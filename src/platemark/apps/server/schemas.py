@@ -468,3 +468,11 @@ ADDED_EXAMPLE = [
     },
     _FAILED,
 ]
+COMPARISON_EXAMPLE = {
+    "score": 0.97,
+    "verdict": "same",
+    "reason": "the ink agrees",
+    "transform": [[1.0, 0.02, -3.5], [-0.02, 1.0, 8.0], [0.0, 0.0, 1.0]],
+    "a": [102.0, 80.0, 402.0, 380.0],
+    "b": [99.0, 88.0, 399.0, 388.0],
+}

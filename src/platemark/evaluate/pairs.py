@@ -1,0 +1,152 @@
+"""Pairs of imprints of which it is known whether one stamp made both.
+
+- ``same``: two imprints of one design that say the same.
+- ``redated``: two imprints of one dater, set to different dates.
+- ``near``: imprints of a design and of a near-copy of it, or of two near-copies.
+- ``different``: imprints of designs that have nothing to do with each other.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.datasets import Manifest
+from platemark.errors import DatasetError
+from platemark.evaluate.retrieval import Imprint
+from platemark.geometry import FloatArray
+from platemark.types import Box
+
+PairKind = Literal["same", "redated", "near", "different"]
+KINDS: tuple[PairKind, ...] = ("same", "redated", "near", "different")
+
+
+@dataclass(frozen=True, eq=False)
+class KnownImprint:
+    """An imprint in a picture, and what is true of it.
+
+    Attributes:
+        imprint: Where it is, of which stamp and family.
+        corners: (4, 2) corners of the design, in pixels of the picture.
+        text: What the imprint says, or None where nobody knows.
+        mask: File with its ink, or None.
+    """
+
+    imprint: Imprint
+    corners: FloatArray
+    text: str | None
+    mask: Path | None
+
+    @property
+    def path(self) -> Path:
+        """The picture."""
+        return self.imprint.path
+
+    @property
+    def box(self) -> Box:
+        """Where the imprint is."""
+        return self.imprint.box
+
+    def ink(self) -> NDArray[np.uint8]:
+        """Read the mask (H, W) uint8 of the picture, 255 for ink.
+
+        Raises:
+            DatasetError: There is none, or it cannot be read.
+        """
+        ink = None if self.mask is None else cv2.imread(str(self.mask), cv2.IMREAD_GRAYSCALE)
+        if ink is None:
+            raise DatasetError(f"the stamp of {self.path} has no ink mask that can be read")
+        return np.asarray(ink, dtype=np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class ImprintPair:
+    """Two imprints and how they are related.
+
+    Attributes:
+        kind: One of `KINDS`.
+        a: The one.
+        b: The other.
+    """
+
+    kind: PairKind
+    a: KnownImprint
+    b: KnownImprint
+
+
+def known_imprints(manifest: Manifest) -> list[KnownImprint]:
+    """The imprints of known identity on paper, in the order of the manifest."""
+    return [
+        known
+        for entry in manifest
+        if entry.kind != "isolated"
+        for stamp in entry.stamps
+        if (imprint := Imprint.of(manifest.path(entry), entry, stamp)) is not None
+        for known in [
+            KnownImprint(
+                imprint,
+                stamp.corners,
+                stamp.text,
+                None if stamp.mask is None else manifest.root / stamp.mask,
+            )
+        ]
+    ]
+
+
+def imprint_pairs(
+    imprints: Sequence[KnownImprint], most: int, seed: int = 0
+) -> Iterator[ImprintPair]:
+    """Draw pairs of each kind, as many as there are up to ``most`` of a kind.
+
+    Args:
+        imprints: The imprints.
+        most: Most pairs of each kind; of ``different`` pairs there are mostly enough.
+        seed: Picks them.
+    """
+    rng = np.random.default_rng(seed)
+    related: dict[PairKind, list[ImprintPair]] = {kind: [] for kind in KINDS}
+    for group in _families(imprints):
+        for a, b in combinations(group, 2):
+            kind = _kind(a, b)
+            related[kind].append(ImprintPair(kind, a, b))
+    related["different"] = list(_strangers(imprints, most, rng))
+    for kind in KINDS:
+        pairs = related[kind]
+        chosen = rng.permutation(len(pairs))[:most]
+        yield from (pairs[index] for index in chosen)
+
+
+def _families(imprints: Sequence[KnownImprint]) -> list[list[KnownImprint]]:
+    families: dict[str, list[KnownImprint]] = {}
+    for known in imprints:
+        imprint = known.imprint
+        families.setdefault(imprint.family or imprint.identity, []).append(known)
+    return list(families.values())
+
+
+def _kind(a: KnownImprint, b: KnownImprint) -> PairKind:
+    """How two imprints of one family are related."""
+    if a.imprint.identity != b.imprint.identity:
+        return "near"
+    return "same" if a.text == b.text else "redated"
+
+
+def _strangers(
+    imprints: Sequence[KnownImprint], most: int, rng: np.random.Generator
+) -> Iterator[ImprintPair]:
+    """Pairs of different families; fewer than ``most`` where there are hardly any."""
+    found = 0
+    for _ in range(4 * most if len(imprints) > 1 else 0):
+        first, second = rng.choice(len(imprints), 2, replace=False).tolist()
+        a, b = imprints[first], imprints[second]
+        one, other = (x.imprint.family or x.imprint.identity for x in (a, b))
+        if one != other:
+            yield ImprintPair("different", a, b)
+            found += 1
+        if found == most:
+            return
