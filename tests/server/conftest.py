@@ -19,6 +19,7 @@ from platemark.apps.server.run import make_server
 from platemark.apps.services import Services
 from platemark.apps.settings import Settings
 from platemark.plates.pipeline import PlatePipeline
+from platemark.registry import Registry
 from platemark.stamps.pipeline import StampPipeline
 
 ROOT = Path(__file__).parents[2]
@@ -67,8 +68,11 @@ def serve(models: Models) -> Serve:
     """Serve the bundled models with settings that differ from the defaults."""
 
     @contextmanager
-    def start(*, mounts: tuple[Mount, ...] = (), **settings: Any) -> Iterator[httpx.Client]:
-        services = Services(Settings(**settings), models.plates, models.stamps)
+    def start(
+        *, mounts: tuple[Mount, ...] = (), registry: Path | None = None, **settings: Any
+    ) -> Iterator[httpx.Client]:
+        known = Registry.open(registry) if registry else None
+        services = Services(Settings(**settings), models.plates, models.stamps, known)
         with serving(services, mounts) as client:
             yield client
 

@@ -222,6 +222,7 @@ def process() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
 
     def start(*options: str, **environment: str) -> tuple[subprocess.Popen[str], str]:
         command = [sys.executable, "-m", "platemark", "serve", "--port", "0", *options]
+        environment = {"PLATEMARK_REGISTRY": ""} | environment
         child = subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, env=os.environ | environment
         )
