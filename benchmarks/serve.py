@@ -1,7 +1,7 @@
 """What serving over HTTP costs, and what the server does under too much load and bad input.
 
     python benchmarks/serve.py start       from the start of the process to the first ready answer
-    python benchmarks/serve.py throughput  8 clients over HTTP, against the pipeline called directly,
+    python benchmarks/serve.py throughput  8 clients over HTTP and on the pipeline called directly,
                                            and latency at 70% of that load
     python benchmarks/serve.py overload    5 times as many requests as can be done
     python benchmarks/serve.py malformed   1,000 broken files and requests: 5xx, memory, open files
