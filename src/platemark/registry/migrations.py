@@ -71,6 +71,7 @@ MIGRATIONS = (
                 notes TEXT NOT NULL,
                 tags TEXT NOT NULL,
                 owner TEXT NOT NULL,
+                words TEXT NOT NULL,
                 created TEXT NOT NULL,
                 changed TEXT NOT NULL,
                 retired TEXT

@@ -98,8 +98,7 @@ class SqlStore(ABC):
         if wanted.retired is not None:
             conditions.append(f"retired IS {'NOT ' if wanted.retired else ''}NULL")
         if wanted.text:
-            fields = ("lower(name)", "lower(owner)", "lower(notes)", "lower(tags)")
-            conditions.append(" || ' ' || ".join(fields) + r" LIKE ? ESCAPE '\'")
+            conditions.append(r"words LIKE ? ESCAPE '\'")
             values.append(_containing(wanted.text))
         sql = f"{_DESIGN} WHERE {' AND '.join(conditions)} ORDER BY name, id"
         if wanted.limit is not None or wanted.offset:
@@ -117,16 +116,19 @@ class SqlStore(ABC):
     def put_design(self, design: Design) -> None:
         """Add a design, or change the one of its id."""
         self._rows(
-            "INSERT INTO designs (id, name, notes, tags, owner, created, changed, retired) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
-            "notes = excluded.notes, tags = excluded.tags, owner = excluded.owner, "
-            "changed = excluded.changed, retired = excluded.retired",
+            "INSERT INTO designs (id, name, notes, tags, owner, words, created, changed, retired) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+            "name = excluded.name, notes = excluded.notes, tags = excluded.tags, "
+            "owner = excluded.owner, words = excluded.words, changed = excluded.changed, "
+            "retired = excluded.retired",
             (
                 design.id,
                 design.name,
                 design.notes,
                 json.dumps(design.tags, ensure_ascii=False),
                 design.owner,
+                # Upper and lower case are not told apart by databases alike.
+                "\n".join((design.name, design.owner, design.notes, *design.tags)).casefold(),
                 design.created,
                 design.changed,
                 design.retired,
@@ -232,9 +234,10 @@ def _marks(values: Sequence[object]) -> str:
 
 def _containing(text: str) -> str:
     r"""A pattern of LIKE, escaped with ``\``, for what contains a text."""
+    text = text.casefold()
     for char in "\\%_":
         text = text.replace(char, f"\\{char}")
-    return f"%{text.lower()}%"
+    return f"%{text}%"
 
 
 def _design(row: Row) -> Design:

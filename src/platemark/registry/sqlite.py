@@ -85,7 +85,6 @@ class SqliteStore(SqlStore):
                 if writable:
                     connection.execute("BEGIN IMMEDIATE")
                     connection.execute("ROLLBACK")
-                connection.create_function("lower", 1, str.lower, deterministic=True)
                 return connection, writable
             except sqlite3.OperationalError as error:
                 connection.close()
