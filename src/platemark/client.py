@@ -23,7 +23,7 @@ from platemark.errors import (
 from platemark.imaging.draw import draw_image
 from platemark.imaging.image import Image, ImageInput, read_file
 from platemark.imaging.sources import Unread, expand_inputs, open_pages
-from platemark.types import Failure, Mark, Result
+from platemark.types import Comparison, Failure, Mark, Result
 
 if TYPE_CHECKING:
     import httpx
@@ -97,6 +97,35 @@ class Client:
         """
         params = {"verify": verify}
         return self._answer("GET", "/readyz", params=params).status_code == 200
+
+    def compare(
+        self,
+        a: ImageInput,
+        b: ImageInput,
+        *,
+        page_a: int = 0,
+        page_b: int = 0,
+        cropped: bool = False,
+    ) -> Comparison:
+        """Compare two imprints, as `platemark.compare` does: did one stamp make both?
+
+        Raises:
+            InputError: A picture shows no stamp, cannot be read, or has no such page.
+            ServiceError: The server cannot be reached, or refuses.
+        """
+        ask = partial(
+            self.request,
+            "POST",
+            "/v1/compare",
+            files=[("files", (_source(value), encode(value, _source(value)))) for value in (a, b)],
+        )
+        params = {"page_a": page_a, "page_b": page_b, "cropped": cropped}
+        found = Comparison.from_dict(ask(params=params).json())
+
+        def draw() -> PIL.Image.Image:
+            return PIL.Image.open(io.BytesIO(ask(params=params | {"format": "png"}).content))
+
+        return replace(found, draw=draw)
 
     def request(self, method: str, path: str, **options: Any) -> "httpx.Response":
         """Send a request and return the answer; ``options`` are those of `httpx.Client.request`.

@@ -58,6 +58,15 @@ def test_pages_of_a_document(remote: Any, document: bytes) -> None:
     assert remote.stamps(document).page == 0
 
 
+def test_comparisons(remote: Any, models: Any) -> None:
+    here = pm.compare(LETTER, LETTER, pipeline=models.stamps)
+    there = remote.compare(LETTER, LETTER.read_bytes())
+    assert there.to_dict() == here.to_dict()
+    assert there.plot().size == here.plot().size
+    with pytest.raises(errors.InputError):
+        remote.compare(LETTER, LETTER, page_b=3)
+
+
 def test_failures_are_the_errors_they_are_here(remote: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
