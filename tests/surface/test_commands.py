@@ -7,7 +7,10 @@ import typer
 
 from platemark.apps.cli import app
 
-COMMANDS = {"plates", "stamps", "synth", "train", "evaluate", "models", "bench", "serve"}
+COMMANDS = {"plates", "stamps", "synth", "train", "evaluate", "models", "bench", "serve"} | {
+    "compare",
+    "registry",
+}
 FORMS = """
 platemark plates DIR --format jsonl
 platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv

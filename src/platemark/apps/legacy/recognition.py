@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import UploadFile
 
 from platemark.apps.legacy.common import Json, is_known, sample_picture
+from platemark.apps.server.common import PICTURED, Shared
 from platemark.apps.server.connection import may_write
-from platemark.apps.server.marks import PICTURED, Shared
 from platemark.apps.server.schemas import file_body
 from platemark.apps.server.uploads import Upload, clean_name, uploads
 from platemark.apps.server.work_route import WorkRoute, page_of, services_of, while_connected

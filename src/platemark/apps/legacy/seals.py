@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from platemark.apps.legacy.common import Json, as_base64, sample_picture
 from platemark.apps.selfcheck import FINE, check_models
+from platemark.apps.server.common import PICTURED, Shared
 from platemark.apps.server.connection import may_write
-from platemark.apps.server.marks import PICTURED, Shared
 from platemark.apps.server.uploads import Upload, decode
 from platemark.apps.server.work_route import WorkRoute, page_of
 from platemark.apps.services import Services

@@ -2,16 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from platemark.apps.figures import CONTENT_TYPE
 from platemark.apps.selfcheck import FINE, check_models
-from platemark.apps.server.work_route import services_of
-from platemark.apps.services import Services
+from platemark.apps.server.common import Shared
 
 router = APIRouter(tags=["operations"])
-Shared = Annotated[Services, Depends(services_of)]
 
 
 @router.get("/healthz", summary="Whether the process lives")
