@@ -199,7 +199,7 @@ class Graph:
                 body = np.fromfile(stream, dtype=np.uint8)
             if header != wanted or len(body) != header["bytes"]:
                 return None
-            loaded = faiss.downcast_index(faiss.deserialize_index(body))
+            loaded = faiss.deserialize_index(body)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             return None  # another program's file, or a damaged one: a new one is made
         return cls(dimensions, loaded) if loaded.d == dimensions else None
