@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 
 from platemark.apps.legacy.common import Json, as_base64, sample_picture
 from platemark.apps.selfcheck import FINE, check_models
-from platemark.apps.server.common import PICTURED, Shared
+from platemark.apps.server.common import LISTED, PICTURED, Shared
 from platemark.apps.server.connection import may_write
+from platemark.apps.server.schemas import problems
 from platemark.apps.server.uploads import Upload, decode
 from platemark.apps.server.work_route import WorkRoute, page_of
 from platemark.apps.services import Services
@@ -48,7 +49,11 @@ class Delete(BaseModel):
     seal_ids: list[str]
 
 
-@router.get("/health", summary="Seal registry: whether all is well")
+@router.get(
+    "/health",
+    summary="Seal registry: whether all is well",
+    responses=LISTED | {503: {"description": "It is not; `troubles` says why."}},
+)
 async def health(
     services: Shared,
     verify: Annotated[bool, Query(description="Run every model on its own sample.")] = False,
@@ -77,7 +82,7 @@ async def health(
 @router.post(
     "/seals/ingest_base64",
     summary="Seal registry: add seals",
-    responses=PICTURED,
+    responses=PICTURED | problems(409),
     dependencies=[Depends(may_write)],
 )
 async def ingest(services: Shared, body: Ingest) -> Json:
@@ -126,7 +131,10 @@ async def search(services: Shared, wanted: Search) -> Json:
 
 
 @router.post(
-    "/seals/delete", summary="Seal registry: remove seals", dependencies=[Depends(may_write)]
+    "/seals/delete",
+    summary="Seal registry: remove seals",
+    responses=LISTED,
+    dependencies=[Depends(may_write)],
 )
 async def delete(services: Shared, wanted: Delete) -> Json:
     """Which were removed, and which were not there."""
