@@ -81,7 +81,7 @@ class VectorTable:
         if end > len(self._numbers):
             # New arrays, never changed below the count, so that a search that is under way with
             # the old ones goes on undisturbed.
-            room = max(end, 2 * len(self._numbers), 64)
+            room = end + end // 4 + 64
             self._numbers = _grown(self._numbers, self._count, room)
             self._vectors = _grown(self._vectors, self._count, room)
         self._numbers[self._count : end] = numbers

@@ -1,5 +1,6 @@
 """Whether the server lives and is ready, and its figures."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -29,7 +30,8 @@ async def readyz(
 ) -> Response:
     """Models are loaded, the registry answers, and with `verify` every model still says of its
     own sample what it said when it was released."""
-    troubles = list(await services.work.run(services.troubles))
+    # Not by the workers: whether the server is ready may not wait for what it has to do.
+    troubles = list(await asyncio.to_thread(services.troubles))
     content: dict[str, Any] = {"status": "ready"}
     if verify:
         with services.work.admit():

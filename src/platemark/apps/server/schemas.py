@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from platemark.apps.server.problems import MEDIA_TYPE
-from platemark.apps.server.uploads import EncodedFile, EncodedFiles
+from platemark.apps.server.uploads import EncodedFiles
 
 
 class Shape(BaseModel):
@@ -329,10 +329,7 @@ def file_body(
         "properties": {field: files if many else _PICTURE}
         | {name: {"type": "string"} for name in fields},
     }
-    schema = model.model_json_schema()
-    # A schema within an operation has no place of its own for the parts it refers to.
-    parts = schema.pop("$defs", {})
-    schema["properties"]["files"]["items"] = parts[EncodedFile.__name__]
+    schema = inlined_schema(model)
     raw = {"schema": _PICTURE}
     return {
         "requestBody": {
@@ -350,3 +347,27 @@ def file_body(
             },
         }
     }
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a JSON body that the route itself parses, for ``openapi_extra``."""
+    content = {"application/json": {"schema": inlined_schema(model)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def inlined_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model; one within an operation has no place apart for what it refers to."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def inlined(value: Any) -> Any:
+        if isinstance(value, list):
+            return [inlined(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if reference := value.get("$ref"):
+            return inlined(parts[reference.rpartition("/")[2]])
+        return {key: inlined(one) for key, one in value.items()}
+
+    made: dict[str, Any] = inlined(schema)
+    return made
