@@ -14,7 +14,7 @@ SEED ?= 1
 MINUTES ?= 240
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench synth train-detector train-reader train-stamps train evaluate crash identify registry-search clean
+.PHONY: help demo test check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,13 @@ format: $(VENV)/.developer ## put the source into shape
 
 bench: $(VENV)/.installed ## time every stage on this machine
 	$(BIN)/platemark bench
+
+serve: $(VENV)/.developer ## serve the HTTP API and the web app on port 8000
+	$(BIN)/platemark serve
+
+fuzz: $(VENV)/.developer ## long: send what the API describes, and what it does not, to a server
+	FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/server/test_contract.py
+	$(BIN)/python benchmarks/serve.py malformed --count 10000
 
 synth: $(VENV)/.installed ## long: draw plates and stamps into runs/
 	$(BIN)/platemark synth plates --kind scenes --output $(RUNS)/scenes --count $(COUNT) --seed $(SEED)

@@ -26,6 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from platemark.client import Client
     from platemark.errors import PlatemarkError
     from platemark.imaging.image import Image
     from platemark.masks import InkCrop, InkMask, SoftMask
@@ -61,6 +62,7 @@ __all__ = [
     "Alternative",
     "Candidate",
     "Character",
+    "Client",
     "Comparison",
     "Crop",
     "Design",
@@ -95,6 +97,7 @@ __all__ = [
 # Loaded when first asked for, so that the import of the package stays quick.
 _HOMES = {
     "Candidate": "platemark.registry",
+    "Client": "platemark.client",
     "Design": "platemark.registry",
     "Detector": "platemark.tasks.detector",
     "Embedder": "platemark.tasks.embedder",

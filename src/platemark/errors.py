@@ -23,6 +23,12 @@
     ├─ DatasetError                   dataset_error          (file and line)
     ├─ FormatError                    format_error           (plate-format file and key)
     ├─ SettingsError                  settings_error         (key)
+    ├─ ServiceError                   service_error          (of a server and its client)
+    │  ├─ Overloaded                  overloaded             (seconds until it is worth a new try)
+    │  ├─ TimedOut                    timed_out
+    │  ├─ InvalidRequest              invalid_request
+    │  ├─ Unauthorized                unauthorized
+    │  └─ Forbidden                   forbidden
     └─ MissingExtra                   missing_extra          (names the extra to install)
 
 The ``code`` of a class is the same in JSON Lines, problem+json and exit messages, and does not
@@ -231,6 +237,51 @@ class SettingsError(PlatemarkError):
     def __init__(self, message: str, *, key: str | None = None, source: str | None = None) -> None:
         self.key = key
         super().__init__(message if key is None else f"{key}: {message}", source=source)
+
+
+class ServiceError(PlatemarkError):
+    """A server could not be reached, or refused or failed to do what was asked."""
+
+    code = "service_error"
+
+
+class Overloaded(ServiceError):
+    """The server has as much to do as it takes on; later it may have less.
+
+    Args:
+        message: What was wrong and what to do about it.
+        retry_after: Seconds until a new try is worth it.
+    """
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: int = 1, source: str | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, source=source)
+
+
+class TimedOut(ServiceError):
+    """The work took longer than a request may take."""
+
+    code = "timed_out"
+
+
+class InvalidRequest(ServiceError):
+    """A request is not as the interface says."""
+
+    code = "invalid_request"
+
+
+class Unauthorized(ServiceError):
+    """The server wants a key, and none or a wrong one was given."""
+
+    code = "unauthorized"
+
+
+class Forbidden(ServiceError):
+    """The key, or the page that a browser shows, does not allow what was asked."""
+
+    code = "forbidden"
 
 
 class MissingExtra(PlatemarkError):

@@ -5,7 +5,10 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+import threading
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +25,9 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *ROOT.glob("docs/*.md")])
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # minutes to hours of work, or photos that are not part of the project
-LONG = (("train",), ("synth",), ("evaluate",), ("bench",))
+LONG = (("train",), ("synth",), ("evaluate",), ("bench",), ("serve",))
+# Where the documents say that a server is.
+SERVER = "http://localhost:8000"
 SHELL_TOOLS = {"cd", "git", "mkdir"}
 
 
@@ -90,6 +95,19 @@ def workplace(tmp_path: Path, known_stamps: Path, monkeypatch: pytest.MonkeyPatc
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server as the documents start it, on a free port."""
+    command = [sys.executable, "-m", "platemark", "serve", "--port", "0", "--no-web"]
+    folder = tmp_path_factory.mktemp("served")
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        said = next(line for line in child.stderr if "serves on" in line)
+        threading.Thread(target=child.stderr.read, daemon=True).start()
+        yield said.split()[3].rstrip(",")
+        child.terminate()
+
+
 def lacks_models(text: str) -> bool:
     """Whether an example needs models that this checkout does not hold."""
     return "stamp" in text.lower() and "stamp-detector" not in bundled_names()
@@ -124,19 +142,26 @@ def check_other_command(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("words"), [pytest.param(words, id=place) for place, words in commands()])
-def test_commands_run(words: list[str], workplace: Path) -> None:
-    if words[0] != "platemark":
+def test_commands_run(words: list[str], workplace: Path, request: pytest.FixtureRequest) -> None:
+    if words[0] == "curl":
+        given = [word.replace(SERVER, request.getfixturevalue("address")) for word in words]
+        done = subprocess.run(given, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+    elif words[0] != "platemark":
         check_other_command(words)
     elif lacks_models(words[1]) or any(tuple(words[1 : 1 + len(start)]) == start for start in LONG):
         check_parses(words[1:])
     else:
-        done = CliRunner().invoke(app, words[1:])
-        assert done.exit_code == 0, done.output
+        result = CliRunner().invoke(app, words[1:])
+        assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
-def test_python_blocks_run(block: Block, workplace: Path) -> None:
-    code = compile(block.code, str(block), "exec")
+def test_python_blocks_run(block: Block, workplace: Path, request: pytest.FixtureRequest) -> None:
+    text = block.code
+    if SERVER in text:
+        text = text.replace(SERVER, request.getfixturevalue("address"))
+    code = compile(text, str(block), "exec")
     if not lacks_models(block.code):
         exec(code, {"__name__": "__main__"})
 

@@ -8,15 +8,8 @@ import typer
 from platemark.apps.cli import app
 
 COMMANDS = {
-    "plates",
-    "stamps",
-    "compare",
-    "registry",
-    "synth",
-    "train",
-    "evaluate",
-    "models",
-    "bench",
+    *("plates", "stamps", "compare", "registry", "serve"),
+    *("synth", "train", "evaluate", "models", "bench"),
 }
 FORMS = """
 platemark plates DIR --format jsonl
@@ -59,6 +52,8 @@ platemark models list
 platemark models show plate-reader
 platemark models verify
 platemark bench
+platemark serve --host 127.0.0.1 --port 8000 --registry stamps.db
+platemark serve --workers 2 --threads 1 --no-web --config serve.toml --quiet
 """
 
 

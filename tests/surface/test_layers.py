@@ -17,7 +17,7 @@ ROOT = Path(platemark.__file__).parent
 LAYERS = [
     {"errors", "types", "masks"},
     {"registry", "datasets", "imaging", "matching", "geometry"},
-    {"models", "pipeline", "metrics"},
+    {"models", "pipeline", "metrics", "client"},
     {"tasks"},
     {"plates", "stamps"},
     {"synth", "evaluate"},
@@ -110,6 +110,19 @@ def test_sql_is_spoken_in_the_registry_only() -> None:
 @pytest.mark.parametrize("library", ["torch", "onnx", "onnxscript", "matplotlib"])
 def test_training_libraries_are_imported_in_train_only(library: str) -> None:
     assert all(file.startswith("train/") for file in files_that_import(library))
+
+
+def test_the_server_library_is_imported_by_the_server_only() -> None:
+    files = files_that_import("fastapi") | files_that_import("starlette")
+    assert files
+    assert all(file.startswith(("apps/server/", "apps/legacy/")) for file in files)
+    assert files_that_import("uvicorn") == {"apps/server/run.py"}
+    assert files_that_import("prometheus_client") == {"apps/figures.py"}
+    assert files_that_import("pydantic_settings") == {"apps/settings.py"}
+
+
+def test_the_client_library_is_imported_by_the_client_only() -> None:
+    assert files_that_import("httpx") == {"client.py"}
 
 
 def test_the_command_line_library_is_imported_in_apps_only() -> None:

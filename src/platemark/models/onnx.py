@@ -1,6 +1,7 @@
 """The runtime: the only place that imports onnxruntime."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class OnnxModel:
         options.intra_op_num_threads = threads or 0
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
-        self._card = model.card
+        self._card, self._folder = model.card, model.folder
         try:
             self._session = onnxruntime.InferenceSession(
                 model.onnx, options, providers=["CPUExecutionProvider"]
@@ -56,6 +57,11 @@ class OnnxModel:
     def card(self) -> ModelCard:
         """What is known about the model."""
         return self._card
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self._folder
 
     def run(self, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Run the network on named inputs and return its named outputs.

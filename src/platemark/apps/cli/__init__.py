@@ -13,6 +13,7 @@ from platemark.apps.cli import (
     models,
     plates,
     registry,
+    serve,
     stamps,
     synth,
     train,
@@ -51,6 +52,7 @@ app.command("compare")(compare.compare)
 app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")
+app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
 

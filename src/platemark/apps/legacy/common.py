@@ -1,0 +1,31 @@
+"""What the routes of the earlier systems share."""
+
+import base64
+from typing import Any
+
+import PIL.Image
+
+from platemark.apps.server.common import png
+from platemark.apps.services import Services
+from platemark.errors import DesignNotFound
+
+Json = dict[str, Any]
+
+
+def is_known(services: Services, name: str) -> bool:
+    """Whether the registry has a design of this name."""
+    try:
+        services.registry.design(name)
+    except DesignNotFound:
+        return False
+    return True
+
+
+def sample_picture(services: Services, sample: str) -> str:
+    """The picture of a sample of the registry, a PNG in base64."""
+    return as_base64(PIL.Image.fromarray(services.registry.picture(sample).pixels))
+
+
+def as_base64(picture: PIL.Image.Image) -> str:
+    """A picture as a PNG in base64."""
+    return base64.b64encode(png(picture)).decode("ascii")

@@ -1,0 +1,244 @@
+"""Routes that find marks: plates, stamps, pictures with marks drawn, vectors, ink."""
+
+import json
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any
+
+import PIL.Image
+from fastapi import APIRouter, Query, Request, Response
+
+from platemark.apps.server.common import (
+    PICTURED,
+    Cropped,
+    MinScore,
+    Name,
+    OnePage,
+    PageNumber,
+    Shared,
+    json_lines,
+    listed,
+    or_error,
+    png,
+)
+from platemark.apps.server.examples import (
+    COMPARISON_EXAMPLE,
+    EMBEDDINGS_EXAMPLE,
+    PLATES_EXAMPLE,
+    SEGMENTS_EXAMPLE,
+    STAMPS_EXAMPLE,
+)
+from platemark.apps.server.schemas import (
+    ComparisonShape,
+    EmbeddingsShape,
+    FailedShape,
+    PlatesShape,
+    SegmentsShape,
+    StampsShape,
+    file_body,
+)
+from platemark.apps.server.uploads import uploads
+from platemark.apps.server.work_route import (
+    Item,
+    WorkRoute,
+    each_page,
+    one_page,
+    page_of,
+    while_connected,
+)
+from platemark.apps.services import Kind, Services
+from platemark.errors import InvalidRequest, NoStampFound
+from platemark.imaging.draw import cut_out, draw_marks
+from platemark.imaging.image import Image
+from platemark.pipeline import Pipeline
+
+router = APIRouter(route_class=WorkRoute, tags=["marks"])
+
+
+class MarkKind(StrEnum):
+    """What to look for."""
+
+    PLATE = "plate"
+    STAMP = "stamp"
+
+
+class AnswerFormat(StrEnum):
+    """What is answered: figures or a picture."""
+
+    JSON = "json"
+    PNG = "png"
+
+
+@router.post(
+    "/v1/plates",
+    summary="Find and read licence plates",
+    response_model=list[PlatesShape | FailedShape],
+    responses=listed(PLATES_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def plates(
+    request: Request,
+    services: Shared,
+    min_score: MinScore = None,
+    page: OnePage = None,
+    name: Name = None,
+) -> Response:
+    """One object for each image or page, in order; a file that failed has an `error`."""
+    pipeline = services.pipeline("plate", min_score)
+    work = partial(_found, services, "plate", pipeline, False)
+    return json_lines(await each_page(request, work, only=page))
+
+
+@router.post(
+    "/v1/stamps",
+    summary="Find stamps and seals",
+    response_model=list[StampsShape | FailedShape],
+    responses=listed(STAMPS_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def stamps(
+    request: Request,
+    services: Shared,
+    min_score: MinScore = None,
+    embedding: Annotated[bool, Query(description="Also give the vector of each stamp.")] = False,
+    identify: Annotated[
+        bool, Query(description="Ask the registry, where there is one, whose each stamp is.")
+    ] = True,
+    page: OnePage = None,
+    name: Name = None,
+) -> Response:
+    """One object for each image or page, in order; a file that failed has an `error`."""
+    pipeline = services.pipeline("stamp", min_score, identify=identify)
+    work = partial(_found, services, "stamp", pipeline, embedding)
+    return json_lines(await each_page(request, work, only=page))
+
+
+def _found(services: Services, kind: Kind, pipeline: Pipeline, embedding: bool, item: Item) -> str:
+    result = services.find(kind, item, pipeline)
+    return json.dumps(result.to_dict(embedding=embedding))
+
+
+@router.post(
+    "/v1/annotated",
+    summary="Draw the marks of a picture",
+    response_class=Response,
+    responses=PICTURED | {200: {"content": {"image/png": {}}, "description": "The picture."}},
+    openapi_extra=file_body(many=False),
+)
+async def annotated(
+    request: Request,
+    services: Shared,
+    kind: Annotated[MarkKind, Query()] = MarkKind.PLATE,
+    page: PageNumber = 0,
+    min_score: MinScore = None,
+    name: Name = None,
+) -> Response:
+    """A PNG of one picture, or of one page of a document, with its marks drawn."""
+    pipeline = services.pipeline(kind.value, min_score, identify=False)
+
+    def draw(image: Image) -> bytes:
+        result = services.find(kind.value, image, pipeline)
+        return png(PIL.Image.fromarray(draw_marks(image.pixels, result.marks)))
+
+    return Response(await one_page(request, page, draw), media_type="image/png")
+
+
+@router.post(
+    "/v1/embeddings",
+    summary="Vectors of stamps",
+    response_model=list[EmbeddingsShape | FailedShape],
+    responses=listed(EMBEDDINGS_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def embeddings(
+    request: Request, services: Shared, cropped: Cropped = False, name: Name = None
+) -> Response:
+    """The vector of each stamp; those of one stamp are near to each other.
+
+    A stamp without any ink has none.
+    """
+
+    def vectors(image: Image) -> dict[str, Any]:
+        found = []
+        for mark in services.stamps_of(image, cropped=cropped):
+            data = mark.to_dict(embedding=True)
+            if "embedding" in data:
+                vector = {"embedding": data["embedding"], "model": data["embedding_model"]}
+                found.append({"box": data["box"], "score": data["score"]} | vector)
+        return {"source": image.source, "page": image.page, "embeddings": found}
+
+    return json_lines(await each_page(request, partial(or_error, services, vectors)))
+
+
+@router.post(
+    "/v1/segment",
+    summary="The ink of stamps",
+    response_model=list[SegmentsShape | FailedShape],
+    responses=PICTURED | listed(SEGMENTS_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def segment(
+    request: Request,
+    services: Shared,
+    cropped: Cropped = False,
+    format: Annotated[  # noqa: A002 - the parameter is called so
+        AnswerFormat,
+        Query(description="`png` gives the surest stamp of the first file, paper transparent."),
+    ] = AnswerFormat.JSON,
+    page: PageNumber = 0,
+    name: Name = None,
+) -> Response:
+    """The ink mask of each stamp, or the surest stamp cut out of its paper."""
+
+    def masks(image: Image) -> dict[str, Any]:
+        found = [mark.to_dict() for mark in services.stamps_of(image, cropped=cropped)]
+        kept = [{key: data[key] for key in ("box", "score", "mask")} for data in found]
+        return {"source": image.source, "page": image.page, "stamps": kept}
+
+    def cut(image: Image) -> bytes:
+        found = services.stamps_of(image, cropped=cropped)
+        if not found:
+            raise NoStampFound(f"{image.source} shows no stamp", source=image.source)
+        return png(cut_out(image.pixels, found[0].mask))
+
+    if format is AnswerFormat.PNG:
+        return Response(await one_page(request, page, cut), media_type="image/png")
+    return json_lines(await each_page(request, partial(or_error, services, masks)))
+
+
+@router.post(
+    "/v1/compare",
+    summary="Did one stamp make both?",
+    response_model=ComparisonShape,
+    responses=PICTURED | {200: {"content": {"application/json": {"example": COMPARISON_EXAMPLE}}}},
+    openapi_extra=file_body(),
+)
+async def compare(
+    request: Request,
+    services: Shared,
+    cropped: Cropped = False,
+    page_a: PageNumber = 0,
+    page_b: PageNumber = 0,
+    format: Annotated[  # noqa: A002 - the parameter is called so
+        AnswerFormat,
+        Query(description="`png` gives the picture of what differs, in place of the figures."),
+    ] = AnswerFormat.JSON,
+) -> Response:
+    """Compare the stamps of two files: probability that one stamp made both, verdict, reason.
+
+    `transform` takes pixels of the first picture to pixels of the second; `a` and `b` are the boxes
+    of the stamps that were compared.
+    """
+    async with uploads(request, services) as body:
+        if len(body.files) != 2:
+            raise InvalidRequest(f"two files are compared, the request has {len(body.files)}")
+
+        def work() -> Response:
+            pages = zip(body.files, (page_a, page_b), strict=True)
+            first, second = (page_of(services, file, page) for file, page in pages)
+            found = services.compare(first, second, cropped=cropped)
+            if format is AnswerFormat.PNG:
+                return Response(png(found.plot()), media_type="image/png")
+            return Response(json.dumps(found.to_dict()), media_type="application/json")
+
+        return await while_connected(request, services.work.run(work))

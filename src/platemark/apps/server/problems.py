@@ -1,0 +1,135 @@
+"""Errors as problem JSON (RFC 9457): a stable ``code``, a sentence, and never a stack trace."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from platemark.errors import (
+    ArchiveError,
+    DesignNotFound,
+    Forbidden,
+    InputError,
+    InputTooLarge,
+    InvalidDesign,
+    InvalidRequest,
+    MissingExtra,
+    Overloaded,
+    PlatemarkError,
+    RegistryError,
+    RegistryUnavailable,
+    TimedOut,
+    Unauthorized,
+    UnsupportedInput,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+# The first class that fits decides.
+_STATUS: tuple[tuple[type[PlatemarkError], int], ...] = (
+    (InputTooLarge, 413),
+    (UnsupportedInput, 415),
+    (MissingExtra, 415),
+    (InputError, 400),
+    (DesignNotFound, 404),
+    (InvalidDesign, 422),
+    (ArchiveError, 400),
+    (RegistryUnavailable, 503),
+    (RegistryError, 409),
+    (Overloaded, 429),
+    (TimedOut, 503),
+    (InvalidRequest, 422),
+    (Unauthorized, 401),
+    (Forbidden, 403),
+)
+_CODES = {400: "invalid_request", 413: "input_too_large", 422: "invalid_request"}
+
+
+class ClientGone(Exception):  # noqa: N818 - named after what happened, like all errors here
+    """The client closed its connection before it was answered."""
+
+
+def problem(
+    request: Request | None,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Mapping[str, Any]] = (),
+) -> JSONResponse:
+    """Return the answer for an error.
+
+    Args:
+        request: The request it answers.
+        status: HTTP status.
+        code: Stable name of the error, see `platemark.errors`.
+        detail: What was wrong and what to do about it.
+        headers: More headers.
+        errors: What is wrong with which part of the request.
+    """
+    content: dict[str, Any] = {
+        "type": f"urn:platemark:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        content["errors"] = errors
+    if request is not None and (own := getattr(request.state, "request_id", None)):
+        content["request_id"] = own
+    return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def status_of(error: PlatemarkError) -> int:
+    """The HTTP status that stands for an error."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def of_error(request: Request, error: PlatemarkError) -> JSONResponse:
+    """Return the answer for an error of ours."""
+    headers: dict[str, str] = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(error.retry_after)
+    elif isinstance(error, (TimedOut, RegistryUnavailable)):
+        headers["Retry-After"] = "5"
+    elif isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = 'Bearer realm="platemark", Basic realm="platemark"'
+    return problem(request, status_of(error), error.code, error.message, headers=headers)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Have every error answered as problem JSON."""
+
+    @app.exception_handler(PlatemarkError)
+    async def ours(request: Request, error: PlatemarkError) -> JSONResponse:
+        return of_error(request, error)
+
+    @app.exception_handler(TimeoutError)
+    async def late(request: Request, _: TimeoutError) -> JSONResponse:
+        return of_error(request, TimedOut("the request took too long; send less at a time"))
+
+    @app.exception_handler(ClientGone)
+    @app.exception_handler(ClientDisconnect)  # while its request was still coming
+    async def gone(request: Request, _: Exception) -> JSONResponse:
+        return problem(request, 408, "client_gone", "the client closed its connection")
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
+        return problem(request, error.status_code, code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [
+            {"in": [str(part) for part in item["loc"]], "message": item["msg"]}
+            for item in error.errors()
+        ]
+        first = f"{'.'.join(errors[0]['in'])}: {errors[0]['message']}" if errors else "invalid"
+        return problem(request, 422, InvalidRequest.code, first, errors=errors)

@@ -1,0 +1,205 @@
+"""The routes that find marks give what the pipelines give."""
+
+import base64
+import io
+from typing import Any
+
+import httpx
+import numpy as np
+import PIL.Image
+import pytest
+
+from platemark.masks import InkMask
+from platemark.types import Result
+
+
+def without_time(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in one.items() if key != "elapsed_ms"} for one in results]
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    said: dict[str, Any] = answer.json()
+    assert (said["status"], said["code"]) == (status, code)
+    assert said["detail"]
+    assert "Traceback" not in answer.text
+    assert said["request_id"] == answer.headers["x-request-id"]
+    return said
+
+
+def test_plates_are_those_of_the_pipeline(api: httpx.Client, models: Any, photo: bytes) -> None:
+    answer = api.post("/v1/plates", files={"files": ("car.jpg", photo)})
+    assert answer.status_code == 200
+    expected = models.plates(photo).to_dict() | {"source": "car.jpg"}
+    assert expected["marks"]
+    assert without_time(answer.json()) == without_time([expected])
+    assert Result.from_dict(answer.json()[0]).to_dict() == answer.json()[0]
+
+
+def test_stamps_are_those_of_the_pipeline(api: httpx.Client, models: Any, letter: bytes) -> None:
+    answer = api.post("/v1/stamps?embedding=true", files={"files": ("a.jpg", letter)})
+    expected = models.stamps(letter).to_dict(embedding=True) | {"source": "a.jpg"}
+    assert expected["marks"]
+    assert without_time(answer.json()) == without_time([expected])
+    plain = api.post("/v1/stamps", files={"files": letter}).json()
+    assert "embedding" not in plain[0]["marks"][0]
+
+
+def test_a_file_comes_in_three_ways_and_the_answer_is_the_same(
+    api: httpx.Client, photo: bytes
+) -> None:
+    encoded = base64.b64encode(photo).decode()
+    answers = [
+        api.post("/v1/plates", files={"files": ("x.jpg", photo)}),
+        api.post("/v1/plates?name=x.jpg", content=photo, headers={"Content-Type": "image/jpeg"}),
+        api.post("/v1/plates", json={"files": [{"name": "x.jpg", "data": encoded}]}),
+        api.post(
+            "/v1/plates",
+            json={"files": [{"name": "x.jpg", "data": f"data:image/jpeg;base64,{encoded}"}]},
+        ),
+    ]
+    results = [without_time(answer.json()) for answer in answers]
+    assert results[0][0]["marks"]
+    assert all(result == results[0] for result in results)
+
+
+def test_a_bad_file_among_good_ones_has_an_error_and_the_others_go_on(
+    api: httpx.Client, photo: bytes
+) -> None:
+    files = [
+        ("files", ("a.jpg", photo)),
+        ("files", ("b.jpg", b"no picture")),
+        ("files", ("c.jpg", photo[: len(photo) // 2])),
+        ("files", ("d.png", b"")),
+        ("files", ("e.jpg", photo)),
+    ]
+    results = api.post("/v1/plates", files=files).json()
+    assert [one["source"] for one in results] == ["a.jpg", "b.jpg", "c.jpg", "d.png", "e.jpg"]
+    assert [one.get("error", {}).get("code") for one in results] == [
+        None,
+        *["unreadable_image"] * 3,
+        None,
+    ]
+    assert results[0]["marks"] == results[4]["marks"]
+
+
+def test_a_document_gives_a_result_for_each_page_or_the_one_wanted(
+    api: httpx.Client, document: bytes
+) -> None:
+    pages = api.post("/v1/stamps", files={"files": ("c.pdf", document)}).json()
+    assert [(one["source"], one["page"]) for one in pages] == [("c.pdf", n) for n in range(3)]
+    assert [bool(one["marks"]) for one in pages] == [True, False, True]
+    assert pages[0]["marks"] == pages[2]["marks"]
+    (third,) = api.post("/v1/stamps?page=2", files={"files": ("c.pdf", document)}).json()
+    assert without_time([third]) == without_time([pages[2]])
+    (beyond,) = api.post("/v1/stamps?page=3", files={"files": ("c.pdf", document)}).json()
+    assert beyond["error"]["code"] == "input_error"
+
+
+def test_min_score_filters(api: httpx.Client, photo: bytes) -> None:
+    for score, found in ((0.01, True), (1.0, False)):
+        (result,) = api.post(f"/v1/plates?min_score={score}", files={"files": photo}).json()
+        assert bool(result["marks"]) is found
+        assert all(mark["score"] >= score for mark in result["marks"])
+    problem(api.post("/v1/plates?min_score=2", files={"files": photo}), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("kind", ["plate", "stamp"])
+def test_annotated_draws_on_the_picture(api: httpx.Client, letter: bytes, kind: str) -> None:
+    answer = api.post(f"/v1/annotated?kind={kind}&min_score=0.3", files={"files": letter})
+    assert answer.headers["content-type"] == "image/png"
+    drawn = np.asarray(PIL.Image.open(io.BytesIO(answer.content)))
+    plain = np.asarray(PIL.Image.open(io.BytesIO(letter)).convert("RGB"))
+    assert drawn.shape == plain.shape
+    # JPEG decoders differ by a little; a drawn line by a lot
+    assert bool((np.abs(drawn.astype(int) - plain).max(axis=2) > 60).any()) is (kind == "stamp")
+
+
+def test_one_picture_that_fails_is_a_problem(api: httpx.Client, document: bytes) -> None:
+    problem(api.post("/v1/annotated", files={"files": b"no"}), 400, "unreadable_image")
+    problem(api.post("/v1/annotated?page=9", files={"files": document}), 400, "input_error")
+    problem(api.post("/v1/annotated?kind=car", files={"files": b"no"}), 422, "invalid_request")
+
+
+def test_embeddings_of_a_page_and_of_a_stamp_cut_out(
+    api: httpx.Client, models: Any, letter: bytes
+) -> None:
+    (page,) = api.post("/v1/embeddings", files={"files": ("a.jpg", letter)}).json()
+    mark = models.stamps(letter).marks[0]
+    assert page["embeddings"][0]["model"] == mark.embedding.model
+    assert np.allclose(page["embeddings"][0]["embedding"], mark.embedding.vector, atol=1e-6)
+    x0, y0, x1, y1 = mark.box
+    stream = io.BytesIO()
+    PIL.Image.open(io.BytesIO(letter)).crop((x0, y0, x1, y1)).save(stream, "PNG")
+    (cut,) = api.post("/v1/embeddings?cropped=true", files={"files": stream.getvalue()}).json()
+    (vector,) = cut["embeddings"]
+    assert abs(np.linalg.norm(vector["embedding"]) - 1) < 1e-3
+    assert vector["box"] == [0, 0, int(x1) - int(x0), int(y1) - int(y0)] or vector["score"] == 1
+
+
+def test_segment_gives_masks_or_the_stamp_without_its_paper(
+    api: httpx.Client, models: Any, letter: bytes
+) -> None:
+    mark = models.stamps(letter).marks[0]
+    (page,) = api.post("/v1/segment", files={"files": letter}).json()
+    assert InkMask.from_dict(page["stamps"][0]["mask"]) == mark.mask
+    answer = api.post("/v1/segment?format=png", files={"files": letter})
+    picture = PIL.Image.open(io.BytesIO(answer.content))
+    assert picture.mode == "RGBA"
+    assert picture.getchannel("A").getextrema()[0] == 0
+    blank = io.BytesIO()
+    PIL.Image.new("RGB", (64, 64), "white").save(blank, "PNG")
+    said = api.post("/v1/segment?format=png", files={"files": blank.getvalue()})
+    assert said.status_code == 400
+
+
+def test_names_are_labels_and_come_back_clean(api: httpx.Client, photo: bytes) -> None:
+    for name, expected in (
+        ("../../etc/passwd", "../../etc/passwd"),
+        ("фото 1.jpg", "фото 1.jpg"),
+        ("a\x07b.jpg", "ab.jpg"),
+        ("x" * 400, "x" * 255),
+    ):
+        data = {"files": [{"name": name, "data": base64.b64encode(photo).decode()}]}
+        (result,) = api.post("/v1/plates", json=data).json()
+        assert result["source"] == expected
+        assert result["marks"]
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        {"files": {"other": ("", b"")}},
+        {"data": {"files": "/etc/passwd"}},
+        {"json": {"files": []}},
+        {"json": {"files": [{"name": "a.jpg"}]}},
+        {"json": {"files": [{"url": "http://127.0.0.1:1/", "data": "aa"}]}},
+        {"json": {"path": "/etc/passwd"}},
+        {"json": ["/etc/passwd"]},
+        {"content": b"{", "headers": {"Content-Type": "application/json"}},
+        {"content": b"", "headers": {"Content-Type": "image/png"}},
+    ],
+)
+def test_a_request_without_files_is_refused(api: httpx.Client, request_of: dict[str, Any]) -> None:
+    problem(api.post("/v1/plates", **request_of), 422, "invalid_request")
+
+
+def test_broken_multipart_is_refused(api: httpx.Client) -> None:
+    for content_type in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        answer = api.post("/v1/plates", content=b"--y\r\n", headers={"Content-Type": content_type})
+        problem(answer, answer.status_code, "invalid_request")
+        assert answer.status_code in (400, 422)
+
+
+def test_base64_that_is_none_fails_for_that_file_alone(api: httpx.Client, photo: bytes) -> None:
+    good = base64.b64encode(photo).decode()
+    files = [{"name": "bad", "data": "!!!"}, {"name": "good", "data": good}]
+    bad, fine = api.post("/v1/plates", json={"files": files}).json()
+    assert bad["error"]["code"] == "unreadable_image"
+    assert fine["marks"]
+
+
+def test_other_paths_and_methods_are_problems(api: httpx.Client) -> None:
+    problem(api.get("/v1/nothing"), 404, "not_found")
+    problem(api.get("/v1/plates"), 405, "method_not_allowed")
