@@ -1,0 +1,55 @@
+"""The values that move between the stages, and their JSON.
+
+Convention: a point is ``(x, y)`` in continuous pixels of the original image after EXIF rotation;
+pixel column ``j`` covers ``[j, j + 1)``, so the ``x1, y1`` of a box are exclusive. A quad is four
+points, clockwise from the mark's own top-left. A score is a calibrated probability. In JSON,
+coordinates have two decimals and scores four.
+"""
+
+from platemark.masks import InkCrop, InkMask
+from platemark.types.base import Box, Crop, Detection, Point, Quad, as_box, as_quad
+from platemark.types.plates import Alternative, Character, Obscured, PlateMark, Reading, Region
+from platemark.types.result import Failure, Mark, Result
+from platemark.types.stamps import (
+    INK_COLORS,
+    STAMP_SHAPES,
+    VERDICTS,
+    Comparison,
+    Embedding,
+    Identity,
+    Matrix,
+    StampMark,
+    TextLine,
+    as_matrix,
+)
+
+__all__ = [
+    "INK_COLORS",
+    "STAMP_SHAPES",
+    "VERDICTS",
+    "Alternative",
+    "Box",
+    "Character",
+    "Comparison",
+    "Crop",
+    "Detection",
+    "Embedding",
+    "Failure",
+    "Identity",
+    "InkCrop",
+    "InkMask",
+    "Mark",
+    "Matrix",
+    "Obscured",
+    "PlateMark",
+    "Point",
+    "Quad",
+    "Reading",
+    "Region",
+    "Result",
+    "StampMark",
+    "TextLine",
+    "as_box",
+    "as_matrix",
+    "as_quad",
+]

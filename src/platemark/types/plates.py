@@ -1,0 +1,248 @@
+"""What is known of a plate: its text, country and type, whether it is obscured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from platemark.types.base import (
+    Box,
+    Detection,
+    Quad,
+    as_box,
+    as_quad,
+    check_score,
+    json_score,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """One character that was read.
+
+    Attributes:
+        char: The character.
+        score: Probability that it is this one.
+    """
+
+    char: str
+    score: float
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"char": self.char, "score": json_score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["char"], data["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another text the mark may show.
+
+    Attributes:
+        text: The text.
+        score: Probability that the whole text is right.
+    """
+
+    text: str
+    score: float
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"text": self.text, "score": json_score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["text"], data["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a mark says.
+
+    Attributes:
+        text: The text, ``None`` when nothing is legible.
+        score: Probability that the whole text is right.
+        characters: The characters of ``text`` with a score each.
+        alternatives: Other texts, most probable first.
+    """
+
+    text: str | None
+    score: float
+    characters: tuple[Character, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+        if self.text == "":
+            raise ValueError("a reading without text has text None, not an empty string")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the text fields of a mark's JSON object."""
+        return {
+            "text": self.text,
+            "text_score": json_score(self.score),
+            "characters": [character.to_dict() for character in self.characters],
+            "alternatives": [alternative.to_dict() for alternative in self.alternatives],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from the text fields of a mark's JSON object."""
+        return cls(
+            data["text"],
+            data["text_score"],
+            tuple(Character.from_dict(item) for item in data["characters"]),
+            tuple(Alternative.from_dict(item) for item in data["alternatives"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Country and type of a plate.
+
+    Attributes:
+        code: Name of a plate format, such as ``"eu-ua-2015"``.
+        score: Probability that it is this one.
+    """
+
+    code: str
+    score: float
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"code": self.code, "score": json_score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["code"], data["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class Obscured:
+    """Whether something hides part of a plate's text.
+
+    Attributes:
+        value: True when a part is hidden.
+        score: Probability that a part is hidden.
+    """
+
+    value: bool
+    score: float
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"value": self.value, "score": json_score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["value"], data["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class PlateMark:
+    """One licence plate in an image.
+
+    Attributes:
+        score: Probability that this is a plate.
+        box: Bounding box in pixels of the original image.
+        quad: Corners in pixels of the original image, clockwise from the plate's own top-left.
+        text: What the plate shows, upper case without separators; ``None`` when nothing is legible.
+        text_score: Probability that the whole text is right.
+        characters: The characters of ``text`` with a score each.
+        alternatives: Other texts, most probable first.
+        region: Country and type, ``None`` where it was not determined.
+        lines: Number of text lines, ``None`` where it was not determined.
+        obscured: Whether a part is hidden, ``None`` where it was not determined.
+        kind: Always ``"plate"``.
+    """
+
+    score: float
+    box: Box
+    quad: Quad
+    text: str | None = None
+    text_score: float = 0.0
+    characters: tuple[Character, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    region: Region | None = None
+    lines: int | None = None
+    obscured: Obscured | None = None
+    kind: str = "plate"
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+        check_score(self.text_score)
+        object.__setattr__(self, "box", as_box(self.box))
+        object.__setattr__(self, "quad", as_quad(self.quad))
+        if self.text == "":
+            raise ValueError("a plate without legible text has text None, not an empty string")
+
+    @property
+    def detection(self) -> Detection:
+        """Where the plate is."""
+        return Detection(self.kind, self.score, self.box, self.quad)
+
+    @property
+    def reading(self) -> Reading:
+        """What the plate says."""
+        return Reading(self.text, self.text_score, self.characters, self.alternatives)
+
+    @classmethod
+    def of(cls, detection: Detection, reading: Reading) -> Self:
+        """Join where a plate is and what it says."""
+        return cls(
+            score=detection.score,
+            box=detection.box,
+            quad=detection.quad,
+            text=reading.text,
+            text_score=reading.score,
+            characters=reading.characters,
+            alternatives=reading.alternatives,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            **self.detection.to_dict(),
+            **self.reading.to_dict(),
+            "region": None if self.region is None else self.region.to_dict(),
+            "lines": self.lines,
+            "obscured": None if self.obscured is None else self.obscured.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        reading = Reading.from_dict(data)
+        region, obscured = data.get("region"), data.get("obscured")
+        return cls(
+            score=data["score"],
+            box=data["box"],
+            quad=data["quad"],
+            text=reading.text,
+            text_score=reading.score,
+            characters=reading.characters,
+            alternatives=reading.alternatives,
+            region=None if region is None else Region.from_dict(region),
+            lines=data.get("lines"),
+            obscured=None if obscured is None else Obscured.from_dict(obscured),
+        )

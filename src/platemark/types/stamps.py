@@ -1,0 +1,306 @@
+"""What is known of a stamp: ink, looks, text, whose it is, and whether two are one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from platemark.masks import InkCrop, InkMask
+from platemark.types.base import (
+    Box,
+    Detection,
+    Quad,
+    as_box,
+    as_quad,
+    check_score,
+    json_coordinates,
+    json_score,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """One line of a stamp's text.
+
+    Attributes:
+        text: What it says.
+        path: ``"ring"`` where it runs round the stamp, ``"straight"`` where it does not.
+    """
+
+    text: str
+    path: str
+
+    def __post_init__(self) -> None:
+        if self.path not in ("ring", "straight"):
+            raise ValueError(f"a line of text runs ring or straight, not {self.path!r}")
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the JSON object."""
+        return {"text": self.text, "path": self.path}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["text"], data["path"])
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The known stamp that an imprint is most like.
+
+    Attributes:
+        name: What the stamp is called.
+        design: The id of its design in the registry.
+        similarity: Cosine similarity with the nearest sample of the design.
+        accepted: Whether that is near enough to be the same stamp.
+    """
+
+    name: str
+    design: str
+    similarity: float
+    accepted: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "name": self.name,
+            "design": self.design,
+            "similarity": json_score(self.similarity),
+            "accepted": self.accepted,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(data["name"], data["design"], data["similarity"], data["accepted"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A vector that is near to those of the same stamp and far from those of others.
+
+    Attributes:
+        vector: (D,) float32 of unit length.
+        model: Name and version of the model that made it, ``name@version``; vectors of different
+            models cannot be compared.
+    """
+
+    vector: NDArray[np.float32]
+    model: str
+
+    def __post_init__(self) -> None:
+        vector = np.array(self.vector, dtype=np.float32)
+        if vector.ndim != 1 or not abs(float(np.linalg.norm(vector)) - 1.0) < 1e-3:
+            raise ValueError(f"an embedding is a vector (D,) of length 1, got {vector.shape}")
+        vector.flags.writeable = False
+        object.__setattr__(self, "vector", vector)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same vector of the same model."""
+        if not isinstance(other, Embedding):
+            return NotImplemented
+        return self.model == other.model and np.array_equal(self.vector, other.vector)
+
+    def __hash__(self) -> int:
+        return hash((self.model, self.vector.tobytes()))
+
+
+STAMP_SHAPES = ("circle", "oval", "rectangle", "triangle", "other")
+INK_COLORS = ("blue", "red", "green", "violet", "black", "brown", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class StampMark:
+    """One imprint of a stamp or seal in an image.
+
+    Attributes:
+        score: Probability that this is a stamp.
+        box: Bounding box in pixels of the original image.
+        quad: Corners of the imprint in pixels of the original image, clockwise from its own
+            top-left.
+        shape: Its outer outline, one of `STAMP_SHAPES`; ``"other"`` is no frame, or a polygon.
+        color: Name of the ink's colour, one of `INK_COLORS`.
+        rotation: Clockwise turn of the imprint in degrees, 0 for upright; ``None`` where the
+            imprint does not tell.
+        mask: Which pixels of the image are its ink.
+        text: What it says, lines parted by ``" / "``; ``None`` when it was not read.
+        text_score: Probability that the whole text is right.
+        lines: The text line by line.
+        identity: The known stamp it is most like, ``None`` where nobody looked or none is known.
+        embedding: The vector that tells it from other stamps, ``None`` where none was made.
+        crop: The imprint cut out of its page, for what looks at it more closely: the registry and
+            the comparison. Not part of the JSON; ``None`` for a mark that came from there.
+        kind: Always ``"stamp"``.
+    """
+
+    score: float
+    box: Box
+    quad: Quad
+    shape: str
+    color: str
+    rotation: float | None
+    mask: InkMask
+    text: str | None = None
+    text_score: float = 0.0
+    lines: tuple[TextLine, ...] = ()
+    identity: Identity | None = None
+    embedding: Embedding | None = None
+    crop: InkCrop | None = field(default=None, repr=False, compare=False)
+    kind: str = "stamp"
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+        check_score(self.text_score)
+        object.__setattr__(self, "box", as_box(self.box))
+        object.__setattr__(self, "quad", as_quad(self.quad))
+        if self.text == "":
+            raise ValueError("a stamp without legible text has text None, not an empty string")
+        if self.shape not in STAMP_SHAPES or self.color not in INK_COLORS:
+            raise ValueError(
+                f"a stamp has one of the shapes {STAMP_SHAPES} and one of the colours "
+                f"{INK_COLORS}, got {self.shape!r}, {self.color!r}"
+            )
+
+    @property
+    def detection(self) -> Detection:
+        """Where the stamp is."""
+        return Detection(self.kind, self.score, self.box, self.quad)
+
+    def to_dict(self, *, embedding: bool = False) -> dict[str, Any]:
+        """Return the JSON object.
+
+        Args:
+            embedding: Also give the vector, where there is one, and the model that made it.
+        """
+        data = {
+            **self.detection.to_dict(),
+            "shape": self.shape,
+            "color": self.color,
+            "rotation": None if self.rotation is None else round(float(self.rotation), 1),
+            "mask": self.mask.to_dict(),
+            "text": self.text,
+            "text_score": json_score(self.text_score),
+            "lines": [line.to_dict() for line in self.lines],
+            "identity": None if self.identity is None else self.identity.to_dict(),
+        }
+        if embedding and self.embedding is not None:
+            # As many digits as tell a float32 from its neighbours, and no more.
+            data["embedding"] = [float(str(value)) for value in self.embedding.vector]
+            data["embedding_model"] = self.embedding.model
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        identity, vector = data.get("identity"), data.get("embedding")
+        return cls(
+            score=data["score"],
+            box=data["box"],
+            quad=data["quad"],
+            shape=data["shape"],
+            color=data["color"],
+            rotation=data["rotation"],
+            mask=InkMask.from_dict(data["mask"]),
+            text=data["text"],
+            text_score=data["text_score"],
+            lines=tuple(TextLine.from_dict(line) for line in data["lines"]),
+            identity=None if identity is None else Identity.from_dict(identity),
+            embedding=None if vector is None else Embedding(vector, data["embedding_model"]),
+        )
+
+
+Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+VERDICTS = ("same", "different", "unsure")
+# Entries of a transform have as many digits as place a pixel of the largest page.
+_MATRIX_DIGITS = 9
+
+
+def as_matrix(value: ArrayLike) -> Matrix:
+    """Return nine numbers as a 3x3 matrix, row by row.
+
+    Raises:
+        ValueError: They are not three rows of three finite numbers.
+    """
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != (3, 3) or not np.isfinite(array).all():
+        raise ValueError(f"a transform is 3x3 finite numbers, got {value!r}")
+    first, second, third = ((x, y, z) for x, y, z in array.tolist())
+    return (first, second, third)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Whether one stamp made two imprints.
+
+    Attributes:
+        score: Probability that one stamp made both.
+        verdict: ``"same"``, ``"different"``, or ``"unsure"`` where they do not tell.
+        reason: Why, in a few words.
+        transform: 3x3 homography, row by row, that takes pixels of the first picture to pixels of
+            the second, so that one imprint lies on the other.
+        a: Box of the imprint in the first picture, in its pixels.
+        b: Box of the imprint in the second.
+        differences: Boxes in pixels of the first picture where the imprints disagree, the worst
+            first; not in the JSON.
+        draw: Draws the difference picture, for `plot`; ``None`` where there is nothing to draw.
+    """
+
+    score: float
+    verdict: str
+    reason: str
+    transform: Matrix
+    a: Box
+    b: Box
+    differences: tuple[Box, ...] = field(default=(), compare=False)
+    draw: Callable[[], PilImage] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"a verdict is one of {', '.join(VERDICTS)}, not {self.verdict!r}")
+        object.__setattr__(self, "transform", as_matrix(self.transform))
+        object.__setattr__(self, "a", as_box(self.a))
+        object.__setattr__(self, "b", as_box(self.b))
+        object.__setattr__(self, "differences", tuple(map(as_box, self.differences)))
+
+    def plot(self) -> PilImage:
+        """Return the difference picture: both imprints in two colours, what disagrees ringed.
+
+        Raises:
+            ValueError: The comparison was not made by `platemark.compare`.
+        """
+        if self.draw is None:
+            raise ValueError("this comparison has no imprints to draw; only platemark.compare's do")
+        return self.draw()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "score": json_score(self.score),
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "transform": [
+                [float(f"{value:.{_MATRIX_DIGITS}g}") for value in row] for row in self.transform
+            ],
+            "a": json_coordinates(self.a),
+            "b": json_coordinates(self.b),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(
+            data["score"],
+            data["verdict"],
+            data["reason"],
+            data["transform"],
+            data["a"],
+            data["b"],
+        )
