@@ -104,7 +104,9 @@ class EmbedderGraph(nn.Module):
 _DETECTORS: dict[str, dict[str, Any]] = {
     "plate": {
         "preprocess": DetectorPreprocess(
-            long_side=512, max_upscale=2.0, second_look=SecondLook(below_score=0.3)
+            long_side=512,
+            max_upscale=3.0,
+            second_look=SecondLook(below_score=0.3, below_width=40.0),
         ),
         "thresholds": {"min_score": 0.1, "sure_score": 0.45, "legible_score": 0.08},
     },
