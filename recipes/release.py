@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--limit", action="append", default=[])
     parser.add_argument("--training", type=json.loads, default={}, help="JSON added to the card")
     parser.add_argument("--min-score", type=float)
+    parser.add_argument("--version", help="a new one, so that vectors of others are not taken")
     arguments = parser.parse_args()
     card = ModelCard.read(arguments.run / CARD_NAME)
     folder = BUNDLED / card.name
@@ -62,6 +63,8 @@ def main() -> None:
     if arguments.run.resolve() != folder.resolve():
         shutil.copyfile(arguments.run / MODEL_NAME, folder / MODEL_NAME)
     changes: dict[str, Any] = {"training": card.training | arguments.training}
+    if arguments.version:
+        changes["version"] = arguments.version
     if arguments.limit:
         changes["limits"] = tuple(arguments.limit)
     if arguments.min_score is not None:
