@@ -6,6 +6,7 @@
 - ``different``: imprints of designs that have nothing to do with each other.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,6 +24,9 @@ from platemark.geometry import FloatArray
 from platemark.types import Box
 
 PairKind = Literal["same", "redated", "near", "different"]
+MOST_OF_FAMILY = 6
+"""Most pairs of one kind from one family."""
+
 KINDS: tuple[PairKind, ...] = ("same", "redated", "near", "different")
 
 
@@ -103,6 +107,9 @@ def imprint_pairs(
 ) -> Iterator[ImprintPair]:
     """Draw pairs of each kind, as many as there are up to ``most`` of a kind.
 
+    A family gives no more than `MOST_OF_FAMILY` pairs of a kind, so that one with many copies does
+    not decide on a figure.
+
     Args:
         imprints: The imprints.
         most: Most pairs of each kind; of ``different`` pairs there are mostly enough.
@@ -111,14 +118,17 @@ def imprint_pairs(
     rng = np.random.default_rng(seed)
     related: dict[PairKind, list[ImprintPair]] = {kind: [] for kind in KINDS}
     for group in _families(imprints):
-        for a, b in combinations(group, 2):
-            kind = _kind(a, b)
-            related[kind].append(ImprintPair(kind, a, b))
+        taken = Counter[PairKind]()
+        pairs = list(combinations(group, 2))
+        for index in rng.permutation(len(pairs)).tolist():
+            kind = _kind(*pairs[index])
+            if taken[kind] < MOST_OF_FAMILY:
+                taken[kind] += 1
+                related[kind].append(ImprintPair(kind, *pairs[index]))
     related["different"] = list(_strangers(imprints, most, rng))
     for kind in KINDS:
-        pairs = related[kind]
-        chosen = rng.permutation(len(pairs))[:most]
-        yield from (pairs[index] for index in chosen)
+        chosen = rng.permutation(len(related[kind]))[:most].tolist()
+        yield from (related[kind][index] for index in chosen)
 
 
 def _families(imprints: Sequence[KnownImprint]) -> list[list[KnownImprint]]:

@@ -68,23 +68,16 @@ def align(a: InkTemplate, b: InkTemplate) -> Alignment:
     """Lay ``a`` on ``b``; both have ink. A lie is given also where they are different stamps."""
     refined: list[tuple[float, FloatArray]] = []
     for matrix in _guesses(a, b):
-        better = _improve(a, b, matrix, COARSE, _SIMILAR, 8)
+        value, better = _improve(a, b, matrix, COARSE, _SIMILAR, 8)
         if all(np.abs(better - other).max() > _APART for _, other in refined):
-            refined.append((agreement(a, b, better, COARSE), better))
+            refined.append((value, better))
     refined.sort(key=lambda found: -found[0])
-    found = []
-    for _, matrix in refined[:_DISTINCT]:
-        better = _improve(a, b, matrix, MIDDLE, _AFFINE, 5)
-        found.append((agreement(a, b, better, MIDDLE), better))
+    found = [_improve(a, b, matrix, MIDDLE, _AFFINE, 5) for _, matrix in refined[:_DISTINCT]]
     found.sort(key=lambda found: -found[0])
-    best = Alignment(found[0][1], -1.0)
-    for _, matrix in found[:_FINISHED]:
-        better = _improve(a, b, matrix, MIDDLE, _PROJECTIVE, 6)
-        value = agreement(a, b, better, MIDDLE)
-        if value > best.agreement:
-            best = Alignment(better, value)
-    fine = _improve(a, b, best.matrix, FINE, _PROJECTIVE, 4)
-    return Alignment(fine, agreement(a, b, fine, FINE))
+    ends = [_improve(a, b, matrix, MIDDLE, _PROJECTIVE, 6) for _, matrix in found[:_FINISHED]]
+    _, best = max(ends, key=lambda found: found[0])
+    value, best = _improve(a, b, best, FINE, _PROJECTIVE, 4)
+    return Alignment(best, value)
 
 
 def _guesses(a: InkTemplate, b: InkTemplate) -> list[FloatArray]:
@@ -139,14 +132,15 @@ def _shifted(a: InkTemplate, b: InkTemplate, turn: float, zoom: float) -> tuple[
 
 def _improve(
     a: InkTemplate, b: InkTemplate, matrix: FloatArray, side: int, freedom: FloatArray, steps: int
-) -> FloatArray:
-    """The refined homography, or the given one where the refined agrees less."""
+) -> tuple[float, FloatArray]:
+    """Agreement and the refined homography, or the given one where the refined agrees less."""
     better = refine(a, b, matrix, side, freedom, steps)
+    given = agreement(a, b, matrix, side)
+    # A mirror image is no imprint of the same stamp.
     if np.linalg.det(better[:2, :2]) <= 0.0:
-        return matrix
-    if agreement(a, b, better, side) < agreement(a, b, matrix, side):
-        return matrix
-    return better
+        return given, matrix
+    value = agreement(a, b, better, side)
+    return (value, better) if value >= given else (given, matrix)
 
 
 def refine(
@@ -201,7 +195,7 @@ def agreement(a: InkTemplate, b: InkTemplate, matrix: FloatArray, side: int) -> 
     alike = float((own.strokes * strokes * weight).sum()) / (energy**0.5 + 1e-9)
     grown = max(float(np.linalg.det(matrix[:2, :2])), 1e-6)
     whole = min(float(own.density.sum()), float(b.level(side).density.sum()) / grown)
-    return alike * (float(less.sum()) / (whole + 1e-6)) ** 0.5
+    return float(alike * (float(less.sum()) / (whole + 1e-6)) ** 0.5)
 
 
 def laid_on(picture: Picture, matrix: FloatArray, side: int) -> Picture:

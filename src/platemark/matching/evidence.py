@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray
+from platemark.masks import BoolMask
 from platemark.matching.alignment import laid_on
 from platemark.matching.template import REACH, InkTemplate, Picture, blur
 
@@ -37,14 +39,19 @@ PLACE_FEATURES = (
     "less covered",
     "more covered",
     "alike around",
+    "usually alone",
+    "usually alike",
+    "log side",
 )
 """What is measured at every place; see `_places`."""
 
 # Windows as parts of the long side: of strokes, of letters, of what is around.
 _NEAR, _LETTER, _AROUND = 1.0 / 64.0, 1.0 / 36.0, 1.0 / 9.0
 _LEAST_INK = 0.05
-# Windows are worked out on pictures smaller by this, what is around by twice this.
-_COARSER = 2
+COARSER = 2
+"""Places lie so many pixels apart: windows are worked out on pictures smaller by this."""
+
+_EASING_STEPS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +61,17 @@ class Evidence:
     Attributes:
         places: (N, 2) points in the frame of the first imprint that have ink.
         features: (N, F) what was measured there, see `PLACE_FEATURES`.
-        first: Shares of ink (S, S) of the first.
-        second: Shares of ink (S, S) of the second as it lies on the first.
-        side: Long side of the imprints at this resolution, in pixels.
+        covered: Shares of each imprint's ink that the other has as well, the lesser first.
+        alike: Correlation of the two.
+        inked: How many pixels both have ink in.
+        side: Long side of the imprints at the resolution of the comparison, in pixels.
     """
 
     places: FloatArray
     features: Picture
-    first: Picture
-    second: Picture
+    covered: tuple[float, float]
+    alike: float
+    inked: float
     side: float
 
 
@@ -74,66 +83,69 @@ def gather(a: InkTemplate, b: InkTemplate, matrix: FloatArray) -> Evidence:
         b: The second.
         matrix: (3, 3) homography from the frame of the first to that of the second.
     """
-    side = max(16.0, min(2.0 * a.radius, 2.0 * b.radius, float(LONGEST)))
-    size = 2 * _COARSER * round(side * REACH / (2 * _COARSER))
+    wanted = max(16.0, min(2.0 * a.radius, 2.0 * b.radius, float(LONGEST)))
+    size = 2 * COARSER * round(wanted * REACH / (2 * COARSER))
+    side = size / REACH
     first = a.view(size)
     second = _eased(first, laid_on(b.view(size), matrix, size), side)
     features, inked = _places(first, second, side)
     rows, columns = np.nonzero(inked)
-    unit = size / _COARSER / (2.0 * REACH)
-    places = (np.stack([columns, rows], axis=1) + 0.5) / unit - REACH
-    return Evidence(places, features[rows, columns], first, second, side)
+    unit = size / COARSER / (2.0 * REACH)
+    places = np.asarray((np.stack([columns, rows], axis=1) + 0.5) / unit - REACH, np.float64)
+    return Evidence(places, features[rows, columns], *_overall(first, second), side)
 
 
 def _eased(first: Picture, second: Picture, side: float) -> Picture:
     """The second picture with what is left between the two taken off by smooth shifts.
 
-    Shifts of windows larger than a letter (Lucas and Kanade 1981) follow stretched paper, but do not
-    turn one letter into another.
+    Shifts of windows larger than a letter (Lucas and Kanade 1981) follow stretched paper, but do
+    not turn one letter into another.
     """
-    window, most, steps = max(4.0, side / 20.0), max(2.0, side / 64.0), 3
-    target, moving = blur(first, 1.0), blur(second, 1.0)
+    window, most = max(4.0, side / 20.0) / COARSER, max(2.0, side / 64.0) / COARSER
+    size = (first.shape[1] // COARSER, first.shape[0] // COARSER)
+    target, moving = (_resized(blur(ink, 1.0), size) for ink in (first, second))
     across = cv2.Sobel(target, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
     down = cv2.Sobel(target, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
-    here = blur(first, 3.0)
-    rows, columns = np.indices(first.shape, dtype=np.float32)
-    dx, dy = np.zeros_like(first), np.zeros_like(first)
-    for _ in range(steps):
-        seen = cv2.remap(moving, columns + dx, rows + dy, cv2.INTER_LINEAR)
-        there = blur(np.asarray(seen, np.float32), 3.0)
+    here = blur(target, 1.5)
+    dx, dy = np.zeros_like(target), np.zeros_like(target)
+    for _ in range(_EASING_STEPS):
+        seen = _shifted(moving, dx, dy)
+        there = blur(seen, 1.5)
         weight = (np.minimum(here, there) / (np.maximum(here, there) + 0.02)) ** 2
-        error = (seen - target) * weight
-        sums = np.dstack(
-            [
-                across * across * weight,
-                across * down * weight,
-                down * down * weight,
-                across * error,
-                down * error,
-            ]
-        )
-        xx, xy, yy, xe, ye = cv2.split(_window(sums, window))
+        slope_x, slope_y, error = across * weight, down * weight, seen - target
+        sums = [slope_x * across, slope_x * down, slope_y * down, slope_x * error, slope_y * error]
+        xx, xy, yy, xe, ye = (_window(total, window) for total in sums)
         # Towards no shift where there is little to go by.
         rest = 0.15 * (xx + yy) + 0.002
         xx, yy = xx + rest, yy + rest
         scale = 1.0 / (xx * yy - xy * xy)
         dx = np.clip(dx - (yy * xe - xy * ye) * scale, -most, most)
         dy = np.clip(dy - (xx * ye - xy * xe) * scale, -most, most)
-    eased = cv2.remap(second, columns + dx, rows + dy, cv2.INTER_LINEAR)
-    return np.asarray(eased, dtype=np.float32)
+    whole = first.shape[::-1]
+    return _shifted(second, COARSER * _resized(dx, whole), COARSER * _resized(dy, whole))
+
+
+def _shifted(picture: Picture, dx: Picture, dy: Picture) -> Picture:
+    """What a picture shows so many pixels beside each pixel."""
+    rows, columns = np.indices(picture.shape, dtype=np.float32)
+    return np.asarray(cv2.remap(picture, columns + dx, rows + dy, cv2.INTER_LINEAR), np.float32)
+
+
+def _resized(picture: Picture, size: tuple[int, int]) -> Picture:
+    """A picture at another size (width, height)."""
+    method = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.float32)
 
 
 def _window(picture: Picture, sigma: float) -> Picture:
-    """A Gaussian blur of wide windows, worked out on a smaller picture."""
-    coarse = max(1, int(sigma / 3.0))
-    height, width = picture.shape[:2]
-    size = (max(1, width // coarse), max(1, height // coarse))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    soft = cv2.GaussianBlur(small, (0, 0), sigma / coarse)
-    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR))
+    """Nearly a Gaussian blur, by three box blurs, whose time does not grow with the window."""
+    side = 2 * round(((4.0 * sigma * sigma + 1.0) ** 0.5 - 1.0) / 2.0) + 1
+    for _ in range(3):
+        picture = np.asarray(cv2.blur(picture, (side, side)), dtype=np.float32)
+    return picture
 
 
-def _places(first: Picture, second: Picture, side: float) -> tuple[Picture, Picture]:
+def _places(first: Picture, second: Picture, side: float) -> tuple[Picture, BoolMask]:
     """Features (h, w, F) of every place of pictures made coarser, and which have ink (h, w)."""
     near_first, near_second = _grown(first, 1), _grown(second, 1)
     a, b = (blur(ink, 0.8) - _window(ink, side / 40.0) for ink in (first, second))
@@ -152,19 +164,19 @@ def _places(first: Picture, second: Picture, side: float) -> tuple[Picture, Pict
             np.minimum(second, near_first),
         ]
     )
-    size = (first.shape[1] // _COARSER, first.shape[0] // _COARSER)
-    coarse = np.asarray(cv2.resize(channels, size, interpolation=cv2.INTER_AREA))
-    around = _window(coarse, side * _AROUND / _COARSER)
+    size = (first.shape[1] // COARSER, first.shape[0] // COARSER)
+    coarse = _resized(channels, size)
+    around = _window(coarse, side * _AROUND / COARSER)
     amount_a, amount_b, aa, bb, ab = (around[..., k] for k in (0, 1, 6, 7, 8))
     covered_a = around[..., 9] / (amount_a + 0.005)
     covered_b = around[..., 10] / (amount_b + 0.005)
-    features: list[Picture] = []
+    features: list[NDArray[np.floating]] = []
     for window in (_NEAR, _LETTER):
-        local = blur(coarse[..., :9], side * window / _COARSER)
+        local = blur(np.ascontiguousarray(coarse[..., :9]), side * window / COARSER)
         ink_a, ink_b = local[..., 0], local[..., 1]
         most = np.maximum(ink_a, ink_b) + np.float32(0.02)
         alone_a, alone_b, far_a, far_b = (local[..., k] / most for k in (2, 3, 4, 5))
-        alike = local[..., 8] / np.sqrt(local[..., 6] * local[..., 7] + 1e-5)
+        alike = local[..., 8] / np.sqrt(local[..., 6] * local[..., 7] + np.float32(1e-5))
         features += [
             np.maximum(alone_a, alone_b),
             np.minimum(alone_a, alone_b),
@@ -182,7 +194,21 @@ def _places(first: Picture, second: Picture, side: float) -> tuple[Picture, Pict
         np.maximum(covered_a, covered_b),
         ab / np.sqrt(aa * bb + 1e-6),
     ]
+    # How these imprints are on the whole: where all is ragged, one ragged place says little.
+    usual = (features[0][inked].mean(), features[4][inked].mean(), np.log(side))
+    features += [np.full_like(features[0], value) for value in usual]
     return np.dstack(features).astype(np.float32), inked
+
+
+def _overall(first: Picture, second: Picture) -> tuple[tuple[float, float], float, float]:
+    """What each has of the other, how alike they are, and how much ink both have."""
+    shares = sorted(
+        float(np.minimum(ink, _grown(other, 1)).sum()) / (float(ink.sum()) + 1e-6)
+        for ink, other in ((first, second), (second, first))
+    )
+    a, b = first - first.mean(), second - second.mean()
+    alike = float((a * b).sum()) / float(np.sqrt((a * a).sum() * (b * b).sum()) + 1e-6)
+    return (shares[0], shares[1]), alike, float(np.minimum(first, second).sum())
 
 
 def _grown(ink: Picture, reach: int) -> Picture:

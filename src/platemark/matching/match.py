@@ -3,11 +3,22 @@
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from platemark.geometry import FloatArray
+from platemark.geometry import FloatArray, apply_homography, box_to_quad, quad_to_box
 from platemark.matching.alignment import align
-from platemark.matching.template import Ink, InkTemplate
+from platemark.matching.evidence import COARSER, Evidence, gather
+from platemark.matching.judge import Judge, pair_features
+from platemark.matching.template import REACH, Ink, InkTemplate
+
+TOO_LITTLE_INK, TOO_SMALL = "too little ink", "too small"
+# Smaller imprints, in pixels, show no letters.
+_LEAST_SIDE = 40.0
+# Pixels of ink that both have, for each pixel of the long side.
+_LEAST_SHARED = 1.0
+_MOST_REGIONS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +31,8 @@ class InkMatch:
             the identity where there was nothing to align.
         regions: (N, 4) boxes (x0, y0, x1, y1) in pixels of the first mask where they disagree,
             the worst first.
-        doubt: Why the score says little, one of ``"too little ink"``, ``"too small"``,
-            ``"too blurred"``, ``"not alignable"``; None where it can be relied on.
+        doubt: Why the score says little, `TOO_LITTLE_INK` or `TOO_SMALL`; None where it can be
+            relied on.
     """
 
     score: float
@@ -45,12 +56,12 @@ def match_ink(a: InkTemplate | Ink, b: InkTemplate | Ink) -> InkMatch:
     first = a if isinstance(a, InkTemplate) else InkTemplate.of(a)
     second = b if isinstance(b, InkTemplate) else InkTemplate.of(b)
     if first.radius == 0.0 or second.radius == 0.0:
-        return InkMatch(0.5, np.eye(3), np.zeros((0, 4)), "too little ink")
+        return InkMatch(0.5, np.eye(3), np.zeros((0, 4)), TOO_LITTLE_INK)
     if _key(second) < _key(first):
-        swapped = _match(second, first)
-        return InkMatch(
-            swapped.score, np.linalg.inv(swapped.transform), swapped.regions, swapped.doubt
-        )
+        turned = _match(second, first)
+        regions = quad_to_box(apply_homography(turned.transform, box_to_quad(turned.regions)))
+        back = _matrix(np.linalg.inv(turned.transform))
+        return InkMatch(turned.score, back, regions, turned.doubt)
     return _match(first, second)
 
 
@@ -60,7 +71,53 @@ def _key(template: InkTemplate) -> tuple[float, bytes]:
 
 
 def _match(a: InkTemplate, b: InkTemplate) -> InkMatch:
+    judge = Judge.fitted()
     alignment = align(a, b)
-    transform = np.linalg.solve(b.to_frame, alignment.matrix @ a.to_frame)
-    score = 1.0 / (1.0 + math.exp(-12.0 * (alignment.agreement - 0.75)))
-    return InkMatch(score, transform / transform[2, 2], np.zeros((0, 4)))
+    transform = _matrix(np.linalg.inv(b.to_frame) @ alignment.matrix @ a.to_frame)
+    evidence = gather(a, b, alignment.matrix)
+    if len(evidence.places) == 0:
+        return InkMatch(0.5, np.eye(3), np.zeros((0, 4)), TOO_LITTLE_INK)
+    doubts = judge.places(evidence.features)
+    odds = float(judge.pairs(pair_features(evidence, doubts, alignment)[None])[0])
+    return InkMatch(
+        1.0 / (1.0 + math.exp(-min(max(odds, -50.0), 50.0))),
+        transform,
+        _regions(evidence, doubts, judge.marked, _matrix(np.linalg.inv(a.to_frame))),
+        _doubt(a, b, evidence),
+    )
+
+
+def _matrix(values: NDArray[np.floating]) -> FloatArray:
+    """A homography with the weight 1 in its corner."""
+    return np.asarray(values / values[2, 2], dtype=np.float64)
+
+
+def _doubt(a: InkTemplate, b: InkTemplate, evidence: Evidence) -> str | None:
+    """Why nothing should be said of two imprints, if there is a reason."""
+    if 2.0 * min(a.radius, b.radius) < _LEAST_SIDE:
+        return TOO_SMALL
+    if evidence.inked < _LEAST_SHARED * evidence.side:
+        return TOO_LITTLE_INK
+    return None
+
+
+def _regions(
+    evidence: Evidence, doubts: FloatArray, marked: float, to_mask: FloatArray
+) -> FloatArray:
+    """Boxes (N, 4) in pixels of the first mask around places in doubt, the worst first."""
+    step = 2.0 / evidence.side * COARSER
+    columns, rows = np.rint((evidence.places + REACH) / step - 0.5).astype(int).T
+    strength = np.full((rows.max() + 2, columns.max() + 2), -np.inf)
+    strength[rows, columns] = doubts
+    # Doubt fades towards its edges, so that what hangs together is taken down to even odds.
+    bad = np.asarray(strength > 0.0, dtype=np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(bad, connectivity=8)
+    found = []
+    for number in range(1, count):
+        worst = float(strength[labels == number].max())
+        if worst >= marked:
+            left, top, width, height = stats[number][:4].tolist()
+            corners = step * np.array([[left, top], [left + width, top + height]]) - REACH
+            found.append((worst, quad_to_box(apply_homography(to_mask, corners))))
+    found.sort(key=lambda region: -region[0])
+    return np.array([box for _, box in found[:_MOST_REGIONS]]).reshape(-1, 4)

@@ -87,7 +87,7 @@ class InkTemplate:
     radius: float
 
     @classmethod
-    def of(cls, mask: Ink) -> Self:
+    def of(cls, mask: Ink | NDArray[np.bool_]) -> Self:
         """Prepare a mask.
 
         Args:
@@ -96,11 +96,11 @@ class InkTemplate:
         Raises:
             ValueError: It is of another shape or dtype.
         """
-        ink = np.asarray(mask)
-        if ink.dtype == np.bool_:
-            ink = ink.astype(np.uint8) * np.uint8(255)
-        if ink.ndim != 2 or 0 in ink.shape or ink.dtype != np.uint8:
-            raise ValueError(f"an ink mask is (h, w) uint8 or bool, got {ink.shape} of {ink.dtype}")
+        if mask.ndim != 2 or 0 in mask.shape or mask.dtype not in (np.uint8, np.bool_):
+            raise ValueError(
+                f"an ink mask is (h, w) uint8 or bool, got {mask.shape} of {mask.dtype}"
+            )
+        ink = np.asarray(mask, dtype=np.uint8) * np.uint8(255 if mask.dtype == np.bool_ else 1)
         sure = ink >= _SURE
         if np.count_nonzero(sure) < _LEAST_INK:
             return cls(ink, np.array(ink.shape[::-1]) / 2.0, 0.0)
@@ -153,9 +153,10 @@ class InkTemplate:
             centre,
             _SPECTRUM_REACH,
             cv2.WARP_POLAR_LOG | cv2.INTER_LINEAR,
-        )[:DIRECTIONS, _FIRST_RING:]
-        shape = (DIRECTIONS, 2 * rings.shape[1])
-        return np.asarray(np.fft.rfft2(_varying(rings), shape), dtype=np.complex64)
+        )
+        varying = _varying(np.asarray(rings[:DIRECTIONS, _FIRST_RING:], dtype=np.float32))
+        shape = (DIRECTIONS, 2 * varying.shape[1])
+        return np.asarray(np.fft.rfft2(varying, shape), dtype=np.complex64)
 
     @cached_property
     def unwrapped(self) -> NDArray[np.complex64]:
@@ -171,7 +172,7 @@ class InkTemplate:
                 size = (_RADII, TURNS)
                 reach = unit * _UNWRAPPED_REACH * zoom
                 rings = cv2.warpPolar(self._strokes, size, centre, reach, cv2.INTER_LINEAR)
-                rows.append(_varying(rings[:, _FIRST_RADIUS:]))
+                rows.append(_varying(np.asarray(rings[:, _FIRST_RADIUS:], dtype=np.float32)))
         return np.asarray(np.fft.rfft(np.stack(rows), axis=1), dtype=np.complex64)
 
     @cached_property

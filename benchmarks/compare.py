@@ -1,0 +1,233 @@
+"""`platemark.compare` beside methods without learning and the bare embedding, on the same pairs.
+
+    python benchmarks/compare.py MANIFEST [--pairs 300] [--real MANIFEST] [--json FILE]
+
+Pairs of imprints are judged: two of one stamp, of a stamp and its near-copy, of strangers.
+README.md beside this file says what is counted.
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from stamp_baselines import MATCHERS, cut_out
+
+from platemark.datasets import Manifest
+from platemark.evaluate.pairs import (
+    KINDS,
+    ImprintPair,
+    KnownImprint,
+    imprint_pairs,
+    known_imprints,
+)
+from platemark.imaging.image import Image
+from platemark.masks import InkMask, SoftMask
+from platemark.metrics import Rate
+from platemark.stamps.compare import compare
+from platemark.stamps.pipeline import StampPipeline
+from platemark.tasks.embedder import Embedder
+from platemark.tasks.segmenter import Segmenter
+from platemark.types import StampMark, as_quad
+
+OURS, OURS_EXACT = "platemark", "platemark, exact ink"
+EMBEDDING = "bare embedding"
+SHOWN = ("same", "near", "different", "redated")
+
+
+@dataclass
+class Answers:
+    """What a method says of the pairs, in their order.
+
+    Attributes:
+        scores: Higher for more alike.
+        verdicts: ``same``, ``different`` or ``unsure``; empty for a method that gives scores alone.
+        milliseconds: Time for each pair, preparation included.
+    """
+
+    scores: list[float] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    milliseconds: list[float] = field(default_factory=list)
+
+
+def marked(known: KnownImprint, ink: NDArray[np.bool_], left: int = 0, top: int = 0) -> StampMark:
+    """The imprint as a stamp that was found, with this ink."""
+    height, width = Image.read(known.path).pixels.shape[:2]
+    mask = InkMask.of(ink, (height, width), left, top)
+    x0, y0, x1, y1 = known.box
+    quad = as_quad([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    return StampMark(1.0, known.box, quad, "other", "other", None, mask)
+
+
+class Inks:
+    """Ink of imprints, kept: each is in several pairs."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+        self._found: dict[tuple[Path, Any], SoftMask] = {}
+
+    def soft(self, known: KnownImprint) -> SoftMask:
+        """What the segmenter finds in the annotated box."""
+        key = (known.path, known.box)
+        if key not in self._found:
+            (self._found[key],) = self._segmenter(known.path, [known.box])
+        return self._found[key]
+
+    def found(self, known: KnownImprint) -> StampMark:
+        """A mark with the ink that the segmenter finds."""
+        mask = self.soft(known)
+        ink = mask.probability > self._segmenter.mask_score
+        return marked(known, ink, mask.left, mask.top)
+
+    @staticmethod
+    def exact(known: KnownImprint) -> StampMark:
+        """A mark with the annotated ink."""
+        return marked(known, known.ink() > 127)
+
+
+def by_compare(pairs: Sequence[ImprintPair], mark: Callable[[KnownImprint], StampMark]) -> Answers:
+    """Judge pairs with `platemark.compare`."""
+    answers = Answers()
+    for pair in pairs:
+        marks = mark(pair.a), mark(pair.b)
+        start = time.perf_counter()
+        found = compare(*marks)
+        answers.milliseconds.append((time.perf_counter() - start) * 1e3)
+        answers.scores.append(found.score)
+        answers.verdicts.append(found.verdict)
+    return answers
+
+
+def by_embedding(pairs: Sequence[ImprintPair], inks: Inks, embedder: Embedder) -> Answers:
+    """Judge pairs by the cosine similarity of their vectors."""
+    answers = Answers()
+    for pair in pairs:
+        masks = [inks.soft(pair.a), inks.soft(pair.b)]
+        start = time.perf_counter()
+        a, b = embedder(masks)
+        answers.milliseconds.append((time.perf_counter() - start) * 1e3)
+        answers.scores.append(float(a @ b))
+    return answers
+
+
+def by_matcher(pairs: Sequence[ImprintPair], name: str) -> Answers:
+    """Judge pairs with a matcher of pictures."""
+    matcher = MATCHERS[name]()
+    answers = Answers()
+    for pair in pairs:
+        crops = [cut_out(known.imprint) for known in (pair.a, pair.b)]
+        start = time.perf_counter()
+        score = matcher.compare(*(matcher.describe(crop) for crop in crops))
+        answers.milliseconds.append((time.perf_counter() - start) * 1e3)
+        answers.scores.append(score)
+    return answers
+
+
+def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
+    """The score that parts same pairs from others best, both sorts weighing alike."""
+    levels = np.unique(scores)
+    right = [np.mean(scores[same] >= level) + np.mean(scores[~same] < level) for level in levels]
+    return float(levels[int(np.argmax(right))])
+
+
+def figures(pairs: Sequence[ImprintPair], answers: Answers) -> dict[str, Any]:
+    """Pairs judged right, by kind; a method of scores alone gets the best threshold there is.
+
+    That threshold is taken from same pairs and near-copies of these very pairs, in its favour.
+    """
+    kinds = np.array([pair.kind for pair in pairs])
+    scores = np.array(answers.scores)
+    made: dict[str, Any] = {}
+    if answers.verdicts:
+        verdicts = np.array(answers.verdicts)
+    else:
+        known = np.isin(kinds, ("same", "near"))
+        least = best_threshold(scores[known], kinds[known] == "same")
+        verdicts = np.where(scores >= least, "same", "different")
+        made["threshold"] = least
+    for kind in KINDS:
+        own = kinds == kind
+        if own.any():
+            wanted = "same" if kind == "same" else "different"
+            rate = Rate(int(np.sum(verdicts[own] == wanted)), int(own.sum()))
+            made[kind] = {**rate.to_dict(), "unsure": float(np.mean(verdicts[own] == "unsure"))}
+    times = np.array(answers.milliseconds)
+    made["ms"] = {"median": float(np.median(times)), "p95": float(np.percentile(times, 95))}
+    return made
+
+
+def show(title: str, results: dict[str, dict[str, Any]], console: Console) -> None:
+    """Print figures as a table."""
+    table = Table(title=title, box=None, pad_edge=False, header_style="bold", title_justify="left")
+    table.add_column("judged right")
+    kinds = [kind for kind in SHOWN if any(kind in made for made in results.values())]
+    for heading in (*kinds, "ms a pair"):
+        table.add_column(heading, justify="right")
+    for name, made in results.items():
+        cells = [_cell(made[kind]) if kind in made else "" for kind in kinds]
+        table.add_row(name, *cells, f"{made['ms']['median']:.1f}")
+    console.print(table)
+
+
+def _cell(rate: dict[str, Any]) -> str:
+    low, high = rate["interval"]
+    unsure = f", {rate['unsure']:.0%} unsure" if rate["unsure"] else ""
+    return f"{rate['value']:.3f} ({low:.3f}-{high:.3f}) of {rate['n']}{unsure}"
+
+
+def real_pairs(manifest: Manifest, split: str) -> list[ImprintPair]:
+    """All pairs of real imprints of known identity."""
+    chosen = tuple(entry for entry in manifest if entry.split == split)
+    known = [
+        one
+        for one in known_imprints(replace(manifest, entries=chosen))
+        if one.imprint.origin == "real"
+    ]
+    return [
+        ImprintPair("same" if a.imprint.identity == b.imprint.identity else "different", a, b)
+        for a, b in combinations(known, 2)
+    ]
+
+
+def main() -> None:
+    """Judge, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("manifest", type=Path, help="imprints of `platemark synth stamps`")
+    parser.add_argument("--pairs", type=int, default=300, help="most pairs of each kind")
+    parser.add_argument("--real", type=Path, metavar="MANIFEST", help="annotated real pages")
+    parser.add_argument("--split", choices=("train", "test"), default="test", help="of --real")
+    parser.add_argument("--model", help="stamp models, as for `platemark stamps`")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    console = Console(highlight=False)
+    models = StampPipeline.from_pretrained(options.model, threads=1)
+    inks = Inks(models.segmenter)
+    drawn = list(imprint_pairs(known_imprints(Manifest.read(options.manifest)), options.pairs))
+    sets = {"drawn imprints": (drawn, True)}
+    if options.real:
+        sets["real imprints"] = (real_pairs(Manifest.read(options.real), options.split), False)
+    made: dict[str, Any] = {"processor": platform.processor() or platform.machine()}
+    for title, (pairs, exact) in sets.items():
+        answers = {OURS_EXACT: by_compare(pairs, inks.exact)} if exact else {}
+        answers[OURS] = by_compare(pairs, inks.found)
+        answers[EMBEDDING] = by_embedding(pairs, inks, models.embedder)
+        answers |= {name: by_matcher(pairs, name) for name in MATCHERS}
+        made[title] = {name: figures(pairs, answer) for name, answer in answers.items()}
+        show(title, made[title], console)
+    if options.json:
+        options.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
