@@ -1,0 +1,73 @@
+"""How files and events come in: no address is fetched, nothing is offered beyond the pages."""
+
+from typing import Any
+
+import gradio as gr
+
+from platemark.apps.settings import Settings
+from platemark.errors import Forbidden
+
+_TYPES = [
+    *("image", ".pdf", ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".heic", ".heif"),
+]
+
+from gradio.events import Dependency
+
+class Upload(gr.File):  # type: ignore[misc]
+    """A place to drop a file.
+
+    Args:
+        settings: Say how large it may be.
+        label: What to drop.
+        elem_id: Its id in the page.
+    """
+
+    def __init__(self, settings: Settings, label: str, elem_id: str) -> None:
+        megabytes = max(1, settings.max_file_bytes // 1_000_000)
+        super().__init__(
+            label=f"{label}, up to {megabytes} MB",
+            file_types=_TYPES,
+            type="filepath",
+            height=150,
+            elem_id=elem_id,
+            elem_classes="pm-drop",
+        )
+
+    def get_block_name(self) -> str:
+        """Gradio's own name of the component, which the page draws."""
+        return "file"
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> str | None:
+        """Take a file that was uploaded; Gradio would fetch an address that stands in its place."""
+        if "://" in str(url_or_file_path):
+            raise gr.Error("Upload the file; addresses are not fetched.", print_exception=False)
+        taken: str | None = await super().async_move_resource_to_block_cache(url_or_file_path)
+        return taken
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def quiet() -> dict[str, Any]:
+    """How events are wired: not part of an API, and without Gradio's veil over what is shown."""
+    return {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def role_of(request: gr.Request) -> str | None:
+    """The role of whoever sent an event, as the server found it."""
+    state = request.request.scope.get("state", {})
+    role: str | None = state.get("role")
+    return role
+
+
+def check_may_write(request: gr.Request) -> None:
+    """Let only those pass who may change the registry.
+
+    Raises:
+        Forbidden: The key is for reading only.
+    """
+    if role_of(request) != "write":
+        raise Forbidden("this key is for reading only; changes need a key with the role write")
