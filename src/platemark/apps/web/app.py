@@ -50,7 +50,10 @@ def create_web(services: Services) -> "FastAPI":
 
 def _page(services: Services) -> gr.Blocks:
     with gr.Blocks(
-        title="platemark", analytics_enabled=False, delete_cache=(_CLEANED, _KEPT)
+        title="platemark",
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(_CLEANED, _KEPT),
     ) as page:
         masthead = gr.HTML(views.masthead())
         with gr.Tabs(elem_classes="pm-tabs"):

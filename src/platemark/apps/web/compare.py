@@ -51,10 +51,10 @@ class CompareTab:
 
     def _example_button(self) -> tuple[gr.Button, tuple[str, str]] | None:
         found = {sample.label: str(sample.path) for sample in samples("stamp")}
-        if not {"Seal", "Composite"} <= set(found):
+        if not {"Round seal", "Composite"} <= set(found):
             return None
         button = gr.Button("Try an example", elem_id="pm-compare-example")
-        return button, (found["Seal"], found["Composite"])
+        return button, (found["Round seal"], found["Composite"])
 
     def _compare(
         self,

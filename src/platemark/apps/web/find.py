@@ -148,7 +148,7 @@ class FindTab:
     def _first(self, document: Document, item: Image | Unread) -> list[Any]:
         several = document.count > 1
         page, cards = self._views(document, 0, item)
-        number = gr.update(value=1, maximum=document.count, label=f"Page of {document.count}")
+        number = gr.update(value=1, maximum=document.count, label=f"Page, of {document.count}")
         return [page, cards, gr.update(visible=several), number]
 
     def _views(self, document: Document, page: int, item: Image | Unread) -> tuple[str, str]:

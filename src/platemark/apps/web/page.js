@@ -83,5 +83,12 @@
     }
   });
 
+  // All places for files have one name; what is to be dropped there stands above.
+  document.addEventListener("focusin", (event) => {
+    const place = event.target.closest?.(".upload-container");
+    const label = place?.closest(".block")?.querySelector("[data-testid=block-label]");
+    if (label) place.setAttribute("aria-label", `${label.textContent.trim()}: choose or drop a file`);
+  });
+
   document.documentElement.lang = "en";
 })();

@@ -13,7 +13,7 @@ from platemark.masks import InkCrop
 from platemark.types import Box, Comparison
 
 _PAGE_SIDE, _CROP_SIDE = 1600, 420
-_MARGIN = 0.12
+_MARGIN, _LEAST_OVERLAY, _MOST_OVERLAY = 0.12, 480, 900
 
 
 def data_url(picture: PIL.Image.Image) -> str:
@@ -53,7 +53,7 @@ def overlay(a: Pixels, b: Pixels, comparison: Comparison) -> tuple[str, str]:
     """
     left, top, right, bottom = _around(comparison.a, a.shape[1], a.shape[0])
     size = (right - left, bottom - top)
-    zoom = min(1.0, 900 / max(size))
+    zoom = min(max(1.0, _LEAST_OVERLAY / max(size)), _MOST_OVERLAY / max(size))
     shown = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
     to_page = np.array([[1.0 / zoom, 0.0, left], [0.0, 1.0 / zoom, top], [0.0, 0.0, 1.0]])
     return (
@@ -66,7 +66,7 @@ def _seen(pixels: Pixels, to_page: FloatArray, size: tuple[int, int]) -> Pixels:
     # OpenCV counts from the centres of pixels, the rest of the package from their corners.
     half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
     matrix = np.linalg.inv(half) @ to_page @ half
-    flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     paper = (255, 255, 255)
     seen = cv2.warpPerspective(
         pixels, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=paper

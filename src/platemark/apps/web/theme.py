@@ -64,7 +64,7 @@ def theme() -> Base:
         button_secondary_border_color="#cfcac0",
         button_secondary_border_color_dark="#454954",
         button_border_width="1px",
-        button_large_text_weight="600",
+        button_large_text_weight="500",
         button_primary_shadow="none",
         slider_color="#2742c7",
         slider_color_dark="#9aaaff",

@@ -28,9 +28,7 @@ class Upload(gr.File):  # type: ignore[misc]
             label=f"{label}, up to {megabytes} MB",
             file_types=_TYPES,
             type="filepath",
-            height=150,
             elem_id=elem_id,
-            elem_classes="pm-drop",
         )
 
     def get_block_name(self) -> str:

@@ -20,7 +20,8 @@ from platemark.registry.records import Design, Sample
 from platemark.stamps.similarity import cosine_similarity
 from platemark.types import Comparison, Mark, PlateMark, Result, StampMark
 
-_LOW_CHARACTER = 0.8
+# Characters below are marked, other texts below are left out.
+_LOW_CHARACTER, _LEAST_SAID = 0.8, 0.01
 MOST_COMPARED = 40
 """Stamps of a document that the matrix of similarities shows."""
 
@@ -153,7 +154,7 @@ def _plate(mark: PlateMark) -> str:
         facts.append(("Lines", str(mark.lines)))
     if mark.obscured is not None and mark.obscured.value:
         facts.append(("Obscured", f"{mark.obscured.score:.0%}"))
-    others = ", ".join(f"{a.text} ({a.score:.0%})" for a in mark.alternatives[:3])
+    others = ", ".join(f"{a.text} ({a.score:.0%})" for a in mark.alternatives[:3] if a.score >= _LEAST_SAID)
     if others:
         facts.append(("Or", escape(others)))
     letters = "".join(
