@@ -6,7 +6,7 @@ WORKDIR /source
 COPY . .
 RUN python -m venv /opt/platemark \
     && /opt/platemark/bin/pip install --no-cache-dir --constraint constraints.txt \
-       '.[serve,heif,postgres]'
+       '.[serve,heif,index,postgres]'
 
 FROM python:3.13-slim
 # Fonts for texts on pictures in any script.

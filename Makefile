@@ -14,7 +14,7 @@ SEED ?= 1
 MINUTES ?= 240
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate clean
+.PHONY: help demo test check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,21 @@ train: train-detector train-reader train-stamps ## long: train all networks
 evaluate: $(VENV)/.installed ## long: score the bundled models on annotated photos
 	$(BIN)/platemark evaluate plates $(DATA) --split test --errors $(RUNS)/errors
 	$(BIN)/platemark evaluate stamps $(STAMPS) --split test --errors $(RUNS)/stamp-errors
+
+crash: $(VENV)/.developer ## long: kill processes that add to a registry some hundred times
+	PLATEMARK_CRASH_ROUNDS=400 $(BIN)/python -m pytest tests/registry/test_crash.py
+
+identify: $(VENV)/.developer ## long: fit how sure is sure enough, then identify unseen stamps
+	for seed in 4001 4002; do $(BIN)/platemark synth stamps --kind imprints --imprints-per-design 7 \
+		--near-copies 0.3 --no-masks --count 8400 --seed $$seed --output $(RUNS)/known-$$seed; done
+	$(BIN)/python benchmarks/identify.py $(RUNS)/known-4002/annotations.jsonl --fit
+	$(BIN)/python benchmarks/identify.py $(RUNS)/known-4001/annotations.jsonl \
+		--json $(RUNS)/identify.json
+
+registry-search: $(VENV)/.developer ## long: time the search among a million vectors
+	$(BIN)/platemark synth stamps --kind artworks --near-copies 0.3 --count 2000 --seed 7 \
+		--no-masks --output $(RUNS)/search
+	$(BIN)/python benchmarks/registry_search.py $(RUNS)/search/annotations.jsonl
 
 clean: ## remove what the targets made, except runs/
 	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ from platemark.evaluate.pairs import ImprintPair, KnownImprint, imprint_pairs, k
 from platemark.geometry import FloatArray, apply_homography, homography
 from platemark.imaging.image import Image
 from platemark.matching.alignment import Alignment, align
-from platemark.matching.evidence import Evidence, gather
+from platemark.matching.evidence import PLACE_FEATURES, Evidence, gather
 from platemark.matching.judge import Judge, Network, pair_features
 from platemark.matching.template import REACH, Ink, InkTemplate
 from platemark.stamps.pipeline import StampPipeline
@@ -38,6 +38,7 @@ WELL_LAID = 0.02
 """Corners of a design that are laid on each other this well, as a part of its diagonal."""
 PLACES_OF_A_PAIR = 60
 MINING_ROUNDS = 2
+ALONE = PLACE_FEATURES.index("less alone letter")
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +196,7 @@ def fit_places(cases: list[Case]) -> Network:
     A pair is judged by its worst places, so it matters how bad the worst of a good pair look.
     """
     rng = np.random.default_rng(0)
-    alone = [case.evidence.features[:, [0, 9]].sum(axis=1) for case in cases]
+    alone = [case.evidence.features[:, ALONE] for case in cases]
     features, labels = _chosen_places(cases, alone, rng)
     for _ in range(MINING_ROUNDS):
         network = fit(features, labels, 24, 30)

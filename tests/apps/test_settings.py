@@ -1,6 +1,7 @@
 """Settings come from options, the environment, a file and the defaults, in this order."""
 
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_the_document_names_every_setting_with_its_default() -> None:
     for names, values in rows:
         keys = re.findall(r"`(\w+)`", names)
         parts = [part.strip().strip("`") for part in values.split(",")]
-        stated.update(zip(keys, parts, strict=False))
+        stated.update(zip_longest(keys, parts, fillvalue=""))
     assert Settings.model_fields.keys() <= stated.keys()
     for name, field in Settings.model_fields.items():
         default = field.default
@@ -82,5 +83,7 @@ def test_the_document_names_every_setting_with_its_default() -> None:
             default = str(default).lower()
         if isinstance(default, tuple):
             default = ", ".join(default)
+        if isinstance(default, float):
+            default = f"{default:g}"
         if field.default_factory is None:
             assert stated[name] == ("" if default is None else str(default)), name

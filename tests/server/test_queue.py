@@ -1,6 +1,7 @@
 """Too much to do, too long, gone clients, and the end of the server."""
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -155,6 +156,23 @@ def test_work_for_a_client_that_left_is_not_begun(
         until(lambda: services.work.taken == 0)
         assert gate.count == 1
         assert "platemark_waiting 0.0" in client.get("/metrics").text
+
+
+def test_a_client_that_leaves_while_it_sends_is_no_error(
+    gated: Callable[..., tuple[Gate, Services]], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, services = gated()
+    kinds = (b"image/png", b"application/json", b"multipart/form-data; boundary=x")
+    logging.getLogger("platemark.server").addHandler(caplog.handler)
+    with serving(services) as client:
+        address = (client.base_url.host, client.base_url.port)
+        for kind in kinds:
+            with socket.create_connection(address, timeout=30) as line:  # type: ignore[arg-type]
+                head = b"POST /v1/plates HTTP/1.1\r\nHost: x\r\nContent-Type: " + kind
+                line.sendall(head + b"\r\nContent-Length: 1000\r\n\r\n--x\r\n")
+                until(lambda: services.work.taken == 1)
+            until(lambda: services.work.taken == 0)
+    assert caplog.records == []
 
 
 def test_a_page_of_another_request_goes_between_those_of_a_document(

@@ -151,6 +151,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_changed(
         (known.patch(f"{DESIGNS}/a", json={"name": "b"}), 409, "duplicate_design"),
         (known.patch(f"{DESIGNS}/a", json={"name": ""}), 422, "invalid_design"),
         (known.patch(f"{DESIGNS}/a", json={"colour": "red"}), 422, "invalid_request"),
+        (known.patch(f"{DESIGNS}/a", json={"notes": "x" * 2_000_000}), 413, "input_too_large"),
         (known.patch(f"{DESIGNS}/x", json={"name": "y"}), 404, "design_not_found"),
         (known.post(f"{DESIGNS}/a/merge", json={"others": ["a"]}), 422, "invalid_design"),
         (known.post(f"{DESIGNS}/a/merge", json={"others": ["x"]}), 404, "design_not_found"),

@@ -7,7 +7,10 @@ import typer
 
 from platemark.apps.cli import app
 
-COMMANDS = {"plates", "stamps", "synth", "train", "evaluate", "models", "bench", "serve"}
+COMMANDS = {
+    *("plates", "stamps", "compare", "registry", "serve"),
+    *("synth", "train", "evaluate", "models", "bench"),
+}
 FORMS = """
 platemark plates DIR --format jsonl
 platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv
@@ -16,6 +19,24 @@ platemark stamps DIR --format jsonl --embedding
 platemark stamps a.pdf b.tif --output stamps.csv --format csv --annotated OUT --crops OUT
 platemark stamps a.pdf --min-score 0.4 --model DIR --threads 2 --quiet
 platemark stamps a.pdf --similarity similar.csv --embeddings vectors.npz
+platemark stamps DIR --registry stamps.db --format jsonl
+platemark registry add --registry stamps.db NAME a.png b.png
+platemark registry add --registry stamps.db --tree DIR
+platemark registry add --registry stamps.db --csv known.csv --duplicates refuse
+platemark registry add --registry stamps.db NAME OTHER --document contract.pdf
+platemark registry add --registry stamps.db NAME a.pdf --box 1,2,3,4 --page 0 --tag t --owner o
+platemark registry identify --registry stamps.db a.png b.png --top-k 5 --format jsonl
+platemark registry list --registry postgresql://host/stamps
+platemark registry show --registry stamps.db NAME --pictures DIR
+platemark registry remove --registry stamps.db NAME
+platemark registry rename --registry stamps.db NAME OTHER
+platemark registry edit --registry stamps.db NAME --notes text --tag t --owner o
+platemark registry merge --registry stamps.db NAME OTHER
+platemark registry split --registry stamps.db NAME OTHER --sample ID
+platemark registry retire --registry stamps.db NAME --undo
+platemark registry reindex --registry stamps.db --model DIR
+platemark registry export --registry stamps.db stamps.zip
+platemark registry import --registry stamps.db stamps.zip
 platemark synth plates --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 9 --kind imprints --near-copies 0.5 --no-masks

@@ -101,6 +101,12 @@ def test_onnxruntime_is_imported_in_one_file() -> None:
     assert files_that_import("onnxruntime") == {"models/onnx.py"}
 
 
+def test_sql_is_spoken_in_the_registry_only() -> None:
+    assert files_that_import("sqlite3") == {"registry/sqlite.py"}
+    assert files_that_import("psycopg") | files_that_import("pgvector") == {"registry/postgres.py"}
+    assert files_that_import("faiss") == {"registry/index.py"}
+
+
 @pytest.mark.parametrize("library", ["torch", "onnx", "onnxscript", "matplotlib"])
 def test_training_libraries_are_imported_in_train_only(library: str) -> None:
     assert all(file.startswith("train/") for file in files_that_import(library))

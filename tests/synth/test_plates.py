@@ -12,6 +12,7 @@ from platemark.errors import DatasetError
 from platemark.geometry import is_convex
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import load_formats
+from platemark.synth.censor import censored
 from platemark.synth.plates import generate
 from platemark.synth.scene import flatten, paste
 from platemark.synth.studio import PlateLabel, PlateStudio
@@ -100,7 +101,7 @@ def test_labels_are_exact(tmp_path: Path, backgrounds: bool) -> None:
         photo(tmp_path / f"{index}.jpg", index)
     studio = PlateStudio(backgrounds=tmp_path if backgrounds else None)
     formats = load_formats()
-    shown = 0
+    read = 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
         crop, crop_label = studio.crop(rng)
@@ -109,14 +110,32 @@ def test_labels_are_exact(tmp_path: Path, backgrounds: bool) -> None:
         for picture, label in pictures:
             assert label.quad is not None
             assert label.region is not None
-            assert label.text is not None
             assert is_convex(label.quad)
             assert (label.quad >= 0).all()
             assert (label.quad <= picture.shape[1::-1]).all()
-            assert formats[label.region].matches(label.text)
+            assert label.text is None or formats[label.region].matches(label.text)
             assert label.box == (*label.quad.min(axis=0), *label.quad.max(axis=0))
-            shown += 1
-    assert shown > 20
+            read += label.text is not None
+        assert crop_label.text is not None
+    assert read > 20
+
+
+def test_a_censored_plate_shows_no_text_and_keeps_its_shape() -> None:
+    studio = PlateStudio()
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        plate = studio.texture(rng)
+        hidden = censored(plate, rng)
+        assert hidden.text is None
+        assert (hidden.rows, hidden.format_code) == (plate.rows, plate.format_code)
+        assert hidden.pixels.shape == plate.pixels.shape
+        assert np.array_equal(hidden.alpha, plate.alpha)
+        middle = tuple(slice(side // 4, -(side // 4)) for side in plate.alpha.shape)
+        edges = [
+            np.abs(np.diff(p[middle].astype(int), axis=1)).mean()
+            for p in (plate.pixels, hidden.pixels)
+        ]
+        assert edges[1] < 0.6 * edges[0]
 
 
 def test_a_flattened_crop_is_the_plate_again() -> None:
@@ -149,7 +168,7 @@ def test_painted_over_plates_change_only_their_surroundings(tmp_path: Path) -> N
         canvas, (label,) = studio._repainted(np.random.default_rng(seed))
         changed = np.flatnonzero((canvas != plain[..., ::-1]).any(axis=2).any(axis=0))
         assert label.box == pytest.approx((100, 100, 200, 125))
-        assert (label.text is None) == (not len(changed))
+        assert (label.region is None) == (not len(changed))
         if len(changed):
             assert changed.min() >= 90
             assert changed.max() <= 210

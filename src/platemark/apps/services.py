@@ -11,16 +11,16 @@ from platemark.apps.figures import Figures
 from platemark.apps.settings import Settings
 from platemark.apps.work import WorkQueue
 from platemark.errors import InputTooLarge, PlatemarkError, RegistryUnavailable
-from platemark.geometry import box_to_quad
 from platemark.imaging.image import Image
 from platemark.imaging.sources import Pages, Unread, open_pages
 from platemark.pipeline import Pipeline
 from platemark.plates.pipeline import PlatePipeline
 from platemark.registry import Registry
 from platemark.stamps.compare import compare
+from platemark.stamps.enroll import whole_picture
 from platemark.stamps.pipeline import StampPipeline
 from platemark.tasks.detector import Detector
-from platemark.types import Comparison, Detection, Result, StampMark, as_quad
+from platemark.types import Comparison, Result, StampMark
 
 Kind = Literal["plate", "stamp"]
 
@@ -120,7 +120,7 @@ class Services:
             return self.stamps if registry is None else self._identifying
         detector = Detector(self.stamps.detector.model, min_score=min_score)
         timed = self.figures.timed("stamp_detect", detector)
-        return StampPipeline(timed, self.stamps.segmenter, self.stamps.embedder, registry)
+        return (self.stamps if registry is None else self._identifying).with_detector(timed)
 
     def _lenient_plates(self, min_score: float) -> PlatePipeline:
         plates = self.plates
@@ -184,11 +184,8 @@ class Services:
         Raises:
             InferenceFailed: A network did not run.
         """
-        if not cropped:
-            return [mark for mark in self.stamps(image).marks if isinstance(mark, StampMark)]
-        box = (0.0, 0.0, float(image.width), float(image.height))
-        quad = as_quad(box_to_quad(box))
-        return self.stamps.describe(image, [Detection("stamp", 1.0, box, quad)])
+        find = whole_picture if cropped else self.stamps.detector
+        return self.stamps.describe(image, find(image))
 
     def compare(self, a: Image, b: Image, *, cropped: bool = False) -> Comparison:
         """Compare the stamps of two pictures; see `platemark.stamps.compare.compare`."""

@@ -36,6 +36,8 @@ _REFINED, _DISTINCT, _FINISHED = 8, 4, 2
 # Rings of a spectrum over which zooms are sought: from 0.55 to 1.8.
 _ZOOM_RINGS = 9
 _APART = 0.08
+# With less agreement the search goes on with more guesses.
+_CLEAR = 0.5
 
 # The parameters of a homography, as columns: those of turning, zooming and shifting; those of an
 # affine map; all.
@@ -66,13 +68,22 @@ class Alignment:
 
 def align(a: InkTemplate, b: InkTemplate) -> Alignment:
     """Lay ``a`` on ``b``; both have ink. A lie is given also where they are different stamps."""
+    found = _search(a, b, 1)
+    if found.agreement >= _CLEAR:
+        return found
+    return max(found, _search(a, b, 2), key=lambda alignment: alignment.agreement)
+
+
+def _search(a: InkTemplate, b: InkTemplate, effort: int) -> Alignment:
+    """The best alignment among guesses; more of each sort with more effort."""
     refined: list[tuple[float, FloatArray]] = []
-    for matrix in _guesses(a, b):
+    for matrix in _guesses(a, b, effort):
         value, better = _improve(a, b, matrix, COARSE, _SIMILAR, 8)
         if all(np.abs(better - other).max() > _APART for _, other in refined):
             refined.append((value, better))
     refined.sort(key=lambda found: -found[0])
-    found = [_improve(a, b, matrix, MIDDLE, _AFFINE, 5) for _, matrix in refined[:_DISTINCT]]
+    distinct = [matrix for _, matrix in refined[: effort * _DISTINCT]]
+    found = [_improve(a, b, matrix, MIDDLE, _AFFINE, 5) for matrix in distinct]
     found.sort(key=lambda found: -found[0])
     ends = [_improve(a, b, matrix, MIDDLE, _PROJECTIVE, 6) for _, matrix in found[:_FINISHED]]
     _, best = max(ends, key=lambda found: found[0])
@@ -80,21 +91,24 @@ def align(a: InkTemplate, b: InkTemplate) -> Alignment:
     return Alignment(best, value)
 
 
-def _guesses(a: InkTemplate, b: InkTemplate) -> list[FloatArray]:
+def _guesses(a: InkTemplate, b: InkTemplate, effort: int) -> list[FloatArray]:
     """The best guesses, as homographies between the frames, best first."""
-    turns = [*_spectral_turns(a, b), *_unwrapped_turns(a, b)]
+    turns = [
+        *_spectral_turns(a, b, effort * _SPECTRAL_GUESSES),
+        *_unwrapped_turns(a, b, effort * _UNWRAPPED_GUESSES),
+    ]
     tried = [_shifted(a, b, *turn) for turn in turns]
     tried.sort(key=lambda guess: -guess[0])
-    return [matrix for _, matrix in tried[:_REFINED]]
+    return [matrix for _, matrix in tried[: effort * _REFINED]]
 
 
-def _spectral_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, float]]:
+def _spectral_turns(a: InkTemplate, b: InkTemplate, count: int) -> Iterator[tuple[float, float]]:
     """Turns (radians) and zooms for which the spectra agree; half a turn more agrees as well."""
     shape = (DIRECTIONS, 2 * (a.spectrum.shape[1] - 1))
     alike = np.fft.irfft2(np.conj(a.spectrum) * b.spectrum, shape)
     shifts = np.r_[0:_ZOOM_RINGS, -_ZOOM_RINGS:0]
     alike = alike[:, shifts]
-    for _ in range(_SPECTRAL_GUESSES):
+    for _ in range(count):
         direction, ring = np.unravel_index(int(np.argmax(alike)), alike.shape)
         turn = np.pi * float(direction) / DIRECTIONS
         zoom = float(np.exp(-shifts[ring] * RING_STEP))
@@ -105,12 +119,12 @@ def _spectral_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, flo
         alike[np.ix_(around, near)] = -np.inf
 
 
-def _unwrapped_turns(a: InkTemplate, b: InkTemplate) -> Iterator[tuple[float, float]]:
+def _unwrapped_turns(a: InkTemplate, b: InkTemplate, count: int) -> Iterator[tuple[float, float]]:
     """Turns (radians) and zooms for which the unwrapped imprints agree."""
-    products = np.einsum("fr,kfr->kf", np.conj(a.unwrapped[0]), b.unwrapped)
+    products = np.einsum("fr,kfr->kf", np.conj(a.unwrapped), b.unwrapped_about)
     alike = np.fft.irfft(products, TURNS, axis=1)
     centres = len(alike) // len(ZOOMS)
-    for _ in range(_UNWRAPPED_GUESSES):
+    for _ in range(count):
         row, step = np.unravel_index(int(np.argmax(alike)), alike.shape)
         yield 2.0 * np.pi * float(step) / TURNS, ZOOMS[int(row) // centres]
         alike[:, (int(step) + np.arange(-4, 5)) % TURNS] = -np.inf

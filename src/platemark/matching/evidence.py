@@ -24,7 +24,7 @@ LONGEST = 288
 PLACE_FEATURES = (
     *(
         f"{name} {window}"
-        for window in ("near", "letter")
+        for window in ("stroke", "letter", "word")
         for name in (
             "more alone",
             "less alone",
@@ -45,8 +45,8 @@ PLACE_FEATURES = (
 )
 """What is measured at every place; see `_places`."""
 
-# Windows as parts of the long side: of strokes, of letters, of what is around.
-_NEAR, _LETTER, _AROUND = 1.0 / 64.0, 1.0 / 36.0, 1.0 / 9.0
+# Windows as parts of the long side: of strokes, letters and words, and what is around.
+_WINDOWS, _AROUND = (1.0 / 110.0, 1.0 / 64.0, 1.0 / 36.0), 1.0 / 9.0
 _LEAST_INK = 0.05
 COARSER = 2
 """Places lie so many pixels apart: windows are worked out on pictures smaller by this."""
@@ -86,13 +86,30 @@ def gather(a: InkTemplate, b: InkTemplate, matrix: FloatArray) -> Evidence:
     wanted = max(16.0, min(2.0 * a.radius, 2.0 * b.radius, float(LONGEST)))
     size = 2 * COARSER * round(wanted * REACH / (2 * COARSER))
     side = size / REACH
-    first = a.view(size)
-    second = _eased(first, laid_on(b.view(size), matrix, size), side)
+    first, second = a.view(size), laid_on(b.view(size), matrix, size)
+    left, top, right, bottom = _inked_part(np.maximum(first, second), side)
+    first, second = first[top:bottom, left:right], second[top:bottom, left:right]
+    second = _eased(first, second, side)
     features, inked = _places(first, second, side)
     rows, columns = np.nonzero(inked)
-    unit = size / COARSER / (2.0 * REACH)
-    places = np.asarray((np.stack([columns, rows], axis=1) + 0.5) / unit - REACH, np.float64)
+    step = COARSER * 2.0 * REACH / size
+    corner = np.array([left, top]) / COARSER
+    places = step * (np.stack([columns, rows], axis=1) + 0.5 + corner) - REACH
     return Evidence(places, features[rows, columns], *_overall(first, second), side)
+
+
+def _inked_part(ink: Picture, side: float) -> tuple[int, int, int, int]:
+    """The part of a view that has ink, and a margin: left, top, right, bottom, in whole places."""
+    margin = round(side / 16.0)
+    spans = []
+    for axis in (0, 1):
+        inked = np.flatnonzero(ink.max(axis=axis) > 0.2)
+        first, last = (inked[0], inked[-1]) if len(inked) else (0, ink.shape[1 - axis] - 1)
+        low = max(0, int(first) - margin) // COARSER * COARSER
+        high = min(ink.shape[1 - axis], int(last) + 1 + margin)
+        spans.append((low, low + (high - low) // COARSER * COARSER))
+    (left, right), (top, bottom) = spans
+    return left, top, right, bottom
 
 
 def _eased(first: Picture, second: Picture, side: float) -> Picture:
@@ -171,7 +188,8 @@ def _places(first: Picture, second: Picture, side: float) -> tuple[Picture, Bool
     covered_a = around[..., 9] / (amount_a + 0.005)
     covered_b = around[..., 10] / (amount_b + 0.005)
     features: list[NDArray[np.floating]] = []
-    for window in (_NEAR, _LETTER):
+    amounts: list[NDArray[np.floating]] = []
+    for window in _WINDOWS:
         local = blur(np.ascontiguousarray(coarse[..., :9]), side * window / COARSER)
         ink_a, ink_b = local[..., 0], local[..., 1]
         most = np.maximum(ink_a, ink_b) + np.float32(0.02)
@@ -187,15 +205,15 @@ def _places(first: Picture, second: Picture, side: float) -> tuple[Picture, Bool
             np.log(most),
             np.maximum(alone_a * covered_a, alone_b * covered_b),
         ]
-        if window == _NEAR:
-            inked = most > _LEAST_INK
+        amounts.append(most)
+    inked = amounts[1] > _LEAST_INK
     features += [
         np.minimum(covered_a, covered_b),
         np.maximum(covered_a, covered_b),
         ab / np.sqrt(aa * bb + 1e-6),
     ]
     # How these imprints are on the whole: where all is ragged, one ragged place says little.
-    usual = (features[0][inked].mean(), features[4][inked].mean(), np.log(side))
+    usual = (features[8][inked].mean(), features[12][inked].mean(), np.log(side))
     features += [np.full_like(features[0], value) for value in usual]
     return np.dstack(features).astype(np.float32), inked
 

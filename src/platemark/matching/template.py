@@ -34,7 +34,7 @@ _LEAST_INK = 12
 DIRECTIONS, _RINGS, _FIRST_RING, _SPECTRUM_REACH = 180, 64, 16, 60.0
 RING_STEP = float(np.log(_SPECTRUM_REACH) / _RINGS)
 # Unwrapped about a centre: steps round it, and rings but for those at the centre itself.
-TURNS, _RADII, _FIRST_RADIUS = 192, 32, 6
+TURNS, _RADII, _FIRST_RADIUS = 160, 32, 6
 _UNWRAPPED_REACH = 1.1
 ZOOMS = (1.0, 0.9, 1.1)
 _CENTRES = [(0.0, 0.0)] + [
@@ -160,20 +160,21 @@ class InkTemplate:
 
     @cached_property
     def unwrapped(self) -> NDArray[np.complex64]:
-        """Transforms (K, F, R) along the turn of the strokes unwrapped about several centres.
+        """Transform (F, R) along the turn of the strokes unwrapped about the origin."""
+        return self._unwrapped(1.0, (0.0, 0.0))
 
-        Rows are those of `ZOOMS`, and of the centres for each; the first is that about the origin.
-        """
-        unit = MIDDLE / (2.0 * REACH)
-        rows = []
-        for zoom in ZOOMS:
-            for x, y in _CENTRES:
-                centre = (MIDDLE / 2.0 - 0.5 + unit * x, MIDDLE / 2.0 - 0.5 + unit * y)
-                size = (_RADII, TURNS)
-                reach = unit * _UNWRAPPED_REACH * zoom
-                rings = cv2.warpPolar(self._strokes, size, centre, reach, cv2.INTER_LINEAR)
-                rows.append(_varying(np.asarray(rings[:, _FIRST_RADIUS:], dtype=np.float32)))
-        return np.asarray(np.fft.rfft(np.stack(rows), axis=1), dtype=np.complex64)
+    @cached_property
+    def unwrapped_about(self) -> NDArray[np.complex64]:
+        """The same (K, F, R) at each of `ZOOMS` and, for each, about several likely centres."""
+        return np.stack([self._unwrapped(zoom, at) for zoom in ZOOMS for at in _CENTRES])
+
+    def _unwrapped(self, zoom: float, at: tuple[float, float]) -> NDArray[np.complex64]:
+        unit, middle = MIDDLE / (2.0 * REACH), MIDDLE / 2.0 - 0.5
+        centre = (middle + unit * at[0], middle + unit * at[1])
+        reach = unit * _UNWRAPPED_REACH * zoom
+        rings = cv2.warpPolar(self._strokes, (_RADII, TURNS), centre, reach, cv2.INTER_LINEAR)
+        varying = _varying(np.asarray(rings[:, _FIRST_RADIUS:], dtype=np.float32))
+        return np.asarray(np.fft.rfft(varying, axis=0), dtype=np.complex64)
 
     @cached_property
     def coarse_strokes(self) -> Picture:

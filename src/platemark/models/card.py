@@ -32,16 +32,21 @@ class FileEntry(_Section):
 
 
 class SecondLook(_Section):
-    """When and how large photos are looked at again, for marks too small for the first look.
+    """When and how photos are looked at again, for marks too small for the first look.
 
     Attributes:
-        long_side: Length to which the long side is scaled then, in pixels; never enlarged.
-        below_score: The second look is taken when the first found nothing with this score.
-        from_ratio: ... and when the image is this much larger than the first look shows it.
+        long_side: Length to which the long side is scaled then at most, in pixels.
+        below_score: The second look is taken when the first found nothing with this score
+        below_width: ... that is at least so wide in the network's input, in pixels: where one mark
+            is small, others may be too small.
+        from_ratio: It shows the image larger than the first look by at least this factor: at its
+            own size, or enlarged as far as the detector enlarges images; where that is not enough
+            there is no second look.
     """
 
     long_side: int = Field(default=1920, ge=32)
     below_score: float = Field(default=0.5, ge=0, le=1)
+    below_width: float = Field(default=0.0, ge=0)
     from_ratio: float = Field(default=1.6, ge=1)
 
 
@@ -69,7 +74,7 @@ class DetectorPreprocess(_Section):
         max_upscale: Small images are not enlarged by more than this.
         multiple: Both sides are padded to a multiple of this, right and bottom.
         pad: Grey value of the padding.
-        second_look: Whether and when large photos get a second look.
+        second_look: Whether and when photos get a second look.
         refine: Whether and when small marks are looked at again.
     """
 

@@ -137,7 +137,8 @@ class Drawing:
     Of `grounds` (a colour or the gradient ``#rrggbb>#rrggbb``), `inks` and `fonts` one each is
     picked. `char_height` is the height of capitals as a share of the plate's height, or, on a plate
     of several rows, of the row's share of it; `letter_height` is the height of letters as a share
-    of that of digits. `stickers` and `bolts` are probabilities.
+    of that of digits; `caption_height` replaces the height of the captions. `stickers` and `bolts`
+    are probabilities.
     """
 
     size: tuple[Positive, Positive]
@@ -154,6 +155,7 @@ class Drawing:
     bands: tuple[Band, ...] = ()
     field: Field | None = None
     captions: tuple[Caption, ...] = ()
+    caption_height: Fraction | None = None
     stickers: Fraction = 0.0
     bolts: Fraction = 0.5
 

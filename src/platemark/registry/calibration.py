@@ -17,7 +17,8 @@ from typing import Any, Self
 FALSE_ACCEPTS = 1e-3
 """Unknown stamps that may be taken for a known one, unless told otherwise."""
 
-_FILE = "calibrations.json"
+CALIBRATIONS = "calibrations.json"
+"""The file, beside this module."""
 _ANY_MODEL = "*"
 # Probabilities nearer to 0 or 1 than this are no surer.
 _SUREST = 1e-4
@@ -109,7 +110,7 @@ def calibration_of(model: str) -> Calibration:
 
 @cache
 def _bundled() -> Mapping[str, Calibration]:
-    return read_calibrations(Path(str(files("platemark.registry") / _FILE)))
+    return read_calibrations(Path(str(files("platemark.registry") / CALIBRATIONS)))
 
 
 def read_calibrations(path: Path) -> dict[str, Calibration]:

@@ -104,7 +104,13 @@ def rank(
     ]
 
 
-def match_samples(ink: NDArray[np.uint8], templates: Mapping[str, InkTemplate]) -> dict[str, float]:
-    """Compare ink (h, w) uint8 with samples by id; probabilities that one stamp made both."""
+def match_samples(
+    ink: NDArray[np.uint8], templates: Mapping[str, InkTemplate]
+) -> dict[str, float]:
+    """Compare ink (h, w) uint8 with samples by id; probabilities that one stamp made both.
+
+    A comparison that says little, for want of ink for example, is as likely as not.
+    """
     own = InkTemplate.of(ink)
-    return {id_: match_ink(own, template).score for id_, template in templates.items()}
+    found = {id_: match_ink(own, template) for id_, template in templates.items()}
+    return {id_: match.score if match.doubt is None else 0.5 for id_, match in found.items()}

@@ -81,7 +81,7 @@ class VectorTable:
         if end > len(self._numbers):
             # New arrays, never changed below the count, so that a search that is under way with
             # the old ones goes on undisturbed.
-            room = max(end, 2 * len(self._numbers), 64)
+            room = end + end // 4 + 64
             self._numbers = _grown(self._numbers, self._count, room)
             self._vectors = _grown(self._vectors, self._count, room)
         self._numbers[self._count : end] = numbers
@@ -199,7 +199,7 @@ class Graph:
                 body = np.fromfile(stream, dtype=np.uint8)
             if header != wanted or len(body) != header["bytes"]:
                 return None
-            loaded = faiss.downcast_index(faiss.deserialize_index(body))
+            loaded = faiss.deserialize_index(body)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             return None  # another program's file, or a damaged one: a new one is made
         return cls(dimensions, loaded) if loaded.d == dimensions else None

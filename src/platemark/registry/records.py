@@ -99,7 +99,7 @@ class Sample:
             "model": self.model,
             "source": self.source,
             "page": self.page,
-            "box": [round(value, 2) for value in self.box],
+            "box": [round(float(value), 2) for value in self.box],
             "digest": self.digest,
         }
 

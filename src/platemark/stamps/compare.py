@@ -11,7 +11,8 @@ import numpy as np
 from platemark.errors import InputError
 from platemark.geometry import FloatArray
 from platemark.imaging.draw import draw_difference
-from platemark.imaging.image import Image, ImageInput
+from platemark.imaging.image import Image, ImageInput, Pixels
+from platemark.imaging.ink import edge_width
 from platemark.imaging.sources import open_pages
 from platemark.masks import BoolMask
 from platemark.matching import InkMatch, InkTemplate, match_ink
@@ -22,6 +23,8 @@ from platemark.types import Comparison, Detection, StampMark, as_box, as_quad
 _MOST_STAMPS = 4
 # Between these scores the imprints do not tell.
 _DIFFERENT_BELOW, _SAME_FROM = 0.4, 0.6
+# Edges wider than this share of the imprint's longer side leave no small letters.
+_WIDEST_EDGE = 1.0 / 36.0
 
 
 def compare(
@@ -79,17 +82,26 @@ class _Imprint:
         ink: (h, w) bool, the part of the page with its ink.
         origin: Column and row (2,) at which the part begins.
         template: The part made ready to be matched.
+        blurred: Whether its edges are seen to be so wide that letters run into each other.
     """
 
     mark: StampMark
     ink: BoolMask
     origin: FloatArray
     template: InkTemplate
+    blurred: bool
 
     @classmethod
-    def of(cls, mark: StampMark) -> Self:
+    def of(cls, mark: StampMark, pixels: Pixels | None = None) -> Self:
+        """Take a stamp, and if they are at hand the pixels (H, W, 3) of its page."""
         ink, left, top = mark.mask.crop()
-        return cls(mark, ink, np.array([left, top], dtype=np.float64), InkTemplate.of(ink))
+        height, width = ink.shape
+        edge = None
+        if pixels is not None:
+            edge = edge_width(pixels[top : top + height, left : left + width], ink)
+        blurred = edge is not None and edge > _WIDEST_EDGE * max(ink.shape)
+        origin = np.array([left, top], dtype=np.float64)
+        return cls(mark, ink, origin, InkTemplate.of(ink), blurred)
 
     @property
     def to_page(self) -> FloatArray:
@@ -120,7 +132,7 @@ def _imprints(
             "one cut out around it and say that it is cropped",
             source=image.source,
         )
-    return [_Imprint.of(stamp) for stamp in stamps[:_MOST_STAMPS]]
+    return [_Imprint.of(stamp, image.pixels) for stamp in stamps[:_MOST_STAMPS]]
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +148,7 @@ def _whole(image: Image) -> Detection:
 
 
 def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
-    verdict, reason = _judged(match)
+    verdict, reason = _judged(match, blurred=a.blurred or b.blurred)
     transform = b.to_page @ match.transform @ np.linalg.inv(a.to_page)
     regions = match.regions + np.tile(a.origin, 2)
     return Comparison(
@@ -158,10 +170,12 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
     )
 
 
-def _judged(match: InkMatch) -> tuple[str, str]:
-    """Verdict and reason."""
+def _judged(match: InkMatch, *, blurred: bool) -> tuple[str, str]:
+    """Verdict and reason; where letters are blurred only large differences are to be seen."""
     if match.doubt is not None:
         return "unsure", match.doubt
+    if blurred and match.score > _DIFFERENT_BELOW:
+        return "unsure", "too blurred"
     if match.score >= _SAME_FROM:
         return "same", "the ink agrees wherever both have some"
     places = len(match.regions)

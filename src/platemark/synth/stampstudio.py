@@ -25,7 +25,7 @@ from platemark.synth.studio import surface
 from platemark.synth.typesetting import MM_PER_INCH, print_ink
 
 _LONG_SIDES = (500, 1400)
-IMPRINT_SIDES = (66.0, 320.0)
+IMPRINT_SIDES = (80.0, 480.0)
 """Least and greatest long side in pixels of imprints close up, unless others are asked for."""
 
 

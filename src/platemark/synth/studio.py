@@ -11,6 +11,7 @@ import numpy as np
 from platemark.errors import DatasetError
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import PlateFormat, load_formats
+from platemark.synth.censor import censored
 from platemark.synth.lettering import write_text
 from platemark.synth.photos import read_photo
 from platemark.synth.scene import (
@@ -26,6 +27,8 @@ from platemark.synth.street import RealPhotos, car_body, look_alike, repaint, up
 from platemark.synth.texture import Texture, draw_plate
 from platemark.synth.typefaces import FontLibrary
 
+# Share of the plates in scenes whose text is hidden.
+_CENSORED = 0.07
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
@@ -90,6 +93,11 @@ class PlateStudio:
             texture.format_code,
         )
 
+    def _texture_of_scene(self, rng: np.random.Generator) -> Texture:
+        """As :meth:`texture`, its text hidden at times: it is a plate all the same."""
+        texture = self.texture(rng)
+        return censored(texture, rng) if rng.random() < _CENSORED else texture
+
     def backdrop(self, height: int, width: int, rng: np.random.Generator) -> Pixels:
         """Part of a photo, or a plain painted surface, (H, W, 3) uint8."""
         if self._photo_files and rng.random() < 0.5:
@@ -137,7 +145,7 @@ class PlateStudio:
 
     def _texture_like(self, aspect: float, rng: np.random.Generator, tries: int = 4) -> Texture:
         """Of a few plates the one whose shape is nearest to the wanted aspect."""
-        textures = [self.texture(rng) for _ in range(tries)]
+        textures = [self._texture_of_scene(rng) for _ in range(tries)]
         return min(
             textures, key=lambda t: abs(np.log(t.pixels.shape[1] / t.pixels.shape[0] / aspect))
         )
@@ -151,7 +159,7 @@ class PlateStudio:
             look_alike(canvas, self.fonts, rng)
         labels: list[PlateLabel] = []
         for _ in range(int(rng.choice(5, p=[0.14, 0.46, 0.2, 0.12, 0.08]))):
-            texture = self.texture(rng)
+            texture = self._texture_of_scene(rng)
             aspect = texture.pixels.shape[1] / texture.pixels.shape[0]
             plate_width = float(np.exp(rng.uniform(np.log(18), np.log(0.6 * width)))) * min(
                 1.0, aspect / 3

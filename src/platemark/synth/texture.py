@@ -35,14 +35,14 @@ class Texture:
     Attributes:
         pixels: (H, W, 3) uint8 RGB.
         alpha: (H, W) uint8, 0 outside the rounded corners.
-        text: what it says: letters and digits, rows from top to bottom.
+        text: what it says: letters and digits, rows from top to bottom; None where it is hidden.
         rows: number of text rows.
         format_code: the plate format it was drawn from.
     """
 
     pixels: Pixels
     alpha: Pixels
-    text: str
+    text: str | None
     rows: int
     format_code: str
 
@@ -85,7 +85,8 @@ def draw_plate(sample: Sample, fonts: FontLibrary, rng: np.random.Generator) -> 
     for band in drawing.bands:
         draw_band(canvas, band, area, fonts, rng)
     for caption in drawing.captions:
-        _draw_caption(canvas, caption, area, ink, fonts, rng)
+        share = drawing.caption_height or caption.height
+        _draw_caption(canvas, caption, share, area, ink, fonts, rng)
     _draw_rows(canvas, sample, area, ink, fonts, rng)
     _emboss_rim(canvas, drawing, ink, rng)
     if rng.random() < drawing.stickers:
@@ -118,13 +119,14 @@ def _rounded_mask(height: int, width: int) -> Pixels:
 def _draw_caption(
     canvas: Pixels,
     caption: Caption,
+    share: float,
     area: Area,
     ink: Colour,
     fonts: FontLibrary,
     rng: np.random.Generator,
 ) -> None:
     height, width = canvas.shape[:2]
-    size = caption.height * height * float(rng.uniform(0.75, 1.1))
+    size = share * height * float(rng.uniform(0.75, 1.1))
     text = str(rng.choice(caption.texts))
     text = text if rng.random() < 0.7 else text.upper()
     colour = ink if rng.random() < 0.5 else tuple(int(c) for c in rng.integers(0, 160, 3))

@@ -62,9 +62,9 @@ class _Candidates:
 class Detector:
     """Finds marks of one kind; may be shared by threads.
 
-    A large photo in which the first look finds nothing sure gets a second look at a higher
-    resolution, and marks that come out small may be looked at once more for sharper corners; the
-    model's card says when.
+    A photo in which the first look finds nothing sure, or nothing but small marks, gets a second
+    look at a higher resolution, a small photo enlarged for it; and marks that come out small may
+    be looked at once more for sharper corners. The model's card says when.
 
     Args:
         model: A network with the input ``images`` (N, H, W, 3) uint8 RGB and the outputs ``boxes``
@@ -175,10 +175,16 @@ class Detector:
         The whole image is looked at, since a network of convolutions does so faster than tile by
         tile, and nothing lies across a seam.
         """
-        look, own = self._spec.second_look, max(pixels.shape[:2])
-        if look is None or own < look.from_ratio * self._spec.long_side:
+        look, own = self._spec.second_look, int(max(pixels.shape[:2]))
+        if look is None:
             return None
-        return None if np.any(found.scores >= look.below_score) else min(look.long_side, own)
+        widths = (found.boxes[:, 2] - found.boxes[:, 0]) * found.zoom
+        if np.any((found.scores >= look.below_score) & (widths >= look.below_width)):
+            return None
+        least = round(look.from_ratio * self._spec.long_side)
+        if least > own * self._spec.max_upscale:
+            return None
+        return min(look.long_side, max(own, least))
 
     def _refine(self, pixels: Pixels, found: _Candidates, refine: Refine) -> _Candidates:
         """Look again, nearer, at marks that are small in the network's input."""

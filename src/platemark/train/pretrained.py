@@ -173,17 +173,10 @@ def settle(
         task: runs the network on a batch.
         batches: examples of what the network will see.
     """
-    sums = {
-        layer: [torch.zeros_like(shift), torch.zeros_like(shift), 0]
-        for layer, shift in shifts.items()
-    }
+    seen = {layer: _Moments() for layer in shifts}
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen = inputs[0].double()
-        total = sums[layer]  # type: ignore[index]
-        total[0] = total[0] + seen.sum(dim=(0, 2, 3))
-        total[1] = total[1] + seen.square().sum(dim=(0, 2, 3))
-        total[2] += seen.numel() // seen.shape[1]
+        seen[layer].add(inputs[0])  # type: ignore[index]
 
     for layer, shift in shifts.items():
         layer.running_mean = torch.zeros_like(shift)
@@ -196,12 +189,28 @@ def settle(
         task.losses(net, batch)
     for hook in hooks:
         hook.remove()
-    for layer, (total, squares, count) in sums.items():
-        if not count:
+    for layer, moments in seen.items():
+        if not moments.count:
             continue
-        mean = total / count
-        variance = (squares / count - mean.square()).clamp(min=1e-6)
-        layer.running_mean = mean.float()
-        layer.running_var = variance.float()
+        mean, variance = moments.mean_and_variance()
+        layer.running_mean, layer.running_var = mean.float(), variance.float()
         layer.weight.copy_((variance + layer.eps).sqrt())
         layer.bias.copy_(shifts[layer] + mean)
+
+
+class _Moments:
+    """Mean and variance of each channel over the maps (N, C, H, W) added."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum = self._squares = torch.zeros(())
+
+    def add(self, maps: Tensor) -> None:
+        values = maps.double()
+        self._sum = self._sum + values.sum(dim=(0, 2, 3))
+        self._squares = self._squares + values.square().sum(dim=(0, 2, 3))
+        self.count += values.numel() // values.shape[1]
+
+    def mean_and_variance(self) -> tuple[Tensor, Tensor]:
+        mean = self._sum / self.count
+        return mean, (self._squares / self.count - mean.square()).clamp(min=1e-6)

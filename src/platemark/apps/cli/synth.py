@@ -115,7 +115,7 @@ def stamps(
         tuple[float, float] | None,
         typer.Option(
             metavar="LEAST MOST",
-            help="Long sides of imprints in pixels; default: 66 to 320.",
+            help="Long sides of imprints in pixels; default: 80 to 480.",
         ),
     ] = None,
     masks: Annotated[

@@ -5,7 +5,7 @@ from typing import Any
 
 import PIL.Image
 
-from platemark.apps.server.marks import png
+from platemark.apps.server.common import png
 from platemark.apps.services import Services
 from platemark.errors import DesignNotFound
 

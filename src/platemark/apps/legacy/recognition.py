@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import UploadFile
 
 from platemark.apps.legacy.common import Json, is_known, sample_picture
+from platemark.apps.server.common import LISTED, PICTURED, Shared
 from platemark.apps.server.connection import may_write
-from platemark.apps.server.marks import PICTURED, Shared
 from platemark.apps.server.schemas import file_body
 from platemark.apps.server.uploads import Upload, clean_name, uploads
 from platemark.apps.server.work_route import WorkRoute, page_of, services_of, while_connected
 from platemark.apps.services import Services
-from platemark.errors import InputError, InvalidRequest
+from platemark.errors import InputError, InvalidDesign, InvalidRequest
 from platemark.imaging.sources import Unread
 from platemark.types import StampMark
 
@@ -27,6 +27,7 @@ router = APIRouter(route_class=WorkRoute)
 @router.post(
     "/images/upload",
     summary="Stamp-recognition: whose stamps are these?",
+    responses=LISTED,
     openapi_extra=file_body(many=True),
 )
 async def upload(request: Request, services: Shared) -> Json:
@@ -68,6 +69,7 @@ def _best_match(services: Services, number: int, stamp: StampMark) -> Json:
 @router.post(
     "/images/add_stamp",
     summary="Stamp-recognition: add stamps",
+    responses=LISTED,
     openapi_extra=file_body(many=True, fields=("files_stamp_group_name",)),
     dependencies=[Depends(may_write)],
 )
@@ -99,8 +101,11 @@ async def _add_groups(services: Services, given: Sequence[tuple[str, Upload | No
 
 
 def _add_group(services: Services, name: str, file: Upload | None, again: bool) -> Json:
-    if again or is_known(services, name) or is_known(services, f"{name}-0"):
-        return _failed("not unique stamp group name")
+    try:
+        if again or is_known(services, name) or is_known(services, f"{name}-0"):
+            return _failed("not unique stamp group name")
+    except InvalidDesign as error:
+        return _failed(error.message)
     if file is None:
         return _failed("no file submitted")
     try:
@@ -130,12 +135,15 @@ def _add_named(services: Services, file: Upload | None, names: Sequence[str]) ->
 
 def _add_one(services: Services, number: int, name: str, stamp: StampMark) -> Json:
     error = None
-    if stamp.embedding is None:
-        error = "no embeddings extracted"
-    elif is_known(services, name):
-        error = "not unique name"
-    else:
-        services.registry.add(name, stamp, duplicates="allow")
+    try:
+        if stamp.embedding is None:
+            error = "no embeddings extracted"
+        elif is_known(services, name):
+            error = "not unique name"
+        else:
+            services.registry.add(name, stamp, duplicates="allow")
+    except InvalidDesign as invalid:
+        error = invalid.message
     return {"stamp": number, "error": error, "status": "failed" if error else "successed"}
 
 

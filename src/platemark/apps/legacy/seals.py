@@ -1,18 +1,20 @@
 """The follower of Stamp2vec with a registry: add, search and remove seals."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from platemark.apps.legacy.common import Json, as_base64, sample_picture
 from platemark.apps.selfcheck import FINE, check_models
+from platemark.apps.server.common import LISTED, PICTURED, Shared
 from platemark.apps.server.connection import may_write
-from platemark.apps.server.marks import PICTURED, Shared
-from platemark.apps.server.uploads import Upload, decode
-from platemark.apps.server.work_route import WorkRoute, page_of
+from platemark.apps.server.schemas import json_body, problems
+from platemark.apps.server.uploads import Model, Upload, decode, parsed, received
+from platemark.apps.server.work_route import WorkRoute, page_of, services_of, while_connected
 from platemark.apps.services import Services
 from platemark.errors import DesignNotFound, InvalidDesign, NoStampFound
 from platemark.imaging.draw import cut_mark
@@ -48,7 +50,11 @@ class Delete(BaseModel):
     seal_ids: list[str]
 
 
-@router.get("/health", summary="Seal registry: whether all is well")
+@router.get(
+    "/health",
+    summary="Seal registry: whether all is well",
+    responses=LISTED | {503: {"description": "It is not; `troubles` says why."}},
+)
 async def health(
     services: Shared,
     verify: Annotated[bool, Query(description="Run every model on its own sample.")] = False,
@@ -77,14 +83,15 @@ async def health(
 @router.post(
     "/seals/ingest_base64",
     summary="Seal registry: add seals",
-    responses=PICTURED,
+    openapi_extra=json_body(Ingest),
+    responses=PICTURED | problems(409),
     dependencies=[Depends(may_write)],
 )
-async def ingest(services: Shared, body: Ingest) -> Json:
+async def ingest(request: Request, services: Shared) -> Json:
     """The surest seal of each picture is a sample of its `seal_id`; all are added, or none."""
 
-    def work() -> Json:
-        seals = [(item.seal_id, *_seal(services, item.image_b64)) for item in body.items]
+    def work(said: Ingest) -> Json:
+        seals = [(item.seal_id, *_seal(services, item.image_b64)) for item in said.items]
         stored = []
         for seal_id, image, stamp in seals:
             services.registry.add(seal_id, stamp, duplicates="allow")
@@ -93,14 +100,19 @@ async def ingest(services: Shared, body: Ingest) -> Json:
             stored.append({"seal_id": seal_id, "embedding_dim": size, "crop_image_b64": crop})
         return {"seals_detected": len(seals), "embeddings_stored": stored, "status": "success"}
 
-    return await services.work.run(work)
+    return await _with_json(request, Ingest, work)
 
 
-@router.post("/seals/search", summary="Seal registry: whose seal is this?", responses=PICTURED)
-async def search(services: Shared, wanted: Search) -> Json:
+@router.post(
+    "/seals/search",
+    summary="Seal registry: whose seal is this?",
+    responses=PICTURED,
+    openapi_extra=json_body(Search),
+)
+async def search(request: Request, services: Shared) -> Json:
     """The designs most like the surest seal of the picture, in `top_3` as many as `top_k` says."""
 
-    def work() -> Json:
+    def work(wanted: Search) -> Json:
         _, stamp = _seal(services, wanted.image_b64)
         candidates = services.registry.identify(stamp, wanted.top_k)
         found = [
@@ -122,11 +134,14 @@ async def search(services: Shared, wanted: Search) -> Json:
             "status": "success",
         }
 
-    return await services.work.run(work)
+    return await _with_json(request, Search, work)
 
 
 @router.post(
-    "/seals/delete", summary="Seal registry: remove seals", dependencies=[Depends(may_write)]
+    "/seals/delete",
+    summary="Seal registry: remove seals",
+    responses=LISTED,
+    dependencies=[Depends(may_write)],
 )
 async def delete(services: Shared, wanted: Delete) -> Json:
     """Which were removed, and which were not there."""
@@ -148,6 +163,14 @@ async def delete(services: Shared, wanted: Delete) -> Json:
         }
 
     return await services.work.run(work)
+
+
+async def _with_json(request: Request, model: type[Model], work: Callable[[Model], Json]) -> Json:
+    """Have something done with a JSON body, which is parsed by a worker: its pictures are large."""
+    services = services_of(request)
+    with await received(request) as raw:
+        done = services.work.run(lambda: work(parsed(raw, model)))
+        return await while_connected(request, done)
 
 
 def _seal(services: Services, encoded: str) -> tuple[Image, StampMark]:

@@ -8,7 +8,7 @@ import PIL.Image
 from fastapi import APIRouter, Request, Response
 
 from platemark.apps.legacy.common import Json
-from platemark.apps.server.marks import PICTURED, Shared
+from platemark.apps.server.common import PICTURED, Shared
 from platemark.apps.server.schemas import file_body
 from platemark.apps.server.uploads import uploads
 from platemark.apps.server.work_route import WorkRoute, page_of, services_of, while_connected

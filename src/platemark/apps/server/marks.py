@@ -1,21 +1,34 @@
 """Routes that find marks: plates, stamps, pictures with marks drawn, vectors, ink."""
 
-import io
 import json
-from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 
 import PIL.Image
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from platemark.apps.server.schemas import (
+from platemark.apps.server.common import (
+    PICTURED,
+    Cropped,
+    MinScore,
+    Name,
+    OnePage,
+    PageNumber,
+    Shared,
+    json_lines,
+    listed,
+    or_error,
+    png,
+)
+from platemark.apps.server.examples import (
     COMPARISON_EXAMPLE,
     EMBEDDINGS_EXAMPLE,
     PLATES_EXAMPLE,
     SEGMENTS_EXAMPLE,
     STAMPS_EXAMPLE,
+)
+from platemark.apps.server.schemas import (
     ComparisonShape,
     EmbeddingsShape,
     FailedShape,
@@ -23,7 +36,6 @@ from platemark.apps.server.schemas import (
     SegmentsShape,
     StampsShape,
     file_body,
-    problems,
 )
 from platemark.apps.server.uploads import uploads
 from platemark.apps.server.work_route import (
@@ -32,38 +44,15 @@ from platemark.apps.server.work_route import (
     each_page,
     one_page,
     page_of,
-    services_of,
     while_connected,
 )
 from platemark.apps.services import Kind, Services
-from platemark.errors import InvalidRequest, NoStampFound, PlatemarkError
+from platemark.errors import InvalidRequest, NoStampFound
 from platemark.imaging.draw import cut_out, draw_marks
 from platemark.imaging.image import Image
-from platemark.imaging.sources import Unread
 from platemark.pipeline import Pipeline
-from platemark.types import Failure, Result
 
 router = APIRouter(route_class=WorkRoute, tags=["marks"])
-Shared = Annotated[Services, Depends(services_of)]
-MinScore = Annotated[
-    float | None,
-    Query(ge=0, le=1, description="Least score of a mark; default: the model's own rules."),
-]
-Name = Annotated[
-    str | None, Query(max_length=255, description="What to call a file that is the raw body.")
-]
-PageNumber = Annotated[
-    int, Query(ge=0, lt=2**31, description="Page of a document, counted from 0.")
-]
-OnePage = Annotated[
-    int | None,
-    Query(ge=0, lt=2**31, description="Only this page of each document, counted from 0."),
-]
-Cropped = Annotated[
-    bool, Query(description="The pictures are stamps already cut out, not pages to search.")
-]
-LISTED = problems(400, 401, 403, 408, 413, 422, 429, 503)
-PICTURED = LISTED | problems(415)
 
 
 class MarkKind(StrEnum):
@@ -78,17 +67,6 @@ class AnswerFormat(StrEnum):
 
     JSON = "json"
     PNG = "png"
-
-
-def listed(example: Any) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer with an object for each page, and the errors of its route."""
-    content = {"application/json": {"example": example}}
-    return LISTED | {200: {"description": "An object for each image or page.", "content": content}}
-
-
-def json_lines(items: Sequence[str]) -> Response:
-    """Return a JSON list of objects that are JSON already."""
-    return Response(f"[{','.join(items)}]", media_type="application/json")
 
 
 @router.post(
@@ -264,22 +242,3 @@ async def compare(
             return Response(json.dumps(found.to_dict()), media_type="application/json")
 
         return await while_connected(request, services.work.run(work))
-
-
-def or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> str:
-    """Do something with a page, or give the error object in its place."""
-    try:
-        if isinstance(item, Unread):
-            raise item.error
-        return json.dumps(work(item))
-    except PlatemarkError as error:
-        services.figures.errors.labels(error.code).inc()
-        failed = Result(item.source, item.page, error=Failure(error.code, error.message))
-        return json.dumps(failed.to_dict())
-
-
-def png(picture: PIL.Image.Image) -> bytes:
-    """Return a picture as PNG, packed quickly rather than tightly."""
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", compress_level=1)
-    return stream.getvalue()

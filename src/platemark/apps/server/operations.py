@@ -1,17 +1,16 @@
 """Whether the server lives and is ready, and its figures."""
 
+import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from platemark.apps.figures import CONTENT_TYPE
 from platemark.apps.selfcheck import FINE, check_models
-from platemark.apps.server.work_route import services_of
-from platemark.apps.services import Services
+from platemark.apps.server.common import Shared
 
 router = APIRouter(tags=["operations"])
-Shared = Annotated[Services, Depends(services_of)]
 
 
 @router.get("/healthz", summary="Whether the process lives")
@@ -31,7 +30,8 @@ async def readyz(
 ) -> Response:
     """Models are loaded, the registry answers, and with `verify` every model still says of its
     own sample what it said when it was released."""
-    troubles = list(await services.work.run(services.troubles))
+    # Not by the workers: whether the server is ready may not wait for what it has to do.
+    troubles = list(await asyncio.to_thread(services.troubles))
     content: dict[str, Any] = {"status": "ready"}
     if verify:
         with services.work.admit():

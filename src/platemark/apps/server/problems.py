@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from platemark.errors import (
     ArchiveError,
@@ -115,7 +116,8 @@ def add_handlers(app: FastAPI) -> None:
         return of_error(request, TimedOut("the request took too long; send less at a time"))
 
     @app.exception_handler(ClientGone)
-    async def gone(request: Request, _: ClientGone) -> JSONResponse:
+    @app.exception_handler(ClientDisconnect)  # while its request was still coming
+    async def gone(request: Request, _: Exception) -> JSONResponse:
         return problem(request, 408, "client_gone", "the client closed its connection")
 
     @app.exception_handler(HTTPException)

@@ -6,16 +6,23 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from time import perf_counter
+from typing import Annotated, Any
 
 import PIL.Image
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 from starlette.background import BackgroundTask
 
-from platemark.apps.server.connection import may_write
-from platemark.apps.server.marks import (
+from platemark.apps.server.bodies import (
+    About,
+    DesignChanges,
+    MergeRequest,
+    NewSamples,
+    SplitRequest,
+)
+from platemark.apps.server.common import (
     Cropped,
     Name,
     Shared,
@@ -24,9 +31,9 @@ from platemark.apps.server.marks import (
     or_error,
     png,
 )
+from platemark.apps.server.connection import may_write
+from platemark.apps.server.examples import ADDED_EXAMPLE, DESIGN_EXAMPLE, IDENTIFIED_EXAMPLE
 from platemark.apps.server.schemas import (
-    ADDED_EXAMPLE,
-    DESIGN_EXAMPLE,
     AddedShape,
     DesignShape,
     DesignWithSamplesShape,
@@ -35,7 +42,7 @@ from platemark.apps.server.schemas import (
     file_body,
     problems,
 )
-from platemark.apps.server.uploads import EncodedFiles, explain, uploads
+from platemark.apps.server.uploads import explain, uploads
 from platemark.apps.server.work_route import WorkRoute, each_page, pages_of
 from platemark.apps.services import Services
 from platemark.errors import InvalidRequest, NoStampFound, PlatemarkError
@@ -46,64 +53,8 @@ from platemark.types import StampMark
 router = APIRouter(route_class=WorkRoute, prefix="/v1/registry", tags=["registry"])
 Writer = Depends(may_write)
 FOUND = problems(401, 403, 404, 422, 429, 503)
-CHANGED = FOUND | problems(409)
-
-
-class DesignChanges(BaseModel):
-    """What to change about a design; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str | None = None
-    notes: str | None = None
-    tags: list[str] | None = None
-    owner: str | None = None
-    retired: bool | None = Field(default=None, description="Whether it is no longer looked for.")
-
-
-class MergeRequest(BaseModel):
-    """Designs that become part of another."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    others: list[str] = Field(min_length=1, description="Their ids or names.")
-
-
-class SplitRequest(BaseModel):
-    """Samples that become a design of their own."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    samples: list[str] = Field(min_length=1, description="Ids of samples of the design.")
-    name: str = Field(description="Name of the new design.")
-
-
-class _About(BaseModel):
-    """What is said about new samples, in the query, the form or the JSON object."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    name: str
-    notes: str = ""
-    tags: list[str] = []
-    owner: str = ""
-    duplicates: Literal["warn", "refuse", "allow"] = "warn"
-
-    @field_validator("tags", mode="before")
-    @classmethod
-    def _parted(cls, value: object) -> object:
-        """A text is a list parted by commas."""
-        return [tag for tag in value.split(",") if tag.strip()] if isinstance(value, str) else value
-
-
-class NewSamples(EncodedFiles):
-    """Files with stamps of one design, and what to call it."""
-
-    name: str | None = Field(default=None, description="Name of the design.")
-    notes: str | None = None
-    tags: list[str] | None = None
-    owner: str | None = None
-    duplicates: Literal["warn", "refuse", "allow"] | None = None
+CHANGED = FOUND | problems(409, 413)
+SMALL_BODY = 1_000_000
 
 
 class SamplePart(StrEnum):
@@ -164,14 +115,14 @@ async def add(
         return json_lines(await pages_of(request, body.files, partial(or_error, services, work)))
 
 
-def _about(said: Mapping[str, Any]) -> _About:
+def _about(said: Mapping[str, Any]) -> About:
     try:
-        return _About.model_validate(said)
+        return About.model_validate(said)
     except ValidationError as error:
         raise InvalidRequest(explain(error)) from None
 
 
-def _added(services: Services, about: _About, cropped: bool, image: Image) -> dict[str, Any]:
+def _added(services: Services, about: About, cropped: bool, image: Image) -> dict[str, Any]:
     stamps = services.stamps_of(image, cropped=cropped)
     if not stamps:
         raise NoStampFound(f"{image.source} shows no stamp", source=image.source)
@@ -182,17 +133,10 @@ def _added(services: Services, about: _About, cropped: bool, image: Image) -> di
     }
 
 
-def _added_stamp(services: Services, about: _About, stamp: StampMark) -> dict[str, Any]:
+def _added_stamp(services: Services, about: About, stamp: StampMark) -> dict[str, Any]:
     place = {"box": stamp.to_dict()["box"]}
     try:
-        added = services.registry.add(
-            about.name,
-            stamp,
-            notes=about.notes,
-            tags=about.tags,
-            owner=about.owner,
-            duplicates=about.duplicates,
-        )
+        added = about.terms.add(services.registry, about.name, stamp)
     except PlatemarkError as error:
         return place | {"error": error.to_dict()}
     return place | {
@@ -208,7 +152,7 @@ def _added_stamp(services: Services, about: _About, stamp: StampMark) -> dict[st
     "/identify",
     summary="Whose stamps are these?",
     response_model=list[IdentifiedShape | FailedShape],
-    responses=listed([]),
+    responses=listed(IDENTIFIED_EXAMPLE),
     openapi_extra=file_body(),
 )
 async def identify(
@@ -228,6 +172,7 @@ async def identify(
     """
 
     def work(image: Image) -> dict[str, Any]:
+        start = perf_counter()
         marks = []
         for stamp in services.stamps_of(image, cropped=cropped):
             with services.figures.time("stamp_identify"):
@@ -235,8 +180,10 @@ async def identify(
             identity = candidates[0].identity.to_dict() if candidates else None
             own = {"identity": identity, "candidates": [one.to_dict() for one in candidates]}
             marks.append(stamp.to_dict() | own)
+        place = {"source": image.source, "page": image.page}
         size = {"width": image.width, "height": image.height}
-        return {"source": image.source, "page": image.page, **size, "marks": marks}
+        elapsed = round((perf_counter() - start) * 1e3, 1)
+        return place | size | {"marks": marks, "elapsed_ms": elapsed}
 
     return json_lines(await each_page(request, partial(or_error, services, work)))
 
@@ -260,6 +207,7 @@ async def show(services: Shared, design: str) -> Response:
 
 @router.patch(
     "/designs/{design}",
+    max_body_size=SMALL_BODY,
     summary="Change a known stamp",
     response_model=DesignShape,
     responses=CHANGED,
@@ -295,6 +243,7 @@ async def remove(services: Shared, design: str) -> Response:
 
 @router.post(
     "/designs/{design}/merge",
+    max_body_size=SMALL_BODY,
     summary="Make designs one",
     response_model=DesignShape,
     responses=CHANGED,
@@ -307,6 +256,7 @@ async def merge(services: Shared, design: str, wanted: MergeRequest) -> Response
 
 @router.post(
     "/designs/{design}/split",
+    max_body_size=SMALL_BODY,
     summary="Make samples a design of their own",
     response_model=DesignShape,
     responses=CHANGED,
@@ -385,7 +335,7 @@ async def export(services: Shared) -> Response:
     "/import",
     summary="Add the designs of an archive",
     responses=CHANGED
-    | problems(400, 413)
+    | problems(400)
     | {200: {"content": {"application/json": {"example": {"designs": 12}}}}},
     openapi_extra=file_body(many=False),
     dependencies=[Writer],

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from platemark.apps.server.problems import MEDIA_TYPE
-from platemark.apps.server.uploads import EncodedFile, EncodedFiles
+from platemark.apps.server.uploads import EncodedFiles
 
 
 class Shape(BaseModel):
@@ -246,13 +246,9 @@ class IdentifiedStampShape(StampShape):
     candidates: list[CandidateShape]
 
 
-class IdentifiedShape(Shape):
+class IdentifiedShape(_Page):
     """The stamps of an image or page, and whose they may be."""
 
-    source: str
-    page: int = Field(ge=0)
-    width: int
-    height: int
     marks: list[IdentifiedStampShape]
 
 
@@ -333,10 +329,7 @@ def file_body(
         "properties": {field: files if many else _PICTURE}
         | {name: {"type": "string"} for name in fields},
     }
-    schema = model.model_json_schema()
-    # A schema within an operation has no place of its own for the parts it refers to.
-    parts = schema.pop("$defs", {})
-    schema["properties"]["files"]["items"] = parts[EncodedFile.__name__]
+    schema = inlined_schema(model)
     raw = {"schema": _PICTURE}
     return {
         "requestBody": {
@@ -356,123 +349,25 @@ def file_body(
     }
 
 
-_PLACE = {
-    "score": 0.98,
-    "box": [412.1, 633.0, 590.7, 680.2],
-    "quad": [[412.1, 634.0], [590.2, 633.0], [590.7, 679.1], [412.9, 680.2]],
-}
-_SIZE = {"page": 0, "width": 1600, "height": 1200}
-_FAILED = {
-    "source": "bad.jpg",
-    "error": {"code": "unreadable_image", "message": "bad.jpg is not an image: ..."},
-}
-_INK = {"size": [1200, 1600], "counts": "PPYo1"}
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a JSON body that the route itself parses, for ``openapi_extra``."""
+    content = {"application/json": {"schema": inlined_schema(model)}}
+    return {"requestBody": {"required": True, "content": content}}
 
-PLATES_EXAMPLE = [
-    {
-        "source": "car.jpg",
-        **_SIZE,
-        "marks": [
-            {
-                "kind": "plate",
-                **_PLACE,
-                "text": "AC4921CB",
-                "text_score": 0.97,
-                "characters": [{"char": "A", "score": 0.99}],
-                "alternatives": [{"text": "AC4921C8", "score": 0.01}],
-                "region": None,
-                "lines": None,
-                "obscured": None,
-            }
-        ],
-        "elapsed_ms": 18.4,
-    },
-    _FAILED,
-]
-STAMPS_EXAMPLE = [
-    {
-        "source": "letter.pdf",
-        **_SIZE,
-        "marks": [
-            {
-                "kind": "stamp",
-                **_PLACE,
-                "shape": "circle",
-                "color": "blue",
-                "rotation": 12.5,
-                "mask": _INK,
-                "text": None,
-                "text_score": 0.0,
-                "lines": [],
-                "identity": None,
-            }
-        ],
-        "elapsed_ms": 52.0,
-    },
-    _FAILED,
-]
-EMBEDDINGS_EXAMPLE = [
-    {
-        "source": "letter.jpg",
-        "page": 0,
-        "embeddings": [
-            {
-                "box": _PLACE["box"],
-                "score": 0.98,
-                "embedding": [0.6, -0.8],
-                "model": "stamp-embedder@1.0",
-            }
-        ],
-    }
-]
-SEGMENTS_EXAMPLE = [
-    {
-        "source": "letter.jpg",
-        "page": 0,
-        "stamps": [{"box": _PLACE["box"], "score": 0.98, "mask": _INK}],
-    }
-]
-DESIGN_EXAMPLE = {
-    "design": "01KB0Z5V7Q3N8X2M4T6R9WECDA",
-    "name": "ACME Ltd",
-    "notes": "",
-    "tags": ["supplier"],
-    "owner": "",
-    "created": "2026-11-25T12:00:00.000Z",
-    "changed": "2026-11-25T12:00:00.000Z",
-    "retired": None,
-    "samples": 1,
-}
-ADDED_EXAMPLE = [
-    {
-        "source": "acme.png",
-        "page": 0,
-        "added": [
-            {
-                "box": _PLACE["box"],
-                "design": DESIGN_EXAMPLE,
-                "sample": {
-                    "sample": "01KB0Z5V7R0000000000000000",
-                    "created": "2026-11-25T12:00:00.000Z",
-                    "model": "stamp-embedder@1.0",
-                    "source": "acme.png",
-                    "page": 0,
-                    "box": _PLACE["box"],
-                    "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                },
-                "new_design": True,
-                "new_sample": True,
-                "alike": [],
-            }
-        ],
-    },
-    _FAILED,
-]
-COMPARISON_EXAMPLE = {
-    "score": 0.97,
-    "verdict": "same",
-    "reason": "the ink agrees",
-    "transform": [[1.0, 0.02, -3.5], [-0.02, 1.0, 8.0], [0.0, 0.0, 1.0]],
-    "a": [102.0, 80.0, 402.0, 380.0],
-    "b": [99.0, 88.0, 399.0, 388.0],
-}
+
+def inlined_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model; one within an operation has no place apart for what it refers to."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def inlined(value: Any) -> Any:
+        if isinstance(value, list):
+            return [inlined(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if reference := value.get("$ref"):
+            return inlined(parts[reference.rpartition("/")[2]])
+        return {key: inlined(one) for key, one in value.items()}
+
+    made: dict[str, Any] = inlined(schema)
+    return made

@@ -6,13 +6,14 @@ address is fetched.
 
 import base64
 import binascii
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO, Any, TypeVar, cast
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from platemark.apps.services import Services
 from platemark.errors import InvalidRequest, UnreadableImage
+
+Model = TypeVar("Model", bound=BaseModel)
 
 _IN_MEMORY = 1_000_000
 _LONGEST_NAME = 255
@@ -93,19 +96,40 @@ async def uploads(
         async with request.form(max_files=services.settings.max_files + 1) as form:
             yield _checked(_of_form(form), services)
     elif kind == "application/json":
-        body = await request.body()
-        yield _checked(await services.work.run(partial(_of_json, body, model)), services)
+        with ExitStack() as files:
+            raw = files.enter_context(await received(request))
+            parse = partial(_of_json, raw, model, files)
+            yield _checked(await services.work.run(parse), services)
     elif kind == "application/x-www-form-urlencoded":
         raise InvalidRequest("files come as multipart/form-data, as the raw body or in JSON")
     else:
-        with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-            empty = True
-            async for chunk in request.stream():
-                file.write(chunk)
-                empty = empty and not chunk
+        with await received(request) as raw:
             name = clean_name(request.query_params.get("name", ""), "body")
-            found = [] if empty else [Upload(name, "body", partial(_content, file))]
+            empty = not raw.seek(0, os.SEEK_END)
+            found = [] if empty else [Upload(name, "body", partial(content, raw))]
             yield _checked(Body(found, {}), services)
+
+
+async def received(request: Request) -> IO[bytes]:
+    """The body of a request as a file, which lies on disk if it is large."""
+    file = _spooled()
+    try:
+        async for chunk in request.stream():
+            file.write(chunk)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _spooled() -> IO[bytes]:
+    return cast(IO[bytes], SpooledTemporaryFile(max_size=_IN_MEMORY))
+
+
+def content(file: IO[bytes]) -> bytes:
+    """All bytes of a file."""
+    file.seek(0)
+    return file.read()
 
 
 def _checked(body: Body, services: Services) -> Body:
@@ -122,7 +146,7 @@ def _checked(body: Body, services: Services) -> Body:
 
 def _of_form(form: FormData) -> Body:
     files = [
-        Upload(clean_name(value.filename or "", f"file{n}"), field, partial(_content, value.file))
+        Upload(clean_name(value.filename or "", f"file{n}"), field, partial(content, value.file))
         for n, (field, value) in enumerate(form.multi_items())
         # A browser sends an empty part for a file input that was left empty.
         if isinstance(value, UploadFile) and (value.filename or value.size)
@@ -135,21 +159,37 @@ def _of_form(form: FormData) -> Body:
     )
 
 
-def _content(file: IO[bytes]) -> bytes:
-    file.seek(0)
-    return file.read()
+def _of_json(raw: IO[bytes], model: type[EncodedFiles], files: ExitStack) -> Body:
+    said = parsed(raw, model)
+    uploads = [_decoded(one, number, files) for number, one in enumerate(said.files)]
+    return Body(uploads, said.model_dump(exclude={"files"}, exclude_none=True))
 
 
-def _of_json(body: bytes, model: type[EncodedFiles]) -> Body:
+def _decoded(one: EncodedFile, number: int, files: ExitStack) -> Upload:
+    """Decode a file now, so that while it waits it need not be in memory."""
+    name = clean_name(one.name, f"file{number}")
+    file = files.enter_context(_spooled())
     try:
-        said = model.model_validate_json(body)
+        file.write(decode(one.data, name))
+    except UnreadableImage as error:
+        return Upload(name, "files", partial(_refuse, error))
+    return Upload(name, "files", partial(content, file))
+
+
+def _refuse(error: UnreadableImage) -> bytes:
+    raise error
+
+
+def parsed(raw: IO[bytes], model: type[Model]) -> Model:
+    """What a JSON body says; runs in a worker, since it may be large.
+
+    Raises:
+        InvalidRequest: It is not as the model says.
+    """
+    try:
+        return model.model_validate_json(content(raw))
     except ValidationError as error:
         raise InvalidRequest(explain(error)) from None
-    files = [
-        Upload(name := clean_name(one.name, f"file{n}"), "files", partial(decode, one.data, name))
-        for n, one in enumerate(said.files)
-    ]
-    return Body(files, said.model_dump(exclude={"files"}, exclude_none=True))
 
 
 def explain(error: ValidationError) -> str:

@@ -1,0 +1,330 @@
+"""Whose stamp is it: the registry, beside methods without learning, and how sure is sure enough.
+
+    platemark synth stamps --kind imprints --imprints-per-design 7 --near-copies 0.3 --no-masks \\
+        --count 8400 --seed 4002 --output FIT
+    python benchmarks/identify.py FIT/annotations.jsonl --fit
+    python benchmarks/identify.py TEST/annotations.jsonl [--json FILE]
+
+The first identities of the manifest are known, by their first imprints; the others are unknown, and
+are copies of known ones in all but a detail at times. README.md beside this file says what is
+counted. With --fit, the calibration of the embedder is fitted and written to where the registry
+looks for it, instead of being scored.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from stamp_baselines import MATCHERS, cut_out
+
+import platemark.registry
+from platemark.datasets import Manifest
+from platemark.evaluate import Imprint
+from platemark.imaging.image import Image
+from platemark.metrics import Rate
+from platemark.registry import Candidate, Registry
+from platemark.registry.calibration import (
+    CALIBRATIONS,
+    FALSE_ACCEPTS,
+    Calibration,
+    Logistic,
+    calibration_of,
+    read_calibrations,
+)
+from platemark.stamps.enroll import boxed
+from platemark.stamps.pipeline import StampPipeline
+from platemark.types import StampMark
+
+SHARES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
+"""Shares of unknown stamps accepted that a threshold is fitted for."""
+_INK_ALONE = Calibration(Logistic(0.0, 0.0, 1.0), Logistic(0.0, 1.0), 1, ((0.1, 1.0),))
+"""Gives as score what the comparison of the ink says, so that it can be fitted."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Imprints parted into what is known and what is asked.
+
+    Attributes:
+        known: Samples of the known identities.
+        asked: Other imprints of these, and imprints of unknown identities.
+        names: The known identities.
+    """
+
+    known: tuple[Imprint, ...]
+    asked: tuple[Imprint, ...]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said of one imprint.
+
+    Attributes:
+        truth: Its identity; None where that is unknown.
+        named: The identity it was most like; None where none was found.
+        similarity: Of the vectors.
+        score: How surely one stamp made both.
+        accepted: Whether that was sure enough.
+    """
+
+    truth: str | None
+    named: str | None
+    similarity: float
+    score: float
+    accepted: bool
+
+
+def part(manifest: Manifest, identities: int, samples: int) -> Split:
+    """Take the first identities of a manifest as known, by their first imprints."""
+    by_identity: dict[str, list[Imprint]] = {}
+    for entry in manifest:
+        for stamp in entry.stamps:
+            imprint = Imprint.of(manifest.path(entry), entry, stamp)
+            if imprint is not None:
+                by_identity.setdefault(imprint.identity, []).append(imprint)
+    names = frozenset(islice(by_identity, identities))
+    known = [one for name in names for one in by_identity[name][:samples]]
+    asked = [
+        one
+        for name, imprints in by_identity.items()
+        for one in imprints[samples if name in names else 0 :]
+    ]
+    return Split(tuple(known), tuple(asked), names)
+
+
+def marks(pipeline: StampPipeline, imprints: Sequence[Imprint]) -> Iterator[StampMark]:
+    """The imprints as the pipeline sees them, each found by its annotated box."""
+    for imprint in imprints:
+        (mark,) = pipeline.describe(Image.read(imprint.path), [boxed(imprint.box)])
+        yield mark
+
+
+def fill(registry: Registry, pipeline: StampPipeline, split: Split, console: Console) -> None:
+    """Add the known imprints; those without ink are left out, and said so."""
+    left_out = 0
+    for imprint, mark in zip(split.known, marks(pipeline, split.known), strict=True):
+        if mark.embedding is None:
+            left_out += 1
+        else:
+            registry.add(imprint.identity, mark, duplicates="allow")
+    if left_out:
+        console.print(f"{left_out} samples show no ink")
+
+
+def ask(
+    registry: Registry, pipeline: StampPipeline, split: Split
+) -> tuple[list[list[Candidate]], float]:
+    """The candidates for each imprint asked about, and the median time it took to rank them."""
+    found: list[list[Candidate]] = []
+    times: list[float] = []
+    for mark in marks(pipeline, split.asked):
+        start = time.perf_counter()
+        found.append(registry.identify(mark))
+        times.append(1e3 * (time.perf_counter() - start))
+    return found, float(np.median(times))
+
+
+def fit(split: Split, found: Sequence[Sequence[Candidate]]) -> Calibration:
+    """Fit what makes scores of similarity and ink, and the thresholds.
+
+    Every imprint asked about is also asked as if its own identity was not known, so that there are
+    as many unknown stamps as imprints, many of them with a near-copy that is known.
+    """
+    rows: list[tuple[float, float, bool]] = [
+        (one.similarity, one.score, one.design.name == imprint.identity)
+        for imprint, candidates in zip(split.asked, found, strict=True)
+        for one in candidates
+    ]
+    similarity, match, same = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    odds = log_odds(match)
+    compared = Logistic(*logistic(np.stack([np.ones_like(odds), similarity, odds]), same))
+    bias, slope = logistic(np.stack([np.ones_like(odds), similarity]), same)
+    worst = [
+        max(
+            (
+                compared.probability(one.similarity, one.score)
+                for one in candidates
+                if one.design.name != imprint.identity
+            ),
+            default=0.0,
+        )
+        for imprint, candidates in zip(split.asked, found, strict=True)
+    ]
+    falling = np.sort(worst)[::-1]
+    thresholds = [
+        (share, float(np.nextafter(falling[int(share * len(falling))], 1.0))) for share in SHARES
+    ]
+    return Calibration(compared, Logistic(bias, slope), len(split.names), tuple(thresholds))
+
+
+def log_odds(probability: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Log-odds of probabilities, none surer than a calibration takes them for."""
+    sure = np.clip(probability, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(sure / (1 - sure)))
+
+
+def logistic(inputs: NDArray[np.float64], truth: NDArray[np.float64]) -> tuple[float, ...]:
+    """Weights (K,) of a logistic regression on inputs (K, N), by Newton's method."""
+    weights = np.zeros(len(inputs))
+    for _ in range(100):
+        guess = 1 / (1 + np.exp(-np.clip(weights @ inputs, -50, 50)))
+        gradient = inputs @ (guess - truth) + 1e-3 * weights
+        curvature = (inputs * (guess * (1 - guess))) @ inputs.T + 1e-3 * np.eye(len(weights))
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights - np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-8:
+            break
+    return tuple(weights.tolist())
+
+
+def write_calibration(model: str, calibration: Calibration) -> Path:
+    """Put the calibration of a model among the others, and return the file they are in."""
+    path = Path(platemark.registry.__file__).with_name(CALIBRATIONS)
+    known = read_calibrations(path) | {model: calibration}
+    text = json.dumps({name: known[name].to_dict() for name in sorted(known)}, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def answers(split: Split, found: Sequence[Sequence[Candidate]]) -> list[Answer]:
+    """What the registry said."""
+    said = []
+    for imprint, candidates in zip(split.asked, found, strict=True):
+        truth = imprint.identity if imprint.identity in split.names else None
+        if not candidates:
+            said.append(Answer(truth, None, -1.0, 0.0, False))
+            continue
+        best = candidates[0]
+        said.append(Answer(truth, best.design.name, best.similarity, best.score, best.accepted))
+    return said
+
+
+def by_vector(split: Split, found: Sequence[Sequence[Candidate]]) -> list[Answer]:
+    """What the vectors alone say, at the best threshold that accepts few enough unknown."""
+    said = []
+    for imprint, candidates in zip(split.asked, found, strict=True):
+        truth = imprint.identity if imprint.identity in split.names else None
+        best = max(candidates, key=lambda one: one.similarity, default=None)
+        name, value = (best.design.name, best.similarity) if best else (None, -1.0)
+        said.append(Answer(truth, name, value, value, False))
+    return at_best_threshold(said)
+
+
+def by_features(name: str, split: Split, asked: Sequence[int]) -> list[Answer]:
+    """What a method without learning says of some of the imprints, compared with all samples."""
+    matcher = MATCHERS[name]()
+    samples = [(one.identity, matcher.describe(cut_out(one))) for one in split.known]
+    said = []
+    for imprint in (split.asked[index] for index in asked):
+        truth = imprint.identity if imprint.identity in split.names else None
+        own = matcher.describe(cut_out(imprint))
+        value, best = max((matcher.compare(own, other), who) for who, other in samples)
+        said.append(Answer(truth, best, value, value, False))
+    return at_best_threshold(said)
+
+
+def at_best_threshold(said: Sequence[Answer]) -> list[Answer]:
+    """Accept from the lowest score on from which unknown ones are accepted no oftener than asked.
+
+    It is chosen on the very imprints it is scored on: no other would do better.
+    """
+    unknown = sorted((one.score for one in said if one.truth is None), reverse=True)
+    least = unknown[int(FALSE_ACCEPTS * len(unknown))] if unknown else -np.inf
+    return [
+        Answer(one.truth, one.named, one.similarity, one.score, one.score > least) for one in said
+    ]
+
+
+def figures(said: Sequence[Answer]) -> dict[str, Rate]:
+    """Shares of the imprints of known stamps named rightly, and of unknown ones accepted."""
+    known = [one for one in said if one.truth is not None]
+    unknown = [one for one in said if one.truth is None]
+    return {
+        "right": Rate(sum(one.accepted and one.named == one.truth for one in known), len(known)),
+        "wrong": Rate(sum(one.accepted and one.named != one.truth for one in known), len(known)),
+        "ranked first": Rate(sum(one.named == one.truth for one in known), len(known)),
+        "unknown accepted": Rate(sum(one.accepted for one in unknown), len(unknown)),
+    }
+
+
+def shown(rate: Rate) -> str:
+    low, high = rate.interval
+    return f"{rate.value:.4f} ({low:.4f}-{high:.4f})" if rate.n else "-"
+
+
+def report(console: Console, rows: Mapping[str, Sequence[Answer]]) -> dict[str, Any]:
+    table = Table("", "queries", "right", "wrong", "ranked first", "unknown accepted", box=None)
+    for name, said in rows.items():
+        rates = figures(said)
+        table.add_row(name, str(len(said)), *(shown(rate) for rate in rates.values()))
+    console.print(table)
+    return {
+        name: {key: rate.to_dict() for key, rate in figures(said).items()}
+        for name, said in rows.items()
+    }
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("manifest", type=Path, help="imprints with identities, JSON Lines")
+    parser.add_argument("--fit", action="store_true", help="fit and write the calibration")
+    parser.add_argument("--known", type=int, default=1000, help="identities that are known")
+    parser.add_argument("--samples", type=int, default=3, help="samples of each")
+    parser.add_argument("--baselines", type=int, default=200, help="queries for SIFT and ORB")
+    parser.add_argument("--model", help="stamp models, as for `platemark stamps`")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    cv2.setNumThreads(options.threads)
+    console = Console(width=160)
+    split = part(Manifest.read(options.manifest), options.known, options.samples)
+    pipeline = StampPipeline.from_pretrained(options.model, threads=options.threads)
+    model = pipeline.embedder.name
+    calibration = _INK_ALONE if options.fit else calibration_of(model)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Registry.open(Path(folder) / "known.db", calibration=calibration) as registry,
+    ):
+        fill(registry, pipeline, split, console)
+        found, median = ask(registry, pipeline, split)
+    console.print(
+        f"{model}: {len(split.names)} known designs, {len(split.known)} samples, "
+        f"{len(split.asked)} queries, {median:.0f} ms to identify one (median)"
+    )
+    if options.fit:
+        console.print(f"written to {write_calibration(model, fit(split, found))}")
+        return 0
+    rows = {
+        "platemark": answers(split, found),
+        "vectors alone, best threshold": by_vector(split, found),
+    }
+    chosen = np.linspace(0, len(split.asked) - 1, min(options.baselines, len(split.asked)))
+    for name in ("SIFT + RANSAC", "ORB") if options.baselines else ():
+        some = by_features(name, split, np.unique(chosen.astype(int)).tolist())
+        rows[f"{name}, best threshold"] = some
+    data = report(console, rows)
+    if options.json:
+        run = {"manifest": str(options.manifest), "model": model, "median_ms": round(median, 1)}
+        options.json.write_text(json.dumps(run | {"figures": data}, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

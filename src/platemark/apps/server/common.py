@@ -1,0 +1,68 @@
+"""What the routes share: parameters, answers of lists and pictures."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import PIL.Image
+from fastapi import Depends, Query, Response
+
+from platemark.apps.server.schemas import problems
+from platemark.apps.server.work_route import Item, services_of
+from platemark.apps.services import Services
+from platemark.errors import PlatemarkError
+from platemark.imaging.image import Image
+from platemark.imaging.sources import Unread
+from platemark.types import Failure, Result
+
+Shared = Annotated[Services, Depends(services_of)]
+MinScore = Annotated[
+    float | None,
+    Query(ge=0, le=1, description="Least score of a mark; default: the model's own rules."),
+]
+Name = Annotated[
+    str | None, Query(max_length=255, description="What to call a file that is the raw body.")
+]
+PageNumber = Annotated[
+    int, Query(ge=0, lt=2**31, description="Page of a document, counted from 0.")
+]
+OnePage = Annotated[
+    int | None,
+    Query(ge=0, lt=2**31, description="Only this page of each document, counted from 0."),
+]
+Cropped = Annotated[
+    bool, Query(description="The pictures are stamps already cut out, not pages to search.")
+]
+LISTED = problems(400, 401, 403, 408, 413, 422, 429, 503)
+PICTURED = LISTED | problems(415)
+
+
+def listed(example: Any) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer with an object for each page, and the errors of its route."""
+    content = {"application/json": {"example": example}}
+    return LISTED | {200: {"description": "An object for each image or page.", "content": content}}
+
+
+def json_lines(items: Sequence[str]) -> Response:
+    """Return a JSON list of objects that are JSON already."""
+    return Response(f"[{','.join(items)}]", media_type="application/json")
+
+
+def or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> str:
+    """Do something with a page, or give the error object in its place."""
+    try:
+        if isinstance(item, Unread):
+            raise item.error
+        return json.dumps(work(item))
+    except PlatemarkError as error:
+        services.figures.errors.labels(error.code).inc()
+        failed = Result(item.source, item.page, error=Failure(error.code, error.message))
+        return json.dumps(failed.to_dict())
+
+
+def png(picture: PIL.Image.Image) -> bytes:
+    """Return a picture as PNG, packed quickly rather than tightly."""
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
