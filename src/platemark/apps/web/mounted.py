@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from threading import Thread
@@ -129,4 +129,18 @@ class _Web:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
-        await inner(scope, receive, with_headers)
+        answer = inner(scope, receive, with_headers)
+        if "/heartbeat/" in path:
+            await _until(scope["app"].state.stopping, answer)
+        else:
+            await answer
+
+
+async def _until(stopping: asyncio.Event, answer: Awaitable[None]) -> None:
+    """Answer for as long as a page is open, but not longer than the server runs."""
+    parts = [asyncio.ensure_future(answer), asyncio.ensure_future(stopping.wait())]
+    try:
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for part in parts:
+            part.cancel()

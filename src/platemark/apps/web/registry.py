@@ -58,7 +58,7 @@ class RegistryTab:
         self._wire(tab, page)
 
     def _add_form(self) -> None:
-        with gr.Accordion("Add a stamp", open=True, visible=False) as self._adding:
+        with gr.Accordion("Add a stamp", open=False, visible=False) as self._adding:
             self._file = Upload(self._services.settings, "A picture of it", "pm-registry-file")
             self._name = gr.Textbox(label="Name", max_lines=1, elem_id="pm-registry-name")
             self._owner = gr.Textbox(label="Owner (optional)", max_lines=1)
@@ -101,7 +101,10 @@ class RegistryTab:
         return self._services.registry
 
     def _greet(self, request: gr.Request) -> list[Any]:
-        return [gr.update(visible=role_of(request) == "write"), *self._find("", None)]
+        found = self._find("", None)
+        # An empty registry begins with what it waits for.
+        nothing = not found[0]["choices"]
+        return [gr.update(visible=role_of(request) == "write", open=nothing), *found]
 
     def _find(self, text: str, chosen: str | None) -> list[Any]:
         """The list of what is found, and how much that is of all."""

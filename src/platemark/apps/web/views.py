@@ -48,7 +48,7 @@ def masthead(role: str | None = None) -> str:
     note = '<p class="pm-role">Read only</p>' if role == "read" else ""
     return (
         f'<div class="pm-head"><h1>{_LOGO}platemark</h1>'
-        f"<p>Licence plates and stamps, found and read on this server.</p>{note}</div>"
+        f"<p>Reads licence plates, knows stamps.</p>{note}</div>"
     )
 
 
