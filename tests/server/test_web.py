@@ -152,7 +152,9 @@ def test_two_stamps_are_compared_and_laid_on_each_other(
     visit: Visit, site: httpx.Client, letter: bytes
 ) -> None:
     files = [("files", ("a.jpg", letter)), ("files", ("b.jpg", letter))]
-    expected = site.post("/v1/compare", files=files).json()
+    answer = site.post("/v1/compare", files=files)
+    assert answer.status_code == 200, answer.text
+    expected = answer.json()
     page = visit.page
     visit.open("Compare")
     page.locator("#pm-compare-ask").click()
@@ -182,6 +184,8 @@ def add(visit: Visit, name: str, content: bytes) -> None:
     form.fill(name)
     page.locator("#pm-registry-add").click()
     expect(page.locator("#pm-registry-detail h2")).to_have_text(name)
+    # The form is empty again, ready for the next.
+    expect(form).to_have_value("")
 
 
 def test_a_stamp_is_added_found_again_renamed_and_merged(visit: Visit, letter: bytes) -> None:
@@ -288,11 +292,15 @@ def send_event(client: httpx.Client, name: str, data: list[Any], key: str = WRIT
 
 def test_a_change_past_the_page_is_refused(locked: httpx.Client) -> None:
     design = locked.get("/v1/registry/designs", headers={"X-API-Key": READ}).json()[0]
-    rename = [design["design"], "Stolen", ""]
-    assert "for reading only" in send_event(locked, "_rename_design", rename, READ)
+    form = [None, "Sneaked in", "", "", False]
+    assert "for reading only" in send_event(locked, "_add_stamps", form, READ)
+    assert "Give a picture too" in send_event(locked, "_add_stamps", form, WRITE)
+    for name, rest in (("_rename_design", ["Stolen", ""]), ("_merge_designs", [[], ""])):
+        # A page that was not told of a design may not name it; one that names none is refused.
+        assert "Stolen" not in send_event(locked, name, [design["design"], *rest], READ)
+        assert "for reading only" in send_event(locked, name, [None, *rest], READ)
     listed = locked.get("/v1/registry/designs", headers={"X-API-Key": READ}).json()
     assert [design["name"] for design in listed] == ["Known"]
-    assert "Stolen" in send_event(locked, "_rename_design", rename, WRITE)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from platemark.apps.services import Services
 from platemark.apps.web import documents, views
 from platemark.apps.web.pictures import overlay
 from platemark.apps.web.samples import samples
-from platemark.apps.web.uploads import Upload, quiet
+from platemark.apps.web.uploads import quiet, upload
 from platemark.errors import PlatemarkError
 
 _EMPTY = (
@@ -30,8 +30,8 @@ class CompareTab:
         self._services = services
         with gr.Row(elem_classes="pm-cols"):
             with gr.Column(elem_classes="pm-side"):
-                first = Upload(services.settings, "The first", "pm-compare-a")
-                second = Upload(services.settings, "The second", "pm-compare-b")
+                first = upload(services.settings, "The first", "pm-compare-a")
+                second = upload(services.settings, "The second", "pm-compare-b")
                 ask = gr.Button("Compare", variant="primary", elem_id="pm-compare-ask")
                 with gr.Accordion("Options", open=False):
                     cropped = gr.Checkbox(
@@ -47,7 +47,9 @@ class CompareTab:
         given = [first, second, cropped, *pages]
         ask.click(self._compare, given, shown, api_visibility="private", show_progress="minimal")
         if example is not None:
-            example[0].click(partial(self._compare, *example[1], False, 1, 1), None, shown, **quiet())
+            example[0].click(
+                partial(self._compare, *example[1], False, 1, 1), None, shown, **quiet()
+            )
 
     def _example_button(self) -> tuple[gr.Button, tuple[str, str]] | None:
         found = {sample.label: str(sample.path) for sample in samples("stamp")}

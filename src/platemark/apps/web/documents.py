@@ -43,7 +43,7 @@ class Document:
 
     @property
     def stamps(self) -> list[tuple[str, StampMark]]:
-        """All stamps with a short name: their number, after that of the page where there are more."""
+        """All stamps, each with its number on the page, after that of the page in a document."""
         return [
             (f"{result.page + 1}.{number}" if self.count > 1 else str(number), mark)
             for result in self.results

@@ -11,7 +11,7 @@ from platemark.apps.services import Kind, Services
 from platemark.apps.web import documents, views
 from platemark.apps.web.documents import Document
 from platemark.apps.web.samples import Sample, samples
-from platemark.apps.web.uploads import Upload, quiet
+from platemark.apps.web.uploads import quiet, upload
 from platemark.errors import PlatemarkError
 from platemark.imaging.image import Image
 from platemark.imaging.sources import Unread
@@ -53,7 +53,7 @@ class FindTab:
     def _inputs(self) -> None:
         services, kind = self._services, self._kind
         what = "A photo or PDF with plates" if kind == "plate" else "A document with stamps"
-        self._file = Upload(services.settings, what, f"pm-{kind}-file")
+        self._file = upload(services.settings, what, f"pm-{kind}-file")
         self._buttons: list[tuple[Any, Sample]] = []
         if found := samples(kind):
             gr.HTML('<p class="pm-eyebrow">Or try one of these</p>')

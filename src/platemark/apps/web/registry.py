@@ -1,5 +1,6 @@
 """The tab of the registry: known stamps are searched, shown, added, renamed and merged."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import gradio as gr
 
 from platemark.apps.services import Services
 from platemark.apps.web import documents, views
-from platemark.apps.web.uploads import Upload, check_may_write, quiet, role_of
+from platemark.apps.web.uploads import check_may_write, quiet, role_of, upload
 from platemark.errors import NoStampFound, PlatemarkError, RegistryError
 from platemark.masks import InkCrop
 from platemark.registry import Added, Registry
@@ -59,7 +60,7 @@ class RegistryTab:
 
     def _add_form(self) -> None:
         with gr.Accordion("Add a stamp", open=False, visible=False) as self._adding:
-            self._file = Upload(self._services.settings, "A picture of it", "pm-registry-file")
+            self._file = upload(self._services.settings, "A picture of it", "pm-registry-file")
             self._name = gr.Textbox(label="Name", max_lines=1, elem_id="pm-registry-name")
             self._owner = gr.Textbox(label="Owner (optional)", max_lines=1)
             self._tags = gr.Textbox(label="Tags, parted by commas (optional)", max_lines=1)
@@ -88,7 +89,7 @@ class RegistryTab:
         )
         self._list.input(self._show, self._list, [self._said, *detail], **quiet())
         given = [self._file, self._name, self._owner, self._tags, self._cropped]
-        self._add.click(self._add_stamps, given, everything, **quiet())
+        self._add.click(self._add_stamps, given, [*everything, *given[:2]], **quiet())
         renaming = [self._list, self._new_name, self._search]
         self._rename.click(self._rename_design, renaming, everything, **quiet())
         merging = [self._list, self._others, self._search]
@@ -133,7 +134,10 @@ class RegistryTab:
 
     def _nothing(self) -> list[Any]:
         return [
-            views.empty("registry", *_CHOOSE), gr.update(visible=False), "", gr.update(value=[])
+            views.empty("registry", *_CHOOSE),
+            gr.update(visible=False),
+            "",
+            gr.update(value=[]),
         ]
 
     def _details(self, ref: str, may_write: bool) -> list[Any]:
@@ -185,22 +189,21 @@ class RegistryTab:
                 said += f" It looks like a stamp that is known as {', '.join(alike)}."
             return added[0].design.id, views.notice(f"{added[0].design.name}:", said, "good")
 
-        return self._changed(request, "", work)
+        shown = self._changed(request, "", work)
+        failed = shown[1] == gr.skip()
+        return [*shown, *([gr.skip()] * 2 if failed else [None, ""])]
 
-    def _added(
-        self, path: Path, name: str, owner: str, tags: str, cropped: bool
-    ) -> list[Added]:
+    def _added(self, path: Path, name: str, owner: str, tags: str, cropped: bool) -> list[Added]:
         services = self._services
         words = [word.strip() for word in tags.split(",") if word.strip()]
         added: list[Added] = []
         with services.work.admit():
             for page in range(documents.count(services, path)):
                 image = documents.read(services, path, page)
-                stamps = services.work.call(lambda: services.stamps_of(image, cropped=cropped))
+                find = partial(services.stamps_of, image, cropped=cropped)
+                stamps = services.work.call(find)
                 for stamp in stamps:
-                    added.append(
-                        self._registry.add(name, stamp, owner=owner.strip(), tags=words)
-                    )
+                    added.append(self._registry.add(name, stamp, owner=owner.strip(), tags=words))
         if not added:
             raise NoStampFound(f"{path.name} shows no stamp; a closer or sharper picture may help")
         return added

@@ -13,7 +13,7 @@ _TYPES = [
 ]
 
 
-class Upload(gr.File):  # type: ignore[misc]
+def upload(settings: Settings, label: str, elem_id: str) -> gr.File:
     """A place to drop a file.
 
     Args:
@@ -21,26 +21,22 @@ class Upload(gr.File):  # type: ignore[misc]
         label: What to drop.
         elem_id: Its id in the page.
     """
+    megabytes = max(1, settings.max_file_bytes // 1_000_000)
+    place = gr.File(
+        label=f"{label}, up to {megabytes} MB", file_types=_TYPES, type="filepath", elem_id=elem_id
+    )
+    take = place.async_move_resource_to_block_cache
 
-    def __init__(self, settings: Settings, label: str, elem_id: str) -> None:
-        megabytes = max(1, settings.max_file_bytes // 1_000_000)
-        super().__init__(
-            label=f"{label}, up to {megabytes} MB",
-            file_types=_TYPES,
-            type="filepath",
-            elem_id=elem_id,
-        )
-
-    def get_block_name(self) -> str:
-        """Gradio's own name of the component, which the page draws."""
-        return "file"
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> str | None:
+    async def take_upload(url_or_file_path: object) -> str | None:
         """Take a file that was uploaded; Gradio would fetch an address that stands in its place."""
         if "://" in str(url_or_file_path):
             raise gr.Error("Upload the file; addresses are not fetched.", print_exception=False)
-        taken: str | None = await super().async_move_resource_to_block_cache(url_or_file_path)
+        taken: str | None = await take(url_or_file_path)
         return taken
+
+    # Not by a class of its own: Gradio writes a file beside the source of every such class.
+    place.async_move_resource_to_block_cache = take_upload
+    return place
 
 
 def quiet() -> dict[str, Any]:

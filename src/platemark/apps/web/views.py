@@ -154,7 +154,9 @@ def _plate(mark: PlateMark) -> str:
         facts.append(("Lines", str(mark.lines)))
     if mark.obscured is not None and mark.obscured.value:
         facts.append(("Obscured", f"{mark.obscured.score:.0%}"))
-    others = ", ".join(f"{a.text} ({a.score:.0%})" for a in mark.alternatives[:3] if a.score >= _LEAST_SAID)
+    others = ", ".join(
+        f"{a.text} ({a.score:.0%})" for a in mark.alternatives[:3] if a.score >= _LEAST_SAID
+    )
     if others:
         facts.append(("Or", escape(others)))
     letters = "".join(
@@ -206,8 +208,10 @@ def _actions(kind: Kind, number: int, mark: Mark, crop: PIL.Image.Image) -> str:
 
 def _title(mark: Mark) -> str:
     if isinstance(mark, PlateMark):
-        return f'<h3 class="pm-reads">{escape(mark.text)}</h3>' if mark.text else (
-            "<h3>Not legible</h3>"
+        return (
+            f'<h3 class="pm-reads">{escape(mark.text)}</h3>'
+            if mark.text
+            else ("<h3>Not legible</h3>")
         )
     known = mark.identity
     name = known.name if known is not None and known.accepted else ""
@@ -302,10 +306,14 @@ def verdict(comparison: Comparison, a: str, b: str) -> str:
     """
     sign, title, tone = _SAID[comparison.verdict]
     data = escape(json.dumps(comparison.to_dict()))
-    difference = "" if comparison.draw is None else (
-        f'<figure class="pm-diff"><img src="{data_url(comparison.plot())}" alt="The first imprint, '
-        'the second as it lies on it, and both in two colours">'
-        "<figcaption>What differs is ringed.</figcaption></figure>"
+    difference = (
+        ""
+        if comparison.draw is None
+        else (
+            f'<figure class="pm-diff"><img src="{data_url(comparison.plot())}" alt="The first '
+            'imprint, the second as it lies on it, and both in two colours">'
+            "<figcaption>What differs is ringed.</figcaption></figure>"
+        )
     )
     return (
         f'<div class="pm-verdict" role="status" style="--tone:{tone}">'
