@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -160,15 +161,15 @@ def examined(
 def fit(
     features: NDArray[np.floating], labels: NDArray[np.floating], hidden: int, epochs: int
 ) -> Network:
-    """Fit a network with one hidden layer to features (N, F) and labels (N,) in 0..1."""
+    """Fit a network with one hidden layer, or none, to features (N, F) and labels (N,) in 0..1."""
     torch.manual_seed(0)
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     inputs = torch.tensor((features - mean) / scale, dtype=torch.float32)
     wanted = torch.tensor(labels, dtype=torch.float32)
     width = inputs.shape[1]
-    net = torch.nn.Sequential(
-        torch.nn.Linear(width, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, 1)
-    )
+    sizes = [width, hidden, 1] if hidden else [width, 1]
+    full = [torch.nn.Linear(*pair) for pair in pairwise(sizes)]
+    net = torch.nn.Sequential(*[part for layer in full for part in (torch.nn.Tanh(), layer)][1:])
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     for _ in range(epochs):
@@ -185,7 +186,7 @@ def fit(
             layer.weight.detach().numpy().T.astype(np.float64),
             layer.bias.detach().numpy().astype(np.float64),
         )
-        for layer in (net[0], net[2])
+        for layer in full
     )
     return Network(mean.astype(np.float64), scale.astype(np.float64), layers)
 
@@ -270,7 +271,7 @@ def main() -> None:
     )
     held_out = np.array([case.held_out for case in cases])
     same = np.array([case.pair.kind == "same" for case in cases], dtype=np.float64)
-    verdicts = fit(judged[~held_out], same[~held_out], 8, 150)
+    verdicts = fit(judged[~held_out], same[~held_out], 0, 150)
     odds = verdicts(judged)
     report("fitted on", odds[~held_out], fitting)
     report("held out", odds[held_out], [case for case in cases if case.held_out])

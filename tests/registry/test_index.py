@@ -55,7 +55,7 @@ def test_a_snapshot_stays_as_it_is() -> None:
 
 
 def filled(count: int, path: Path | None = None, made_of: str = "these") -> VectorIndex:
-    index = VectorIndex(16, made_of, path, lambda _: True, graph_from=500)
+    index = VectorIndex(16, made_of, path, lambda _: True, graph_from=200)
     missing = numbers(count) > index.last
     index.append(numbers(count)[missing], clustered(count)[missing])
     return index
@@ -70,20 +70,20 @@ def recall(index: VectorIndex, count: int) -> float:
 
 
 def test_the_graph_finds_what_the_table_finds(tmp_path: Path) -> None:
-    index = filled(2000, tmp_path / "graph")
-    assert recall(index, 2000) == 1.0
+    index = filled(600, tmp_path / "graph")
+    assert recall(index, 600) == 1.0
     assert not index.has_graph
     index.build(wait=True)
     assert index.has_graph
-    assert (len(index), index.last) == (2000, int(numbers(2000)[-1]))
-    assert recall(index, 2000) >= 0.99
-    later = clustered(2100)[2000:]
-    index.append(numbers(2100)[2000:], later)  # is found by the table beside the graph
-    assert index.search(later[7], 1).numbers.tolist() == [numbers(2100)[2007]]
+    assert (len(index), index.last) == (600, int(numbers(600)[-1]))
+    assert recall(index, 600) >= 0.99
+    later = clustered(700)[600:]
+    index.append(numbers(700)[600:], later)  # is found by the table beside the graph
+    assert index.search(later[7], 1).numbers.tolist() == [numbers(700)[607]]
 
 
 def test_few_vectors_need_no_graph(tmp_path: Path) -> None:
-    index = filled(499, tmp_path / "graph")
+    index = filled(199, tmp_path / "graph")
     index.build(wait=True)
     assert not index.has_graph
     assert list(tmp_path.iterdir()) == []
@@ -91,17 +91,17 @@ def test_few_vectors_need_no_graph(tmp_path: Path) -> None:
 
 def test_the_graph_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "graph"
-    filled(1000, path).build(wait=True)
+    filled(300, path).build(wait=True)
     monkeypatch.setattr(Graph, "append", lambda *_: pytest.fail("made again"))
-    again = filled(1000, path)
+    again = filled(300, path)
     assert again.has_graph
-    assert recall(again, 1000) >= 0.99
+    assert recall(again, 300) >= 0.99
 
 
 @pytest.mark.parametrize("harm", ["missing", "cut", "other vectors", "nonsense", "empty", "size"])
 def test_a_graph_that_is_no_use_is_made_again(tmp_path: Path, harm: str) -> None:
     path = tmp_path / "graph"
-    filled(1000, path).build(wait=True)
+    filled(300, path).build(wait=True)
     whole = path.read_bytes()
     made_of = "others" if harm == "other vectors" else "these"
     match harm:
@@ -115,17 +115,17 @@ def test_a_graph_that_is_no_use_is_made_again(tmp_path: Path, harm: str) -> None
             path.write_bytes(b"")
         case "size":
             assert VectorIndex(8, "these", path, lambda _: True).has_graph is False
-    index = filled(1000, path, made_of)
+    index = filled(300, path, made_of)
     assert index.has_graph is (harm == "size")
     index.build(wait=True)
-    assert recall(index, 1000) >= 0.99
-    assert filled(1000, path, made_of).has_graph
+    assert recall(index, 300) >= 0.99
+    assert filled(300, path, made_of).has_graph
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_file(tmp_path: Path) -> None:
-    index = filled(1000, tmp_path / "no" / "folder" / "graph")
+    index = filled(300, tmp_path / "no" / "folder" / "graph")
     index.build(wait=True)
-    assert recall(index, 1000) >= 0.99
+    assert recall(index, 300) >= 0.99
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What every store keeps to; SQLite and PostgreSQL with pgvector pass the same tests."""
 
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from platemark.errors import (
     DesignNotFound,
     DuplicateDesign,
     InvalidDesign,
+    MissingExtra,
     RegistryError,
+    RegistryUnavailable,
     VectorMismatch,
 )
 from platemark.registry import Registry
@@ -392,3 +395,35 @@ def test_samples_are_not_added_to_a_retired_design(known: Registry, make_mark: M
     with pytest.raises(InvalidDesign, match="reinstate"):
         known.add("ACME", make_mark(2))
     assert known.identify(make_mark(1)) == []
+
+
+def test_a_lost_connection_is_made_again(postgres_url: str, make_mark: MakeMark) -> None:
+    with Registry.open(postgres_url) as registry:
+        registry.add("ACME", make_mark(1))
+        with psycopg.connect(postgres_url, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+        with pytest.raises(RegistryUnavailable, match="PostgreSQL"):
+            registry.add("Other", make_mark(2), duplicates="allow")
+        assert names(registry) == ["ACME"]
+        assert registry.add("Other", make_mark(2), duplicates="allow").new_design
+
+
+def test_the_library_for_postgres_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtra, match=r"platemark\[postgres\]"):
+        Registry.open("postgresql://localhost/stamps")
+
+
+def test_designs_with_very_many_samples_leave_room_for_others(
+    registry: Registry, make_mark: MakeMark, direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platemark.registry.identify._NEAR", 4)
+    for seed in range(12):
+        mark = make_mark(seed, vector=direction(1, near=0.001 * seed))
+        registry.add("many", mark, duplicates="allow")
+    registry.add("far", make_mark(99, vector=-direction(1)), duplicates="allow")
+    found = registry.identify(make_mark(50, vector=direction(1)), top_k=2, looks=0)
+    assert [one.design.name for one in found] == ["many", "far"]

@@ -66,10 +66,16 @@ class Alignment:
     agreement: float
 
 
-def align(a: InkTemplate, b: InkTemplate) -> Alignment:
-    """Lay ``a`` on ``b``; both have ink. A lie is given also where they are different stamps."""
+def align(a: InkTemplate, b: InkTemplate, *, quick: bool = False) -> Alignment:
+    """Lay an imprint on another; different stamps are laid on each other somehow, too.
+
+    Args:
+        a: The first imprint, which has ink.
+        b: The second, likewise.
+        quick: Leave it at the first guesses, also where they do not fit.
+    """
     found = _search(a, b, 1)
-    if found.agreement >= _CLEAR:
+    if quick or found.agreement >= _CLEAR:
         return found
     return max(found, _search(a, b, 2), key=lambda alignment: alignment.agreement)
 

@@ -1,8 +1,8 @@
-"""From evidence to a probability: two small networks, fitted on drawn imprints and kept as data.
+"""From evidence to a probability, by what was fitted on drawn imprints and is kept as data.
 
-The first says of every place how likely other ink than that of one stamp is there; the second
-weighs the worst places against how well all agrees. `judge.json` beside this file holds both;
-`recipes/fit_matching.py` fits them.
+A small network says of every place how likely other ink than that of one stamp is there; a logistic
+regression weighs the worst places against how well all agrees. `judge.json` beside this file holds
+both; `recipes/fit_matching.py` fits them.
 """
 
 import json
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray
 from platemark.matching.alignment import Alignment
-from platemark.matching.evidence import PLACE_FEATURES, Evidence
+from platemark.matching.evidence import COARSER, PLACE_FEATURES, Evidence
 
 PAIR_FEATURES = (
     "worst place",
     "worst stroke",
+    "worst small letter",
     "worst letter",
-    "worst word",
     "usual place",
     "share in doubt",
     "agreement",
@@ -36,13 +36,13 @@ PAIR_FEATURES = (
 )
 """What is known of a pair as a whole; see `pair_features`."""
 
-# Areas of a stroke, a letter and a word, as parts of the long side squared.
-_AREAS = (1.0 / 144.0, 1.0 / 72.0, 1.0 / 36.0)
+# Areas of a stroke, a small letter and a larger one, as parts of the long side squared.
+_AREAS = (1.0 / 48.0**2, 1.0 / 34.0**2, 1.0 / 24.0**2)
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network of full layers with tanh between them, and one output.
+    """Full layers with tanh between them, and one output; a single one is a logistic regression.
 
     Attributes:
         mean: (F,) mean of the features.
@@ -141,8 +141,7 @@ def pair_features(evidence: Evidence, doubts: FloatArray, alignment: Alignment) 
         alignment: How the imprints lie on each other.
     """
     worst = np.sort(doubts)[::-1]
-    # Places lie two pixels apart.
-    counts = [max(1, round(area * (evidence.side / 2.0) ** 2 / 16.0)) for area in _AREAS]
+    counts = [max(1, round(area * (evidence.side / COARSER) ** 2)) for area in _AREAS]
     return np.array(
         [
             worst[0],

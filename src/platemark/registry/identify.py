@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from platemark.matching import InkTemplate, match_ink
 from platemark.registry import pictures
 from platemark.registry.calibration import Calibration
-from platemark.registry.records import Candidate, Design
+from platemark.registry.records import Candidate, Design, Vector
 from platemark.registry.store import Hit, Store
 
 _KEPT = 256
+_NEAR = 100
 
 
 class Templates:
@@ -59,6 +60,23 @@ def best_by_design(hits: Sequence[Hit]) -> list[Hit]:
     return list(best.values())
 
 
+def nearest_designs(store: Store, vector: Vector, count: int) -> list[Hit]:
+    """Return the most similar sample of each of the designs nearest to a vector, nearest first.
+
+    Args:
+        store: Of the vectors.
+        vector: (D,) float32 of unit length.
+        count: Designs, at most.
+    """
+    wanted = max(_NEAR, 4 * count)
+    while True:
+        hits = store.nearest(vector, wanted)
+        best = best_by_design(hits)
+        if len(best) >= count or len(hits) < wanted:
+            return best[:count]
+        wanted *= 4  # a design with very many samples takes all the places
+
+
 def rank(
     hits: Sequence[Hit],
     designs: Mapping[str, Design],
@@ -70,7 +88,7 @@ def rank(
 
     Args:
         hits: The most similar sample of each design, most similar first.
-        designs: The designs by id.
+        designs: The designs by id; hits of others, that were removed in between, are passed over.
         calibration: Makes scores of similarities and comparisons.
         least_score: From this score on a candidate is accepted.
         matches: Probabilities that the stamp that made a sample, given by its id, made the imprint,
@@ -80,6 +98,7 @@ def rank(
     Returns:
         The candidates, surest first.
     """
+    hits = [hit for hit in hits if hit.design in designs]
     compared = [
         _Scored(hit, calibration.compared.probability(hit.similarity, matches[hit.sample]), True)
         for hit in hits
@@ -104,13 +123,11 @@ def rank(
     ]
 
 
-def match_samples(
-    ink: NDArray[np.uint8], templates: Mapping[str, InkTemplate]
-) -> dict[str, float]:
+def match_samples(ink: NDArray[np.uint8], templates: Mapping[str, InkTemplate]) -> dict[str, float]:
     """Compare ink (h, w) uint8 with samples by id; probabilities that one stamp made both.
 
     A comparison that says little, for want of ink for example, is as likely as not.
     """
     own = InkTemplate.of(ink)
-    found = {id_: match_ink(own, template) for id_, template in templates.items()}
+    found = {id_: match_ink(own, other, quick=True) for id_, other in templates.items()}
     return {id_: match.score if match.doubt is None else 0.5 for id_, match in found.items()}

@@ -53,13 +53,19 @@ class PostgresStore(SqlStore):
         self._psycopg, self._register = psycopg, pgvector.psycopg.register_vector
         self._url, self._lock = url, threading.RLock()
         self._place = "the registry in PostgreSQL"
+        # Within a transaction a connection that was lost is not replaced: half of it would be lost.
+        self._changing = False
         self._connection = self._connect()
 
     def _connect(self) -> "psycopg.Connection[Any]":
         """Open a connection, with the tables up to date."""
         with self._errors():
             connection = self._psycopg.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT_S
+                self._url,
+                autocommit=True,
+                connect_timeout=CONNECT_S,
+                # Plans that were prepared fail when reindex gives the vectors another size.
+                prepare_threshold=None,
             )
         self._connection = connection
         try:
@@ -94,6 +100,8 @@ class PostgresStore(SqlStore):
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         with self._lock, self._errors():
+            if self._connection.closed and not self._changing:
+                self._connection = self._connect()
             text = sql.replace("%", "%%").replace("?", "%s") if values else sql
             cursor = self._connection.execute(text, tuple(values) or None)
             return list(cursor.fetchall()) if cursor.description is not None else []
@@ -114,9 +122,8 @@ class PostgresStore(SqlStore):
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
         with self._lock:
-            if self._connection.closed or self._connection.broken:
-                self._connection = self._connect()
             self._rows(begin)
+            self._changing = True
             try:
                 yield
                 self._rows("COMMIT")
@@ -124,6 +131,8 @@ class PostgresStore(SqlStore):
                 if not self._connection.closed:
                     self._rows("ROLLBACK")
                 raise
+            finally:
+                self._changing = False
 
     def _to_column(self, vector: Vector) -> object:
         return np.asarray(vector, dtype=np.float32)

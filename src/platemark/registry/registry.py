@@ -1,26 +1,23 @@
 """The registry of known stamps: all its rules, whatever keeps its rows and vectors."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
-
-import numpy as np
-from numpy.typing import NDArray
 
 from platemark.errors import (
     DesignNotFound,
     DuplicateDesign,
     InvalidDesign,
     NoStampFound,
-    RegistryError,
     VectorMismatch,
 )
 from platemark.masks import InkCrop
 from platemark.registry import archive, pictures
 from platemark.registry.calibration import FALSE_ACCEPTS, Calibration, calibration_of
-from platemark.registry.identify import Templates, best_by_design, match_samples, rank
+from platemark.registry.identify import Templates, match_samples, nearest_designs, rank
+from platemark.registry.opening import open_store
 from platemark.registry.records import (
     Added,
     Candidate,
@@ -35,10 +32,10 @@ from platemark.registry.records import (
     new_id,
     now,
 )
+from platemark.registry.reindex import EmbedInk, Progress, replace_vectors
 from platemark.registry.store import DesignFilter, Store
 from platemark.types import Embedding, StampMark
 
-Ink = NDArray[np.uint8]
 Duplicates = Literal["warn", "refuse", "allow"]
 """What to do with a stamp that seems to be one that has another name: add it and say so, do not add
 it, or do not look."""
@@ -46,8 +43,6 @@ it, or do not look."""
 LOOKS = 5
 """Designs whose ink is compared with that of an imprint, the most similar ones."""
 
-_NEAR = 100
-_REINDEX = 64
 _MISMATCH = (
     "the registry has vectors of {own}, not of {other}; make them anew with that model: "
     "platemark registry reindex"
@@ -89,7 +84,7 @@ class Registry:
             RegistryError: It is no registry, one of a newer version, or the URL is not known.
             MissingExtra: The library for the server is not installed.
         """
-        return cls(_open_store(os.fspath(url), create), calibration)
+        return cls(open_store(os.fspath(url), create), calibration)
 
     def close(self) -> None:
         """Let go of the file or the server."""
@@ -200,7 +195,7 @@ class Registry:
             RegistryError: The registry cannot be written.
             ValueError: The mark has no crop, as one that was read from JSON.
         """
-        crop, embedding = _parts(stamp)
+        crop, embedding = stamp_parts(stamp)
         described = check_notes(notes), check_tags(tags), check_owner(owner)
         named = None if is_id(name) else check_name(name)
         alike = [] if duplicates == "allow" else self._accepted(stamp)
@@ -260,21 +255,18 @@ class Registry:
             VectorMismatch: The vector is of another model than those of the registry.
             ValueError: The mark has no crop, or ``false_accepts`` is no share.
         """
-        settings = self._store.settings()
-        if "model" not in settings or stamp.embedding is None:
+        if stamp.embedding is None or self.model is None:
             return []
-        crop, embedding = _parts(stamp)
-        _check_vector(embedding, settings["model"], int(settings["dimensions"]))
-        hits = best_by_design(self._store.nearest(embedding.vector, _NEAR))[: max(top_k, looks)]
-        calibration = self._calibration or calibration_of(settings["model"])
+        crop, embedding = stamp_parts(stamp)
+        self._settle(embedding, write=False)
+        calibration = self._calibration or calibration_of(embedding.model)
         least = calibration.least_score(false_accepts, self._store.count(retired=False))
-        found = {hit.design: self._store.design(hit.design) for hit in hits}
-        designs = {id_: design for id_, design in found.items() if design is not None}
-        hits = [hit for hit in hits if hit.design in designs]
+        hits = nearest_designs(self._store, embedding.vector, max(top_k, looks))
         templates = self._templates.get([hit.sample for hit in hits[:looks]], self._store)
         matches = match_samples(crop.ink, templates)
-        ranked = rank(hits, designs, calibration, least, matches)
-        return ranked[:top_k]
+        found = {hit.design: self._store.design(hit.design) for hit in hits}
+        designs = {id_: design for id_, design in found.items() if design is not None}
+        return rank(hits, designs, calibration, least, matches)[:top_k]
 
     def update(
         self,
@@ -422,10 +414,10 @@ class Registry:
 
     def reindex(
         self,
-        embed: Callable[[Sequence[Ink]], NDArray[np.float32]],
+        embed: EmbedInk,
         model: str,
         *,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = lambda done, total: None,
     ) -> int:
         """Make the vectors of all samples anew, by another model or by a better one.
 
@@ -442,29 +434,7 @@ class Registry:
         Raises:
             RegistryError: A picture is damaged, or the registry cannot be written.
         """
-        made: dict[str, NDArray[np.float32]] = {}
-
-        def make(ids: list[str]) -> None:
-            left = [id_ for id_ in ids if id_ not in made]
-            for start in range(0, len(left), _REINDEX):
-                batch = list(self._store.stored(left[start : start + _REINDEX]))
-                vectors = embed([pictures.decode_ink(stored) for stored in batch])
-                for stored, vector in zip(batch, vectors, strict=True):
-                    made[stored.sample.id] = Embedding(vector, model).vector
-                progress(len(made), len(ids))
-
-        make([sample.id for sample in self._store.samples()])
-        with self._store.writing():
-            # Those that came meanwhile, so that none has a vector of the old model.
-            ids = [sample.id for sample in self._store.samples()]
-            make(ids)
-            vectors = {id_: made[id_] for id_ in ids}
-            if vectors:
-                dimensions = len(next(iter(vectors.values())))
-                self._store.replace_vectors(model, vectors)
-                self._store.set_dimensions(dimensions)
-                self._store.set_settings({"model": model, "dimensions": str(dimensions)})
-        return len(vectors)
+        return replace_vectors(self._store, embed, model, progress)
 
     def build_index(self) -> None:
         """Make the index of vectors now, where there are enough for one.
@@ -542,34 +512,21 @@ class Registry:
     def _accepted(self, stamp: StampMark) -> list[Candidate]:
         return [candidate for candidate in self.identify(stamp) if candidate.accepted]
 
-    def _settle(self, embedding: Embedding) -> None:
+    def _settle(self, embedding: Embedding, *, write: bool = True) -> None:
         """See that a vector fits those of the registry; the first one says what fits."""
         settings = self._store.settings()
         dimensions = len(embedding.vector)
         if "model" in settings:
-            _check_vector(embedding, settings["model"], int(settings["dimensions"]))
-            return
-        self._store.set_dimensions(dimensions)
-        self._store.set_settings({"model": embedding.model, "dimensions": str(dimensions)})
+            own = f"{settings['model']} ({settings['dimensions']} numbers)"
+            other = f"{embedding.model} ({dimensions} numbers)"
+            if own != other:
+                raise VectorMismatch(_MISMATCH.format(own=own, other=other))
+        elif write:
+            self._store.set_dimensions(dimensions)
+            self._store.set_settings({"model": embedding.model, "dimensions": str(dimensions)})
 
 
-def _open_store(url: str, create: bool) -> Store:
-    scheme, separator, rest = url.partition("://")
-    if separator and scheme in ("postgresql", "postgres"):
-        from platemark.registry.postgres import PostgresStore
-
-        return PostgresStore(url)
-    if separator and scheme != "sqlite":
-        raise RegistryError(
-            f"{scheme}:// is no place for a registry; name a file, or postgresql://...", source=url
-        )
-    from platemark.registry.sqlite import SqliteStore
-
-    # As in other tools, sqlite:///file is relative and sqlite:////file is not.
-    return SqliteStore(Path(rest.removeprefix("/") if separator else url), create=create)
-
-
-def _parts(stamp: StampMark) -> tuple[InkCrop, Embedding]:
+def stamp_parts(stamp: StampMark) -> tuple[InkCrop, Embedding]:
     """The imprint and the vector of a stamp.
 
     Raises:
@@ -585,10 +542,3 @@ def _parts(stamp: StampMark) -> tuple[InkCrop, Embedding]:
             f"{tuple(round(value) for value in stamp.box)}; a clearer scan may help"
         )
     return stamp.crop, stamp.embedding
-
-
-def _check_vector(embedding: Embedding, model: str, dimensions: int) -> None:
-    size = len(embedding.vector)
-    if embedding.model != model or size != dimensions:
-        own, other = f"{model} ({dimensions} numbers)", f"{embedding.model} ({size} numbers)"
-        raise VectorMismatch(_MISMATCH.format(own=own, other=other))

@@ -53,6 +53,12 @@ ModelOption = Annotated[
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads to use; default: all cores.")
 ]
+RegistryOption = Annotated[
+    str,
+    typer.Option(
+        "--registry", metavar="URL", help="A SQLite file such as stamps.db, or postgresql://..."
+    ),
+]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no messages, errors excepted.")
 ]

@@ -7,7 +7,7 @@ import re
 import sys
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from hashlib import sha256
 from time import perf_counter
 from typing import Any
@@ -97,7 +97,8 @@ class _Exchange:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         self.id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
-        scope.setdefault("state", {})["request_id"] = self.id
+        self._state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        self._state["request_id"] = self.id
         self.status = self.received = self.sent = 0
         self._receive, self._send, self._most_bytes = receive, send, most_bytes
         self._stated = _content_length(headers)
@@ -106,11 +107,17 @@ class _Exchange:
         if self._stated is None and "transfer-encoding" not in headers:
             self._whole = True
 
+    @property
+    def most_bytes(self) -> int:
+        """The largest body that is taken; a route may want a smaller one."""
+        smaller: int = self._state.get("most_bytes", self._most_bytes)
+        return min(self._most_bytes, smaller)
+
     async def receive(self) -> Message:
-        if (self._stated or 0) > self._most_bytes:
+        if (self._stated or 0) > self.most_bytes:
             raise self._too_large()
         message = await self._next()
-        if self.received > self._most_bytes:
+        if self.received > self.most_bytes:
             raise self._too_large()
         return message
 
@@ -122,7 +129,7 @@ class _Exchange:
         return message
 
     def _too_large(self) -> HTTPException:
-        return HTTPException(413, f"a request has at most {self._most_bytes} bytes; send less")
+        return HTTPException(413, f"this request has at most {self.most_bytes} bytes; send less")
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -54,7 +54,6 @@ router = APIRouter(route_class=WorkRoute, prefix="/v1/registry", tags=["registry
 Writer = Depends(may_write)
 FOUND = problems(401, 403, 404, 422, 429, 503)
 CHANGED = FOUND | problems(409, 413)
-SMALL_BODY = 1_000_000
 
 
 class SamplePart(StrEnum):
@@ -207,7 +206,6 @@ async def show(services: Shared, design: str) -> Response:
 
 @router.patch(
     "/designs/{design}",
-    max_body_size=SMALL_BODY,
     summary="Change a known stamp",
     response_model=DesignShape,
     responses=CHANGED,
@@ -243,7 +241,6 @@ async def remove(services: Shared, design: str) -> Response:
 
 @router.post(
     "/designs/{design}/merge",
-    max_body_size=SMALL_BODY,
     summary="Make designs one",
     response_model=DesignShape,
     responses=CHANGED,
@@ -256,7 +253,6 @@ async def merge(services: Shared, design: str, wanted: MergeRequest) -> Response
 
 @router.post(
     "/designs/{design}/split",
-    max_body_size=SMALL_BODY,
     summary="Make samples a design of their own",
     response_model=DesignShape,
     responses=CHANGED,

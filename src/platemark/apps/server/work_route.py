@@ -16,6 +16,8 @@ from platemark.imaging.image import Image
 from platemark.imaging.sources import Pages, Unread
 
 T = TypeVar("T")
+
+_SMALL_BODY = 1_000_000
 Item = Image | Unread
 
 
@@ -25,14 +27,19 @@ def services_of(request: Request) -> Services:
 
 
 class WorkRoute(APIRoute):
-    """A route that takes a place in the queue before the body is read, and has a time limit."""
+    """A route that takes a place in the queue before the body is read, and has a time limit.
+
+    A JSON body that FastAPI parses, on the event loop, has no files in it and has to be small.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler."""
-        handle = super().get_route_handler()
+        handle, small = super().get_route_handler(), self.body_field is not None
 
         async def handler(request: Request) -> Response:
             services = services_of(request)
+            if small:
+                request.state.most_bytes = _SMALL_BODY
             with services.work.admit():
                 async with asyncio.timeout(services.settings.request_seconds):
                     return await handle(request)

@@ -1,0 +1,260 @@
+"""``platemark registry add`` and ``identify``: stamps of pictures go in, and are asked about."""
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from platemark.apps.cli.common import (
+    FAILED,
+    ModelOption,
+    QuietOption,
+    RegistryOption,
+    ThreadsOption,
+    check_exists,
+    load_pipeline,
+    messages,
+    open_registry,
+    progress,
+)
+from platemark.apps.cli.find import MinScoreOption
+from platemark.apps.cli.rows import Row, RowFormatOption, RowLayout, print_rows
+
+if TYPE_CHECKING:
+    from platemark.pipeline import Pipeline
+    from platemark.registry import Registry
+    from platemark.stamps.enroll import Enrolled, Entry
+    from platemark.stamps.pipeline import StampPipeline
+    from platemark.types import Box
+
+
+class DuplicatePolicy(StrEnum):
+    """What to do with a stamp that seems to be that of another design."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+def _added_lines(row: Row) -> Iterator[list[object]]:
+    state = "new design" if row["new_design"] else "new sample" if row["new_sample"] else "known"
+    yield [row["source"], row["name"], state, ", ".join(one["name"] for one in row["alike"])]
+
+
+def _identified_lines(row: Row) -> Iterator[list[object]]:
+    source = f"{row['source']} page {row['page']}" if row["page"] else row["source"]
+    if not row["marks"]:
+        yield [source, "", "no stamp", "", "", ""]
+    for number, mark in enumerate(row["marks"]):
+        for candidate in mark["candidates"] or [None]:
+            name, figures, accepted = "no design", ["", ""], ""
+            if candidate is not None:
+                name = candidate["name"]
+                figures = [f"{candidate[key]:.3f}" for key in ("similarity", "score")]
+                accepted = "yes" if candidate["accepted"] else "no"
+            yield [source, number, name, *figures, accepted]
+            source = ""
+
+
+ADDED = RowLayout(("source", "name", "", "may also be"), _added_lines)
+IDENTIFIED = RowLayout(
+    ("source", "stamp", "design", "similarity", "score", "accepted"), _identified_lines
+)
+
+
+def add(
+    registry: RegistryOption,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME IMAGE...",
+            help="Name of the design, and pictures of which every stamp is a sample of it. With "
+            "--document: a name for each stamp.",
+            show_default=False,
+        ),
+    ] = None,
+    tree: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Add DIR/NAME/*.png, one design for each folder."),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Add what a table names: source, name, and if need be page, x0, y0, x1, y1.",
+        ),
+    ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Add the stamps of a document, named in reading order; '' passes one over.",
+        ),
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The stamp is there; do not look.")
+    ] = None,
+    page: Annotated[int | None, typer.Option(min=0, help="Only this page, counted from 0.")] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The pictures are stamps cut out; do not look.")
+    ] = False,
+    tag: Annotated[list[str] | None, typer.Option(help="Tag of new designs; repeat it.")] = None,
+    owner: Annotated[str, typer.Option(help="Whose stamps new designs are.")] = "",
+    notes: Annotated[str, typer.Option(help="Free text for new designs.")] = "",
+    duplicates: Annotated[
+        DuplicatePolicy,
+        typer.Option(help="What to do with a stamp that seems to be that of another design."),
+    ] = DuplicatePolicy.WARN,
+    format: RowFormatOption = None,  # noqa: A002 - the option is called so
+    min_score: MinScoreOption = None,
+    model: ModelOption = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Add stamps to a registry, which is made if it does not exist."""
+    from platemark.stamps.enroll import Terms, enroll, from_csv, from_tree, name_stamps
+
+    words = names or []
+    sources = {"--tree": tree, "--csv": table, "--document": document}
+    given = [option for option, path in sources.items() if path is not None]
+    if len(given) + bool(words and document is None) != 1:
+        raise typer.BadParameter("give NAME and IMAGEs, or one of --tree, --csv and --document")
+    for option, path in sources.items():
+        check_exists(path, option)
+    plan: list[Entry | Enrolled] = []
+    if tree is not None:
+        plan += from_tree(tree)
+    elif table is not None:
+        plan += from_csv(table)
+    elif document is None:
+        plan += _named_images(words, _box(box), page, whole)
+    terms = Terms(tuple(tag or ()), owner, notes, duplicates.value)
+    with open_registry(registry, create=True) as known:
+        pipeline = _pipeline(known, model, threads, min_score)
+        done = (
+            enroll(known, pipeline, plan, terms)
+            if document is None
+            else name_stamps(known, pipeline, str(document), words, terms)
+        )
+        with progress("stamps", quiet=quiet) as tell:
+            failed = print_rows(_told(done, tell, quiet), ADDED, format)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _named_images(
+    words: list[str], box: "Box | None", page: int | None, whole: bool
+) -> "list[Entry | Enrolled]":
+    from platemark.stamps.enroll import Entry
+
+    name, *images = words
+    if not images:
+        raise typer.BadParameter(f"name the pictures that show the stamp {name!r}")
+    return [Entry(name, image, page, box, whole) for image in images]
+
+
+def _box(text: str | None) -> "Box | None":
+    from platemark.types import as_box
+
+    if text is None:
+        return None
+    try:
+        return as_box([float(part) for part in text.split(",")])
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not four numbers x0,y0,x1,y1", param_hint="--box"
+        ) from error
+
+
+def _told(
+    done: "Iterable[Enrolled]", tell: Callable[[int, int | None], None], quiet: bool
+) -> Iterator[Row]:
+    """Rows of what was added; errors and warnings go to standard error as well."""
+    for number, one in enumerate(done, start=1):
+        tell(number, None)
+        if not quiet:
+            for warning in one.warnings:
+                messages().print(f"warning: {warning}", style="yellow", markup=False)
+        for added in one.added:
+            yield {
+                "source": one.source,
+                "page": one.page,
+                "name": added.design.name,
+                "design": added.design.id,
+                "sample": added.sample.id,
+                "new_design": added.new_design,
+                "new_sample": added.new_sample,
+                "alike": [candidate.to_dict() for candidate in added.alike],
+            }
+        if one.error is not None:
+            messages().print(f"error: {one.error.message}", style="red", markup=False)
+            place = {"source": one.source, "page": one.page, "name": one.name}
+            yield place | {"error": one.error.to_dict()}
+
+
+def identify(
+    registry: RegistryOption,
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", show_default=False)],
+    top_k: Annotated[int, typer.Option(min=1, help="So many designs for each stamp.")] = 5,
+    false_accepts: Annotated[
+        float,
+        typer.Option(help="Share of unknown stamps that may be taken for known ones."),
+    ] = 0.001,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The pictures are stamps cut out; do not look.")
+    ] = False,
+    format: RowFormatOption = None,  # noqa: A002 - the option is called so
+    min_score: MinScoreOption = None,
+    model: ModelOption = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Say of each stamp in the images which designs it may be of, the surest first."""
+    from platemark.stamps.enroll import whole_picture
+
+    if not 0.0 < false_accepts < 1.0:
+        raise typer.BadParameter("it is between 0 and 1", param_hint="--false-accepts")
+    with open_registry(registry) as known:
+        stamps = _pipeline(known, model, threads, min_score)
+        pipeline = stamps.with_detector(whole_picture) if whole else stamps
+        with progress("images", quiet=quiet) as tell:
+            rows = _identified(known, pipeline, images, top_k, false_accepts, tell)
+            failed = print_rows(rows, IDENTIFIED, format)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _identified(
+    known: "Registry",
+    pipeline: "Pipeline",
+    images: list[str],
+    top_k: int,
+    false_accepts: float,
+    tell: Callable[[int, int | None], None],
+) -> Iterator[Row]:
+    """The JSON object of each page, in which each mark has its candidates and its identity."""
+    from platemark.types import StampMark
+
+    for number, result in enumerate(pipeline.stream(images), start=1):
+        row = result.to_dict()
+        if result.error is not None:
+            messages().print(f"error: {result.error.message}", style="red", markup=False)
+        for mark, data in zip(result.marks, row.get("marks", ()), strict=True):
+            assert isinstance(mark, StampMark)
+            candidates = known.identify(mark, top_k, false_accepts=false_accepts)
+            data["candidates"] = [candidate.to_dict() for candidate in candidates]
+            data["identity"] = candidates[0].identity.to_dict() if candidates else None
+        tell(number, None)
+        yield row
+
+
+def _pipeline(
+    known: "Registry", model: str | None, threads: int | None, min_score: float | None
+) -> "StampPipeline":
+    """The pipeline, whose vectors fit the registry."""
+    pipeline = load_pipeline(model, kind="stamp", threads=threads, min_score=min_score)
+    known.check_model(pipeline.embedder.name)
+    return pipeline

@@ -1,0 +1,58 @@
+"""Vectors of all samples made anew, while others go on to use the registry."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.registry import pictures
+from platemark.registry.records import Vector
+from platemark.registry.store import Store
+from platemark.types import Embedding
+
+EmbedInk = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
+"""Makes vectors (N, D) of unit length of ink (h, w) uint8, 255 where it is surely ink."""
+Progress = Callable[[int, int], None]
+"""Is told how many are done, and of how many."""
+
+_BATCH = 64
+
+
+def replace_vectors(store: Store, embed: EmbedInk, model: str, progress: Progress) -> int:
+    """Make the vectors of all samples anew and then replace them all at once.
+
+    Args:
+        store: Of the samples.
+        embed: Makes vectors of ink.
+        model: Name and version of what does, ``name@version``.
+        progress: Is told how far it has come.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        RegistryError: A picture is damaged, or the store cannot be written.
+    """
+    made: dict[str, Vector] = {}
+
+    def make(ids: list[str]) -> None:
+        left = [id_ for id_ in ids if id_ not in made]
+        for start in range(0, len(left), _BATCH):
+            batch = list(store.stored(left[start : start + _BATCH]))
+            vectors = embed([pictures.decode_ink(stored) for stored in batch])
+            for stored, vector in zip(batch, vectors, strict=True):
+                made[stored.sample.id] = Embedding(vector, model).vector
+            progress(len(made), len(ids))
+
+    make([sample.id for sample in store.samples()])
+    with store.writing():
+        # Those that came meanwhile, so that none keeps a vector of the old model.
+        ids = [sample.id for sample in store.samples()]
+        make(ids)
+        vectors = {id_: made[id_] for id_ in ids}
+        if vectors:
+            dimensions = len(next(iter(vectors.values())))
+            store.replace_vectors(model, vectors)
+            store.set_dimensions(dimensions)
+            store.set_settings({"model": model, "dimensions": str(dimensions)})
+    return len(vectors)
