@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from stamp_baselines import MATCHERS, cut_out
 
+from platemark.apps.cli.common import report_console
 from platemark.datasets import Manifest
 from platemark.evaluate.pairs import (
     KINDS,
@@ -143,7 +144,8 @@ def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> floa
 def figures(pairs: Sequence[ImprintPair], answers: Answers) -> dict[str, Any]:
     """Pairs judged right, by kind; a method of scores alone gets the best threshold there is.
 
-    That threshold is taken from same pairs and near-copies of these very pairs, in its favour.
+    That threshold is taken from same pairs and near-copies of these very pairs, in its favour;
+    where there are no near-copies, from same and different pairs.
     """
     kinds = np.array([pair.kind for pair in pairs])
     scores = np.array(answers.scores)
@@ -151,7 +153,8 @@ def figures(pairs: Sequence[ImprintPair], answers: Answers) -> dict[str, Any]:
     if answers.verdicts:
         verdicts = np.array(answers.verdicts)
     else:
-        known = np.isin(kinds, ("same", "near"))
+        others = "near" if "near" in kinds else "different"
+        known = np.isin(kinds, ("same", others))
         least = best_threshold(scores[known], kinds[known] == "same")
         verdicts = np.where(scores >= least, "same", "different")
         made["threshold"] = least
@@ -210,7 +213,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    console = Console(highlight=False)
+    console = report_console()
     models = StampPipeline.from_pretrained(options.model, threads=1)
     inks = Inks(models.segmenter)
     drawn = list(imprint_pairs(known_imprints(Manifest.read(options.manifest)), options.pairs))

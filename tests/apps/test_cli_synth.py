@@ -63,3 +63,10 @@ def test_more_near_copies_than_designs_are_wrong_usage(tmp_path: Path) -> None:
     result = run("stamps", "--output", tmp_path, "--count", 1, "--near-copies", 1.5)
     assert result.exit_code == 2
     assert "--near-copies" in result.stderr
+
+
+@pytest.mark.parametrize("sides", [(200, 100), (8, 100)])
+def test_sides_that_are_no_range_are_wrong_usage(tmp_path: Path, sides: tuple[int, int]) -> None:
+    result = run("stamps", "--output", tmp_path, "--count", 1, "--sides", *sides)
+    assert result.exit_code == 2
+    assert "--sides" in result.stderr

@@ -1,6 +1,7 @@
 """A registry in a file when things go wrong: no registry, no space, no rights, others at it."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -207,3 +208,18 @@ def test_who_cannot_write_in_time_is_told_why(
         with registry._store.writing(), pytest.raises(RegistryUnavailable, match="is in use"):
             other.add("ACME", make_mark(1))
         assert other.add("ACME", make_mark(1)).new_design
+
+
+def test_a_file_of_the_first_version_still_opens(tmp_path: Path, make_mark: MakeMark) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "registry-0001.db"
+    path = tmp_path / "stamps.db"
+    shutil.copy(golden, path)
+    with Registry.open(path) as registry:
+        kept, gone = registry.designs()
+        assert (kept.name, kept.notes, kept.tags) == ("ACME Ltd ☂", "kept by 0.1.0", ("a",))
+        assert (kept.owner, kept.retired, gone.retired is None) == ("us", None, False)
+        (sample,) = registry.samples(kept.id)
+        crop = make_mark(1).crop
+        assert crop is not None
+        assert (registry.picture(sample.id).ink == crop.ink).all()
+        assert [one.design.name for one in registry.identify(make_mark(1))] == [kept.name]

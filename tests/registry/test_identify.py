@@ -90,7 +90,8 @@ def test_ids_are_ulids_that_sort_by_age() -> None:
 def test_near_copies_are_told_apart_by_their_ink(
     registry: Registry, make_mark: MakeMark, direction: Direction
 ) -> None:
-    # The vectors are the wrong way round; the ink is not.
+    # The vectors are the wrong way round; the ink is not, and decides.
+    registry._calibration = INK_ALONE
     first = make_mark(0, picture=111_222, vector=direction(1), side=160)
     second = make_mark(0, picture=111_888, vector=direction(2), side=160)
     registry.add("222", first, duplicates="allow")

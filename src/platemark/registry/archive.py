@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from platemark.errors import ArchiveError, InvalidDesign, PlatemarkError, UnreadableImage
+from platemark.errors import ArchiveError, InvalidDesign, PlatemarkError
 from platemark.registry import pictures
 from platemark.registry.files import replace_file
 from platemark.registry.records import (
@@ -230,8 +230,8 @@ def read(path: Path) -> Iterator[Content]:
     """Open an archive.
 
     Raises:
-        UnreadableImage: The file is missing or may not be read.
-        ArchiveError: It is no archive of a registry, is damaged, or has names that climb out.
+        ArchiveError: The file is missing, no archive of a registry, or damaged, or has names that
+            climb out.
     """
     name = str(path)
     try:
@@ -239,7 +239,7 @@ def read(path: Path) -> Iterator[Content]:
     except zipfile.BadZipFile as error:
         raise ArchiveError(f"{name} is no archive of a registry: {error}", source=name) from error
     except OSError as error:
-        raise UnreadableImage(
+        raise ArchiveError(
             f"{name} cannot be read: {error.strerror or error}", source=name
         ) from error
     with file:

@@ -102,7 +102,7 @@ class Calibration:
 def calibration_of(model: str) -> Calibration:
     """Return the calibration for vectors of a model, ``name@version``.
 
-    A model without one gets that of any model, which trusts the comparison of ink alone.
+    A model without one gets that of any model: a rough one, whose shares were not measured.
     """
     known = _bundled()
     return known.get(model) or known[_ANY_MODEL]

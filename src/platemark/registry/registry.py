@@ -467,8 +467,7 @@ class Registry:
         samples it does not have.
 
         Raises:
-            UnreadableImage: The file is missing.
-            ArchiveError: It is no archive of a registry, or damaged, or would do harm.
+            ArchiveError: It is missing, no archive of a registry, or damaged, or would do harm.
             DuplicateDesign: Another design here has the name of one of the archive.
             VectorMismatch: Its vectors are of another model than those here.
         """

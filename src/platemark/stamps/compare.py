@@ -165,7 +165,7 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
             b.ink,
             match.transform,
             match.regions,
-            f"{verdict}, {match.score:.0%} same stamp: {reason}",
+            f"{verdict}: {reason} (probability of one stamp {match.score:.0%})",
         ),
     )
 

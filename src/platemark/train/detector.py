@@ -35,7 +35,7 @@ _HELD_OUT = 0.08
 _GREY = 114
 _SMALLEST = 9.0
 _MAX_MARKS = 64
-_DECODED_BYTES = 11 * 2**30
+_DECODED_BYTES = 3 * 2**30
 
 
 @dataclass(frozen=True)
