@@ -29,8 +29,8 @@
     for (const part of document.querySelectorAll(`[data-mark="${number}"]`)) part.classList.toggle("on", on);
   };
 
-  const go = (number, from) => {
-    const card = document.getElementById(`${from.dataset.go}`);
+  const go = (from) => {
+    const card = document.getElementById(from.dataset.go);
     if (!card) return;
     card.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth", block: "nearest" });
     card.focus({ preventScroll: true });
@@ -52,14 +52,14 @@
       return;
     }
     const mark = event.target.closest("[data-go]");
-    if (mark) go(mark.dataset.mark, mark);
+    if (mark) go(mark);
   });
 
   document.addEventListener("keydown", (event) => {
     const mark = event.target.closest?.("svg [data-go]");
     if (mark && (event.key === "Enter" || event.key === " ")) {
       event.preventDefault();
-      go(mark.dataset.mark, mark);
+      go(mark);
     }
   });
 

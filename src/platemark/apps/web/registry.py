@@ -1,5 +1,6 @@
 """The tab of the registry: known stamps are searched, shown, added, renamed and merged."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from platemark.registry import Added, Registry
 _LISTED = 100
 _SHOWN_SAMPLES = 24
 _MERGEABLE = 500
-_NONE = ("The registry is empty", "Add the first stamp: give a picture that shows it, and a name.")
+_NONE = ("The registry is empty.", "Add the first stamp: give a picture that shows it, and a name.")
 _CHOOSE = ("Choose a stamp", "Its samples, notes and owner are shown here.")
 _WITHOUT = (
     "This server has no registry",
@@ -115,8 +116,7 @@ class RegistryTab:
         except PlatemarkError as error:
             return [gr.update(choices=[], value=None), views.failure(error)]
         if not total:
-            said = views.notice(*(f"{part}." if part == _NONE[0] else part for part in _NONE))
-            return [gr.update(choices=[], value=None), said]
+            return [gr.update(choices=[], value=None), views.notice(*_NONE)]
         choices = [(f"{design.name} · {design.samples}", design.id) for design in found]
         kept = chosen if any(chosen == id_ for _, id_ in choices) else None
         more = f", the first {_LISTED} are shown" if len(found) == _LISTED < total else ""
@@ -227,8 +227,16 @@ class RegistryTab:
 
         return self._changed(request, text, work)
 
-    def _changed(self, request: gr.Request, text: str, work: Any) -> list[Any]:
-        """Change the registry, and show it as it is then."""
+    def _changed(
+        self, request: gr.Request, text: str, work: Callable[[], tuple[str, str]]
+    ) -> list[Any]:
+        """Change the registry, and show it as it is then.
+
+        Args:
+            request: Of whom.
+            text: What is searched for.
+            work: The change; returns the id of the design to show, and what to say of it.
+        """
         try:
             check_may_write(request)
             chosen, said = work()
