@@ -85,9 +85,10 @@ class RegistryTab:
         listed = [self._list, self._count]
         detail = [self._detail, self._changing, self._new_name, self._others]
         everything = [self._said, *listed, *detail]
-        self._search.input(
-            self._find, [self._search, self._list], listed, trigger_mode="always_last", **quiet()
-        )
+        # One after the other, so that the list is that of what was asked last.
+        finding: dict[str, Any] = quiet() | {"concurrency_id": "list", "concurrency_limit": 1}
+        asked = [self._search, self._list]
+        self._search.input(self._find, asked, listed, trigger_mode="always_last", **finding)
         self._list.input(self._show, self._list, [self._said, *detail], **quiet())
         given = [self._file, self._name, self._owner, self._tags, self._cropped]
         self._add.click(self._add_stamps, given, [*everything, *given[:2]], **quiet())
@@ -95,15 +96,15 @@ class RegistryTab:
         self._rename.click(self._rename_design, renaming, everything, **quiet())
         merging = [self._list, self._others, self._search]
         self._merge.click(self._merge_designs, merging, everything, **quiet())
-        tab.select(self._find, [self._search, self._list], listed, **quiet())
-        page.load(self._greet, None, [self._adding, *listed], **quiet())
+        tab.select(self._find, asked, listed, **finding)
+        page.load(self._greet, self._search, [self._adding, *listed], **finding)
 
     @property
     def _registry(self) -> Registry:
         return self._services.registry
 
-    def _greet(self, request: gr.Request) -> list[Any]:
-        found = self._find("", None)
+    def _greet(self, text: str, request: gr.Request) -> list[Any]:
+        found = self._find(text, None)
         # An empty registry begins with what it waits for.
         nothing = not found[0]["choices"]
         return [gr.update(visible=role_of(request) == "write", open=nothing), *found]
