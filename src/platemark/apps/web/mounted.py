@@ -132,6 +132,8 @@ class _Web:
         answer = inner(scope, receive, with_headers)
         if "/heartbeat/" in path:
             await _until(scope["app"].state.stopping, answer)
+            if scope["app"].state.stopping.is_set():
+                await send({"type": "http.response.body", "body": b""})
         else:
             await answer
 
@@ -144,3 +146,4 @@ async def _until(stopping: asyncio.Event, answer: Awaitable[None]) -> None:
     finally:
         for part in parts:
             part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)

@@ -42,6 +42,7 @@ class RegistryTab:
         with gr.Row(elem_classes="pm-cols"):
             with gr.Column(elem_classes="pm-side"):
                 self._search = gr.Textbox(
+                    "",
                     label="Search",
                     placeholder="Name, owner, tag or note",
                     elem_id="pm-registry-search",
@@ -62,9 +63,9 @@ class RegistryTab:
     def _add_form(self) -> None:
         with gr.Accordion("Add a stamp", open=False, visible=False) as self._adding:
             self._file = upload(self._services.settings, "A picture of it", "pm-registry-file")
-            self._name = gr.Textbox(label="Name", max_lines=1, elem_id="pm-registry-name")
-            self._owner = gr.Textbox(label="Owner (optional)", max_lines=1)
-            self._tags = gr.Textbox(label="Tags, parted by commas (optional)", max_lines=1)
+            self._name = gr.Textbox("", label="Name", max_lines=1, elem_id="pm-registry-name")
+            self._owner = gr.Textbox("", label="Owner (optional)", max_lines=1)
+            self._tags = gr.Textbox("", label="Tags, parted by commas (optional)", max_lines=1)
             self._cropped = gr.Checkbox(label="The picture is the stamp alone, already cut out")
             self._add = gr.Button("Add", variant="primary", elem_id="pm-registry-add")
 
@@ -72,7 +73,7 @@ class RegistryTab:
         with gr.Row(visible=False) as self._changing:
             with gr.Column():
                 self._new_name = gr.Textbox(
-                    label="New name", max_lines=1, elem_id="pm-registry-new-name"
+                    "", label="New name", max_lines=1, elem_id="pm-registry-new-name"
                 )
                 self._rename = gr.Button("Rename", elem_id="pm-registry-rename")
             with gr.Column():
