@@ -28,7 +28,7 @@ def create_web(services: Services) -> "FastAPI":
     """
     page = _page(services)
     page.queue(default_concurrency_limit=services.settings.max_in_flight)
-    outer = gr.mount_gradio_app(
+    outer: FastAPI = gr.mount_gradio_app(
         App(),
         page,
         path="",

@@ -39,6 +39,8 @@ class RegistryTab:
         if not services.has_registry:
             gr.HTML(views.empty("registry", *_WITHOUT))
             return
+        # The design whose details are shown, whether or not the list has it.
+        self._shown = gr.State(None)
         with gr.Row(elem_classes="pm-cols"):
             with gr.Column(elem_classes="pm-side"):
                 self._search = gr.Textbox(
@@ -84,7 +86,7 @@ class RegistryTab:
 
     def _wire(self, tab: gr.Tab, page: gr.Blocks) -> None:
         listed = [self._list, self._count]
-        detail = [self._detail, self._changing, self._new_name, self._others]
+        detail = [self._detail, self._changing, self._new_name, self._others, self._shown]
         everything = [self._said, *listed, *detail]
         # One after the other, so that the list is that of what was asked last.
         finding: dict[str, Any] = quiet() | {"concurrency_id": "list", "concurrency_limit": 1}
@@ -93,9 +95,9 @@ class RegistryTab:
         self._list.input(self._show, self._list, [self._said, *detail], **quiet())
         given = [self._file, self._name, self._owner, self._tags, self._cropped]
         self._add.click(self._add_stamps, given, [*everything, *given[:2]], **quiet())
-        renaming = [self._list, self._new_name, self._search]
+        renaming = [self._shown, self._new_name, self._search]
         self._rename.click(self._rename_design, renaming, everything, **quiet())
-        merging = [self._list, self._others, self._search]
+        merging = [self._shown, self._others, self._search]
         self._merge.click(self._merge_designs, merging, everything, **quiet())
         tab.select(self._find, asked, listed, **finding)
         page.load(self._greet, self._search, [self._adding, *listed], **finding)
@@ -135,12 +137,8 @@ class RegistryTab:
             return [views.failure(error), *self._nothing()]
 
     def _nothing(self) -> list[Any]:
-        return [
-            views.empty("registry", *_CHOOSE),
-            gr.update(visible=False),
-            "",
-            gr.update(value=[]),
-        ]
+        blank = views.empty("registry", *_CHOOSE)
+        return [blank, gr.update(visible=False), "", gr.update(value=[]), None]
 
     def _details(self, ref: str, may_write: bool) -> list[Any]:
         registry = self._registry
@@ -158,6 +156,7 @@ class RegistryTab:
             gr.update(visible=may_write),
             design.name,
             gr.update(choices=others, value=[]),
+            design.id,
         ]
 
     def _picture(self, sample: str) -> InkCrop | None:
@@ -244,7 +243,7 @@ class RegistryTab:
             chosen, said = work()
             return [said, *self._find(text, chosen), *self._details(chosen, True)]
         except PlatemarkError as error:
-            return [views.failure(error), *[gr.skip()] * 6]
+            return [views.failure(error), *[gr.skip()] * 7]
 
 
 def _one(chosen: str | None) -> str:
