@@ -14,7 +14,7 @@ SEED ?= 1
 MINUTES ?= 240
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify registry-search clean
+.PHONY: help demo test browser check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,17 @@ demo: $(VENV)/.installed ## find the plates and stamps of examples/, leave pictu
 	$(BIN)/platemark stamps examples/documents --annotated $(DEMO)/stamps --crops $(DEMO)/cut-out --format table
 	@echo "Annotated pictures are in $(DEMO)/"
 
-test: $(VENV)/.developer ## run the tests
+test: $(VENV)/.developer browser ## run the tests
 	$(BIN)/python -m pytest
+
+# The tests of the web app drive it: the one of the system, else one that Playwright brings.
+browser: $(VENV)/.developer ## install Chromium where there is none
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium; \
+	else \
+		$(BIN)/playwright install chromium; \
+	fi
 
 check: $(VENV)/.developer ## lint, formatting and types
 	$(BIN)/ruff check .

@@ -121,6 +121,12 @@ def test_the_server_library_is_imported_by_the_server_only() -> None:
     assert files_that_import("pydantic_settings") == {"apps/settings.py"}
 
 
+def test_the_web_app_library_is_imported_by_the_web_app_only() -> None:
+    files = files_that_import("gradio")
+    assert files
+    assert all(file.startswith("apps/web/") for file in files)
+
+
 def test_the_client_library_is_imported_by_the_client_only() -> None:
     assert files_that_import("httpx") == {"client.py"}
 

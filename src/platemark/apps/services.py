@@ -86,6 +86,11 @@ class Services:
             return cls(settings, plates.result(), stamps.result(), registry)
 
     @property
+    def has_registry(self) -> bool:
+        """Whether the server was started with a registry."""
+        return self._registry is not None
+
+    @property
     def registry(self) -> Registry:
         """The known stamps.
 

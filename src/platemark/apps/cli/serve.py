@@ -44,6 +44,7 @@ def serve(
         raise MissingExtra("serving over HTTP", "serve")
     check_exists(config, "--config")
     from platemark.apps.server import serve as run
+    from platemark.apps.server.app import Mount
     from platemark.apps.settings import Settings
 
     settings = Settings.load(
@@ -54,4 +55,9 @@ def serve(
         if not quiet:
             messages().print(f"platemark serves on {address}, the API is explained at /docs")
 
-    run(settings, ready=ready)
+    mounts: tuple[Mount, ...] = ()
+    if settings.web:
+        from platemark.apps.web import mount
+
+        mounts = (mount,)
+    run(settings, mounts, ready=ready)

@@ -1,5 +1,6 @@
 """The application: routes, what goes around them, start and end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -48,6 +49,8 @@ def create_app(services: Services, mounts: tuple[Mount, ...] = ()) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs else None,
     )
     app.state.services = services
+    # Set when the server is told to stop: answers without an end of their own then end.
+    app.state.stopping = asyncio.Event()
     add_handlers(app)
     for router in (marks.router, registry.router, operations.router, legacy.router):
         app.include_router(router)

@@ -99,9 +99,12 @@ def of_error(request: Request, error: PlatemarkError) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, (TimedOut, RegistryUnavailable)):
         headers["Retry-After"] = "5"
-    elif isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = 'Bearer realm="platemark", Basic realm="platemark"'
-    return problem(request, status_of(error), error.code, error.message, headers=headers)
+    answer = problem(request, status_of(error), error.code, error.message, headers=headers)
+    if isinstance(error, Unauthorized):
+        # A line each: Chromium reads the first challenge of a line only, and asks for Basic alone.
+        for scheme in ("Basic", "Bearer"):
+            answer.headers.append("WWW-Authenticate", f'{scheme} realm="platemark"')
+    return answer
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from fastapi import FastAPI
 
 from platemark.apps.server.app import Mount, create_app
 from platemark.apps.server.connection import log_as_json
@@ -39,6 +40,11 @@ class _Server(uvicorn.Server):
     """A server that says when it has started, and where."""
 
     ready: Callable[[str], None] | None = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if isinstance(self.config.app, FastAPI):
+            self.config.app.state.stopping.set()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,0 +1,3 @@
+"""The web app: the only place that imports Gradio."""
+
+from platemark.apps.web.mounted import mount as mount

@@ -1,0 +1,84 @@
+"""The tab that compares two stamps."""
+
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+
+from platemark.apps.services import Services
+from platemark.apps.web import documents, views
+from platemark.apps.web.pictures import overlay
+from platemark.apps.web.samples import samples
+from platemark.apps.web.uploads import quiet, upload
+from platemark.errors import PlatemarkError
+
+_EMPTY = (
+    "Two pictures, one question",
+    "Did one stamp make both imprints? Give a picture or PDF of each: the imprints are found, laid "
+    "on each other and judged.",
+)
+
+
+class CompareTab:
+    """The contents of the tab.
+
+    Args:
+        services: What compares them.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        with gr.Row(elem_classes="pm-cols"):
+            with gr.Column(elem_classes="pm-side"):
+                first = upload(services.settings, "The first", "pm-compare-a")
+                second = upload(services.settings, "The second", "pm-compare-b")
+                ask = gr.Button("Compare", variant="primary", elem_id="pm-compare-ask")
+                with gr.Accordion("Options", open=False):
+                    cropped = gr.Checkbox(
+                        label="The pictures are stamps already cut out, so none is looked for"
+                    )
+                    pages = [
+                        gr.Number(1, label=f"Page of the {name}", minimum=1, precision=0)
+                        for name in ("first", "second")
+                    ]
+                example = self._example_button()
+            with gr.Column(elem_classes="pm-main"):
+                shown = gr.HTML(views.empty("compare", *_EMPTY), elem_id="pm-compare-result")
+        given = [first, second, cropped, *pages]
+        ask.click(self._compare, given, shown, api_visibility="private", show_progress="minimal")
+        if example is not None:
+            example[0].click(
+                partial(self._compare, *example[1], False, 1, 1), None, shown, **quiet()
+            )
+
+    def _example_button(self) -> tuple[gr.Button, tuple[str, str]] | None:
+        found = {sample.label: str(sample.path) for sample in samples("stamp")}
+        if not {"Round seal", "Composite"} <= set(found):
+            return None
+        button = gr.Button("Try an example", elem_id="pm-compare-example")
+        return button, (found["Round seal"], found["Composite"])
+
+    def _compare(
+        self,
+        first: str | None,
+        second: str | None,
+        cropped: bool,
+        first_page: float | None,
+        second_page: float | None,
+    ) -> str:
+        if first is None or second is None:
+            which = "first" if first is None else "second"
+            return views.notice("One is missing.", f"Drop the {which} picture too.", "bad")
+        services = self._services
+        try:
+            with services.work.admit():
+                a = documents.read(services, Path(first), int(first_page or 1) - 1)
+                b = documents.read(services, Path(second), int(second_page or 1) - 1)
+
+                def work() -> str:
+                    comparison = services.compare(a, b, cropped=cropped)
+                    return views.verdict(comparison, *overlay(a.pixels, b.pixels, comparison))
+
+                return services.work.call(work)
+        except PlatemarkError as error:
+            return views.failure(error)

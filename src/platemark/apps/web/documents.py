@@ -1,0 +1,175 @@
+"""A picture or document that a visitor gave: its pages looked at one by one, and the downloads."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import PIL.Image
+
+from platemark.apps.cli.output import PLATES, STAMPS, CsvWriter
+from platemark.apps.services import Kind, Services
+from platemark.errors import InputError, PlatemarkError
+from platemark.imaging.draw import cut_mark, draw_marks
+from platemark.imaging.image import Image
+from platemark.imaging.sources import Pages, Unread
+from platemark.types import Mark, Result, StampMark
+
+_LAYOUTS = {"plate": PLATES, "stamp": STAMPS}
+
+
+@dataclass(eq=False)
+class Document:
+    """What one visitor sees of one file; kept between the pages that are turned.
+
+    Attributes:
+        kind: What is looked for.
+        path: Where the file is.
+        count: How many pages it has.
+        results: Those of the pages that were looked at, without pixels.
+        downloads: Folder of the files to take along, removed with the document.
+    """
+
+    kind: Kind
+    path: Path
+    count: int
+    results: list[Result] = field(default_factory=list)
+    downloads: TemporaryDirectory[str] = field(
+        default_factory=lambda: TemporaryDirectory(prefix="platemark-results-")
+    )
+
+    @property
+    def stamps(self) -> list[tuple[str, StampMark]]:
+        """All stamps, each with its number on the page, after that of the page in a document."""
+        return [
+            (f"{result.page + 1}.{number}" if self.count > 1 else str(number), mark)
+            for result in self.results
+            for number, mark in enumerate(result.marks, 1)
+            if isinstance(mark, StampMark)
+        ]
+
+    def file(self, ending: str) -> Path:
+        """The download with an ending, named after the document."""
+        stem = self.path.stem[:80] or "result"
+        return Path(self.downloads.name) / f"{stem}-{self.kind}s.{ending}"
+
+
+def read(services: Services, path: Path, page: int = 0) -> Image:
+    """Read a page of a file that was uploaded, in a worker.
+
+    Raises:
+        InputError: The file cannot be read, or has no such page.
+    """
+
+    def work() -> Image:
+        pages = services.open(_content(path), path.name)
+        if not 0 <= page < len(pages):
+            raise InputError(
+                f"{path.name} has {len(pages)} {'page' if len(pages) == 1 else 'pages'}, "
+                f"no page {page + 1}",
+                source=path.name,
+            )
+        return _image(services.read(pages, page, path.name))
+
+    return services.work.call(work)
+
+
+def count(services: Services, path: Path) -> int:
+    """How many pages a file that was uploaded has.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    return services.work.call(lambda: len(services.open(_content(path), path.name)))
+
+
+def look(
+    services: Services, kind: Kind, path: Path, min_score: float | None
+) -> Iterator[tuple[Document, Image | Unread]]:
+    """Look at a file page by page; gives the document so far and the page that was just done.
+
+    The downloads are there once it ends. It takes one place among the requests meanwhile.
+
+    Raises:
+        InputError: The file cannot be read.
+        Overloaded: The server has too much to do.
+    """
+    pipeline = services.pipeline(kind, min_score)
+    with services.work.admit():
+        pages: Pages = services.work.call(lambda: services.open(_content(path), path.name))
+        document = Document(kind, path, len(pages))
+        with _Downloads(document) as downloads:
+            for page in range(len(pages)):
+
+                def work(page: int = page) -> tuple[Image | Unread, Result]:
+                    item = services.read(pages, page, path.name)
+                    found = services.find(kind, item, pipeline)
+                    downloads.add(item, found)
+                    return item, found
+
+                item, result = services.work.call(work)
+                # The page is read again when it is turned to: a hundred would not fit into memory.
+                document.results.append(replace(result, draw=None))
+                yield document, item
+
+
+class _Downloads:
+    """Writes the results as JSON and CSV, and both in a ZIP file with the pictures."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._zip = zipfile.ZipFile(document.file("zip"), "w")
+
+    def __enter__(self) -> "_Downloads":
+        return self
+
+    def add(self, item: Image | Unread, result: Result) -> None:
+        """Add the pictures of a page."""
+        if isinstance(item, Unread) or result.error is not None:
+            return
+        name = f"page-{result.page + 1:03d}"
+        drawn = PIL.Image.fromarray(draw_marks(item.pixels, result.marks))
+        self._put(f"{name}.jpg", drawn)
+        for number, mark in enumerate(result.marks, 1):
+            self._put(f"{name}-{mark.kind}-{number}{_ending(mark)}", cut_mark(item.pixels, mark))
+
+    def _put(self, name: str, picture: PIL.Image.Image) -> None:
+        stream = io.BytesIO()
+        picture.save(stream, "PNG" if name.endswith("png") else "JPEG", quality=92)
+        self._zip.writestr(name, stream.getvalue())
+
+    def __exit__(self, *_: object) -> None:
+        document = self._document
+        embedding = document.kind == "stamp"
+        objects = [result.to_dict(embedding=embedding) for result in document.results]
+        document.file("json").write_text(json.dumps(objects, ensure_ascii=False), encoding="utf-8")
+        with document.file("csv").open("w", encoding="utf-8", newline="") as stream:
+            writer = CsvWriter(stream, _LAYOUTS[document.kind])
+            for result in document.results:
+                writer.write(result)
+        for ending in ("json", "csv"):
+            self._zip.write(document.file(ending), f"{document.kind}s.{ending}")
+        self._zip.close()
+
+
+def _ending(mark: Mark) -> str:
+    return ".png" if isinstance(mark, StampMark) else ".jpg"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path.name} is no longer on the server; drop it once more", source=path.name
+        ) from error
+
+
+def _image(item: Image | Unread) -> Image:
+    if isinstance(item, Unread):
+        error: PlatemarkError = item.error
+        raise error
+    return item

@@ -1,0 +1,178 @@
+"""The tabs that find plates and stamps: a file in, its pages with their marks out."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from platemark.apps.services import Kind, Services
+from platemark.apps.web import documents, views
+from platemark.apps.web.documents import Document
+from platemark.apps.web.samples import Sample, samples
+from platemark.apps.web.uploads import quiet, upload
+from platemark.errors import PlatemarkError
+from platemark.imaging.image import Image
+from platemark.imaging.sources import Unread
+
+_HOUR = 3600.0
+_SAVED = ("json", "csv", "zip")
+_EMPTY = {
+    "plate": (
+        "No photo yet",
+        "Drop a photo or a PDF, or try one of the examples. Every plate is flattened, read and "
+        "given with how sure that is.",
+    ),
+    "stamp": (
+        "No document yet",
+        "Drop a scan, a photo or a PDF, or try one of the examples. Every stamp is cut out of its "
+        "paper, described, and named where the registry knows it.",
+    ),
+}
+
+
+class FindTab:
+    """The contents of a tab that finds marks of one kind.
+
+    Args:
+        services: What finds them.
+        kind: Of what kind they are.
+    """
+
+    def __init__(self, services: Services, kind: Kind) -> None:
+        self._services, self._kind = services, kind
+        self._document = gr.State(time_to_live=_HOUR, delete_callback=_forget)
+        with gr.Row(elem_classes="pm-cols"):
+            with gr.Column(elem_classes="pm-side"):
+                self._inputs()
+            with gr.Column(elem_classes="pm-main"):
+                self._outputs()
+        self._wire()
+
+    def _inputs(self) -> None:
+        services, kind = self._services, self._kind
+        what = "A photo or PDF with plates" if kind == "plate" else "A document with stamps"
+        self._file = upload(services.settings, what, f"pm-{kind}-file")
+        self._buttons: list[tuple[Any, Sample]] = []
+        if found := samples(kind):
+            gr.HTML('<p class="pm-eyebrow">Or try one of these</p>')
+            with gr.Row(elem_classes="pm-examples"):
+                for number, sample in enumerate(found):
+                    button = gr.Button(
+                        sample.label,
+                        elem_id=f"pm-{kind}-example-{number}",
+                        elem_classes="pm-example",
+                    )
+                    self._buttons.append((button, sample))
+            rules = "".join(
+                f"#pm-{kind}-example-{number}{{background-image:url({sample.thumbnail()})}}"
+                for number, sample in enumerate(found)
+            )
+            gr.HTML(f"<style>{rules}</style>")
+        with gr.Accordion("Options", open=False):
+            self._least = gr.Slider(
+                0,
+                1,
+                0,
+                step=0.05,
+                label="Least score",
+                info="0 leaves it to the model, which knows best.",
+            )
+
+    def _outputs(self) -> None:
+        kind = self._kind
+        self._status = gr.HTML("", elem_id=f"pm-{kind}-status")
+        self._page = gr.HTML(views.empty(kind, *_EMPTY[kind]), elem_id=f"pm-{kind}-page")
+        with gr.Row(visible=False, elem_classes="pm-pager") as self._pager:
+            self._back = gr.Button("Previous", elem_id=f"pm-{kind}-back")
+            self._number = gr.Number(
+                1, label="Page", minimum=1, precision=0, elem_id=f"pm-{kind}-number"
+            )
+            self._on = gr.Button("Next", elem_id=f"pm-{kind}-on")
+        self._cards = gr.HTML("", elem_id=f"pm-{kind}-cards")
+        self._alike = gr.HTML("", visible=kind == "stamp", elem_id=f"pm-{kind}-alike")
+        with gr.Row(visible=False, elem_classes="pm-save") as self._save:
+            self._downloads = [
+                gr.DownloadButton(f"Save {ending.upper()}", elem_id=f"pm-{kind}-{ending}")
+                for ending in _SAVED
+            ]
+
+    def _wire(self) -> None:
+        shown = [self._status, self._page, self._cards, self._pager, self._number]
+        outputs = [*shown, self._alike, self._save, *self._downloads, self._document]
+        self._file.upload(
+            self._look, [self._file, self._least], outputs, trigger_mode="always_last", **quiet()
+        )
+        self._least.release(self._look, [self._file, self._least], outputs, **quiet())
+        for button, sample in self._buttons:
+            button.click(partial(self._example, sample), [self._least], outputs, **quiet())
+        turned = [self._status, self._page, self._cards, self._number]
+        given = [self._document, self._number]
+        self._back.click(partial(self._turn, -1), given, turned, **quiet())
+        self._on.click(partial(self._turn, 1), given, turned, **quiet())
+        self._number.submit(partial(self._turn, 0), given, turned, **quiet())
+
+    def _example(self, sample: Sample, least: float) -> Iterator[list[Any]]:
+        yield from self._look(str(sample.path), least)
+
+    def _look(self, path: str | None, least: float) -> Iterator[list[Any]]:
+        """Everything the tab shows, anew after each page."""
+        if path is None:
+            yield [gr.skip()] * 11
+            return
+        nothing = [gr.skip()] * 4
+        file = Path(path)
+        yield [views.progress(0, 1), *nothing, "", gr.update(visible=False), *[gr.skip()] * 4]
+        document: Document | None = None
+        try:
+            for document, item in documents.look(
+                self._services, self._kind, file, least if least > 0 else None
+            ):
+                done = len(document.results)
+                status = views.progress(done, document.count) if done < document.count else ""
+                first = self._first(document, item) if done == 1 else nothing
+                # Given away at once, so that pages can be turned while later ones are looked at.
+                kept = document if done == 1 else gr.skip()
+                yield [status, *first, *[gr.skip()] * 5, kept]
+        except PlatemarkError as error:
+            blank = views.empty(self._kind, *_EMPTY[self._kind])
+            hidden = gr.update(visible=False)
+            yield [views.failure(error), blank, "", hidden, 1, "", hidden, *[gr.skip()] * 3, None]
+            return
+        if document is not None:
+            saved = [gr.update(value=str(document.file(ending))) for ending in _SAVED]
+            alike = views.heat_table(document.stamps)
+            yield ["", *nothing, alike, gr.update(visible=True), *saved, document]
+
+    def _first(self, document: Document, item: Image | Unread) -> list[Any]:
+        several = document.count > 1
+        page, cards = self._views(document, 0, item)
+        number = gr.update(value=1, maximum=document.count, label=f"Page, of {document.count}")
+        return [page, cards, gr.update(visible=several), number]
+
+    def _views(self, document: Document, page: int, item: Image | Unread) -> tuple[str, str]:
+        result = document.results[page]
+        if isinstance(item, Unread) or result.error is not None:
+            message = result.error.message if result.error else "It cannot be read"
+            said = views.notice(f"Page {page + 1}:", views.sentence(message), "bad")
+            return said, ""
+        shown = views.page(self._kind, item, result, document.count)
+        return shown, views.cards(self._kind, item, result)
+
+    def _turn(self, step: int, document: Document | None, number: float | None) -> list[Any]:
+        if document is None:
+            said = "The document is no longer kept; drop it once more."
+            return [views.notice("Nothing to turn.", said, "bad"), *[gr.skip()] * 3]
+        # Pages that are still being looked at cannot be turned to.
+        page = max(0, min(len(document.results) - 1, int(number or 1) - 1 + step))
+        try:
+            item = documents.read(self._services, document.path, page)
+        except PlatemarkError as error:
+            return [views.failure(error), gr.skip(), gr.skip(), page + 1]
+        return ["", *self._views(document, page, item), page + 1]
+
+
+def _forget(document: Document | None) -> None:
+    if document is not None:
+        document.downloads.cleanup()

@@ -1,0 +1,252 @@
+"""The tab of the registry: known stamps are searched, shown, added, renamed and merged."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from platemark.apps.services import Services
+from platemark.apps.web import documents, views
+from platemark.apps.web.uploads import check_may_write, quiet, role_of, upload
+from platemark.errors import NoStampFound, PlatemarkError, RegistryError
+from platemark.masks import InkCrop
+from platemark.registry import Added, Registry
+
+_LISTED = 100
+_SHOWN_SAMPLES = 24
+_MERGEABLE = 500
+_NONE = ("The registry is empty.", "Add the first stamp: give a picture that shows it, and a name.")
+_CHOOSE = ("Choose a stamp", "Its samples, notes and owner are shown here.")
+_WITHOUT = (
+    "This server has no registry",
+    "Start it with a place for one, such as: platemark serve --registry stamps.db",
+)
+
+
+class RegistryTab:
+    """The contents of the tab.
+
+    Args:
+        services: What keeps the registry.
+        tab: The tab; when it is opened, the list is read anew.
+        page: The page; says whose visit it is.
+    """
+
+    def __init__(self, services: Services, tab: gr.Tab, page: gr.Blocks) -> None:
+        self._services = services
+        if not services.has_registry:
+            gr.HTML(views.empty("registry", *_WITHOUT))
+            return
+        # The design whose details are shown, whether or not the list has it.
+        self._shown = gr.State(None)
+        with gr.Row(elem_classes="pm-cols"):
+            with gr.Column(elem_classes="pm-side"):
+                self._search = gr.Textbox(
+                    "",
+                    label="Search",
+                    placeholder="Name, owner, tag or note",
+                    elem_id="pm-registry-search",
+                )
+                self._count = gr.HTML("", elem_id="pm-registry-count")
+                self._list = gr.Radio(
+                    [], label="Known stamps", elem_id="pm-registry-list", elem_classes="pm-list"
+                )
+                self._add_form()
+            with gr.Column(elem_classes="pm-main"):
+                self._said = gr.HTML("", elem_id="pm-registry-said")
+                self._detail = gr.HTML(
+                    views.empty("registry", *_CHOOSE), elem_id="pm-registry-detail"
+                )
+                self._change_form()
+        self._wire(tab, page)
+
+    def _add_form(self) -> None:
+        with gr.Accordion("Add a stamp", open=False, visible=False) as self._adding:
+            self._file = upload(self._services.settings, "A picture of it", "pm-registry-file")
+            self._name = gr.Textbox("", label="Name", max_lines=1, elem_id="pm-registry-name")
+            self._owner = gr.Textbox("", label="Owner (optional)", max_lines=1)
+            self._tags = gr.Textbox("", label="Tags, parted by commas (optional)", max_lines=1)
+            self._cropped = gr.Checkbox(label="The picture is the stamp alone, already cut out")
+            self._add = gr.Button("Add", variant="primary", elem_id="pm-registry-add")
+
+    def _change_form(self) -> None:
+        with gr.Row(visible=False) as self._changing:
+            with gr.Column():
+                self._new_name = gr.Textbox(
+                    "", label="New name", max_lines=1, elem_id="pm-registry-new-name"
+                )
+                self._rename = gr.Button("Rename", elem_id="pm-registry-rename")
+            with gr.Column():
+                self._others = gr.Dropdown(
+                    [], label="Others that are the same stamp", multiselect=True
+                )
+                self._merge = gr.Button("Merge into this one", elem_id="pm-registry-merge")
+
+    def _wire(self, tab: gr.Tab, page: gr.Blocks) -> None:
+        listed = [self._list, self._count]
+        detail = [self._detail, self._changing, self._new_name, self._others, self._shown]
+        everything = [self._said, *listed, *detail]
+        # One after the other, so that the list is that of what was asked last.
+        finding: dict[str, Any] = quiet() | {"concurrency_id": "list", "concurrency_limit": 1}
+        asked = [self._search, self._list]
+        self._search.input(self._find, asked, listed, trigger_mode="always_last", **finding)
+        self._list.input(self._show, self._list, [self._said, *detail], **quiet())
+        given = [self._file, self._name, self._owner, self._tags, self._cropped]
+        self._add.click(self._add_stamps, given, [*everything, *given[:2]], **quiet())
+        renaming = [self._shown, self._new_name, self._search]
+        self._rename.click(self._rename_design, renaming, everything, **quiet())
+        merging = [self._shown, self._others, self._search]
+        self._merge.click(self._merge_designs, merging, everything, **quiet())
+        tab.select(self._find, asked, listed, **finding)
+        page.load(self._greet, self._search, [self._adding, *listed], **finding)
+
+    @property
+    def _registry(self) -> Registry:
+        return self._services.registry
+
+    def _greet(self, text: str, request: gr.Request) -> list[Any]:
+        found = self._find(text, None)
+        # An empty registry begins with what it waits for.
+        nothing = not found[0]["choices"]
+        return [gr.update(visible=role_of(request) == "write", open=nothing), *found]
+
+    def _find(self, text: str, chosen: str | None) -> list[Any]:
+        """The list of what is found, and how much that is of all."""
+        try:
+            found = self._registry.designs(text.strip(), limit=_LISTED)
+            total = len(self._registry)
+        except PlatemarkError as error:
+            return [gr.update(choices=[], value=None), views.failure(error)]
+        if not total:
+            return [gr.update(choices=[], value=None), views.notice(*_NONE)]
+        choices = [(f"{design.name} · {design.samples}", design.id) for design in found]
+        kept = chosen if any(chosen == id_ for _, id_ in choices) else None
+        more = f", the first {_LISTED} are shown" if len(found) == _LISTED < total else ""
+        some = f"{len(found)} of {total}" if text.strip() else str(total)
+        said = f'<p class="pm-hint" role="status">{some} known{more}</p>'
+        return [gr.update(choices=choices, value=kept), said]
+
+    def _show(self, chosen: str | None, request: gr.Request) -> list[Any]:
+        if chosen is None:
+            return ["", *self._nothing()]
+        try:
+            return ["", *self._details(chosen, role_of(request) == "write")]
+        except PlatemarkError as error:
+            return [views.failure(error), *self._nothing()]
+
+    def _nothing(self) -> list[Any]:
+        blank = views.empty("registry", *_CHOOSE)
+        return [blank, gr.update(visible=False), "", gr.update(value=[]), None]
+
+    def _details(self, ref: str, may_write: bool) -> list[Any]:
+        registry = self._registry
+        design = registry.design(ref)
+        samples = registry.samples(design.id)
+        some = [(sample, self._picture(sample.id)) for sample in samples[:_SHOWN_SAMPLES]]
+        shown = views.design(design, some, max(0, len(samples) - _SHOWN_SAMPLES))
+        others = [
+            (other.name, other.id)
+            for other in registry.designs(limit=_MERGEABLE)
+            if other.id != design.id
+        ]
+        return [
+            shown,
+            gr.update(visible=may_write),
+            design.name,
+            gr.update(choices=others, value=[]),
+            design.id,
+        ]
+
+    def _picture(self, sample: str) -> InkCrop | None:
+        try:
+            return self._registry.picture(sample)
+        except RegistryError:
+            return None
+
+    def _add_stamps(
+        self,
+        path: str | None,
+        name: str,
+        owner: str,
+        tags: str,
+        cropped: bool,
+        request: gr.Request,
+    ) -> list[Any]:
+        """Add every stamp that a picture or document shows."""
+
+        def work() -> tuple[str, str]:
+            if path is None or not name.strip():
+                missing = "a picture" if path is None else "a name"
+                raise NoStampFound(f"give {missing} too")
+            added = self._added(Path(path), name, owner, tags, cropped)
+            alike = sorted({one.alike[0].design.name for one in added if one.alike})
+            new = sum(one.new_sample for one in added)
+            said = f"{new} new {'sample' if new == 1 else 'samples'}."
+            if new < len(added):
+                said += f" {len(added) - new} had been there."
+            if alike:
+                said += f" It looks like a stamp that is known as {', '.join(alike)}."
+            return added[0].design.id, views.notice(f"{added[0].design.name}:", said, "good")
+
+        shown = self._changed(request, "", work)
+        failed = shown[1] == gr.skip()
+        return [*shown, *([gr.skip()] * 2 if failed else [None, ""])]
+
+    def _added(self, path: Path, name: str, owner: str, tags: str, cropped: bool) -> list[Added]:
+        services = self._services
+        words = [word.strip() for word in tags.split(",") if word.strip()]
+        added: list[Added] = []
+        with services.work.admit():
+            for page in range(documents.count(services, path)):
+                image = documents.read(services, path, page)
+                find = partial(services.stamps_of, image, cropped=cropped)
+                stamps = services.work.call(find)
+                for stamp in stamps:
+                    added.append(self._registry.add(name, stamp, owner=owner.strip(), tags=words))
+        if not added:
+            raise NoStampFound(f"{path.name} shows no stamp; a closer or sharper picture may help")
+        return added
+
+    def _rename_design(
+        self, chosen: str | None, name: str, text: str, request: gr.Request
+    ) -> list[Any]:
+        def work() -> tuple[str, str]:
+            design = self._registry.rename(_one(chosen), name)
+            return design.id, views.notice("Renamed.", f"It is {design.name} now.", "good")
+
+        return self._changed(request, text, work)
+
+    def _merge_designs(
+        self, chosen: str | None, others: list[str], text: str, request: gr.Request
+    ) -> list[Any]:
+        def work() -> tuple[str, str]:
+            design = self._registry.merge(_one(chosen), *others)
+            said = f"{design.name} has {design.samples} samples now."
+            return design.id, views.notice("Merged.", said, "good")
+
+        return self._changed(request, text, work)
+
+    def _changed(
+        self, request: gr.Request, text: str, work: Callable[[], tuple[str, str]]
+    ) -> list[Any]:
+        """Change the registry, and show it as it is then.
+
+        Args:
+            request: Of whom.
+            text: What is searched for.
+            work: The change; returns the id of the design to show, and what to say of it.
+        """
+        try:
+            check_may_write(request)
+            chosen, said = work()
+            return [said, *self._find(text, chosen), *self._details(chosen, True)]
+        except PlatemarkError as error:
+            return [views.failure(error), *[gr.skip()] * 7]
+
+
+def _one(chosen: str | None) -> str:
+    if chosen is None:
+        raise NoStampFound("choose a stamp first")
+    return chosen
