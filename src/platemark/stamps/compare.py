@@ -171,10 +171,10 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
 
 
 def _judged(match: InkMatch, *, blurred: bool) -> tuple[str, str]:
-    """Verdict and reason; where letters are blurred only large differences are to be seen."""
+    """Verdict and reason; the judge knows only imprints whose letters are apart."""
     if match.doubt is not None:
         return "unsure", match.doubt
-    if blurred and match.score > _DIFFERENT_BELOW:
+    if blurred:
         return "unsure", "too blurred"
     if match.score >= _SAME_FROM:
         return "same", "the ink agrees wherever both have some"
