@@ -177,8 +177,13 @@ def test_two_stamps_are_compared_and_laid_on_each_other(
 def add(visit: Visit, name: str, content: bytes) -> None:
     page = visit.page
     form = page.locator("#pm-registry-name input, #pm-registry-name textarea")
-    if not form.is_visible():
-        page.get_by_role("button", name="Add a stamp").click()
+    opening = page.get_by_role("button", name="Add a stamp")
+    expect(opening).to_be_visible()
+    for _ in range(40):  # the page may open it itself just then, which a click undoes
+        page.wait_for_timeout(250)
+        if form.is_visible():
+            break
+        opening.click()
     visit.give("registry-file", f"{name}.jpg", content)
     expect(page.locator("#pm-registry-file")).to_contain_text(f"{name}")
     form.fill(name)

@@ -129,10 +129,11 @@ class _Web:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
+        stopping = scope["app"].state.stopping  # Gradio puts its own application in the scope
         answer = inner(scope, receive, with_headers)
         if "/heartbeat/" in path:
-            await _until(scope["app"].state.stopping, answer)
-            if scope["app"].state.stopping.is_set():
+            await _until(stopping, answer)
+            if stopping.is_set():
                 await send({"type": "http.response.body", "body": b""})
         else:
             await answer
