@@ -26,20 +26,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
-def task(crops: Path) -> ReaderTask:
-    return ReaderTask([crops])
-
-
-@pytest.fixture
-def net() -> Callable[[], ReaderNet]:
-    def make() -> ReaderNet:
-        torch.manual_seed(0)
-        return ReaderNet(len(ALPHABET) + 1, channels=(8, 8, 16, 16), layers=1)
-
-    return make
-
-
 class Interrupted(ReaderTask):
     """A task whose run is broken off before step ``last``."""
 

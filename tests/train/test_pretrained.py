@@ -20,20 +20,6 @@ from platemark.train.reader import ALPHABET, ReaderTask  # noqa: E402
 SCHEDULE = Schedule(batch=15, rate=1e-2, warmup=5, minutes=None, epochs=2, seed=4)
 
 
-@pytest.fixture(scope="module")
-def task(crops: Path) -> ReaderTask:
-    return ReaderTask([crops])
-
-
-@pytest.fixture
-def net() -> Callable[[], ReaderNet]:
-    def make() -> ReaderNet:
-        torch.manual_seed(0)
-        return ReaderNet(len(ALPHABET) + 1, channels=(8, 8, 16, 16), layers=1)
-
-    return make
-
-
 def answers(net: torch.nn.Module) -> torch.Tensor:
     pictures = torch.rand(2, 1, 48, 160, generator=torch.Generator().manual_seed(3)) * 2 - 1
     with torch.no_grad():
