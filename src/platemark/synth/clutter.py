@@ -84,6 +84,20 @@ def _pen_ring(sheet: Sheet, rng: Rng) -> None:
     _stroke(sheet, rng, wide, tall, ring)
 
 
+def _ringed_note(sheet: Sheet, rng: Rng) -> None:
+    """A number or a name by pen, circled by the same pen, as graders and auditors do."""
+    tall = float(rng.uniform(4, 14))
+    wide = tall * float(rng.uniform(0.9, 3.0))
+    x, y = corner(sheet, rng, wide, tall)
+    colour = pen_colour(rng)
+    word = handwriting(*_pixels(sheet, 0.7 * wide, 0.6 * tall), sheet.scale, rng)
+    sheet.ink(word, *_pixels(sheet, x + 0.15 * wide, y + 0.2 * tall), colour)
+    size = _pixels(sheet, wide, tall)
+    breadth = sheet.scale * float(rng.uniform(0.3, 0.8))
+    circle = ring(max(size[0], 4), max(size[1], 4), breadth, rng)
+    print_ink(sheet.pixels, circle, *_pixels(sheet, x, y), colour)
+
+
 def _pen_mark(sheet: Sheet, rng: Rng) -> None:
     """A tick, a cross, an arrow."""
     _stroke(sheet, rng, float(rng.uniform(4, 40)), float(rng.uniform(4, 16)), mark)
@@ -128,7 +142,7 @@ CLUTTER: dict[str, tuple[Artist, float]] = {
     "icon": (logos.icon, 1.5),
     "flag": (logos.flag, 0.6),
     "sticker": (logos.sticker, 0.8),
-    "matrix-code": (graphics.matrix_code, 1.5),
+    "matrix-code": (graphics.matrix_code, 2.0),
     "barcode": (graphics.barcode, 1.5),
     "chart": (graphics.chart, 1.5),
     "circle": (graphics.circle, 2.0),
@@ -150,6 +164,7 @@ CLUTTER: dict[str, tuple[Artist, float]] = {
     "signature": (_signature, 3.0),
     "note": (_note, 2.5),
     "pen-ring": (_pen_ring, 1.2),
+    "ringed-note": (_ringed_note, 1.2),
     "pen-mark": (_pen_mark, 1.2),
     "letterhead": (_letterhead, 1.0),
     "redaction": (_redaction, 0.4),
