@@ -55,7 +55,7 @@ class SegmenterNet(nn.Module):
         channels: widths at strides 2, 4, 8 and 16.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
+    def __init__(self, channels: tuple[int, int, int, int] = (16, 32, 64, 128)) -> None:
         super().__init__()
         c1, c2, c3, c4 = channels
         self.stage1 = ConvBlock(3, c1, 2, kernel=5)
@@ -64,7 +64,7 @@ class SegmenterNet(nn.Module):
             ConvBlock(c2, c3, 2), *(Bottleneck(c3, c3 // 2) for _ in range(3))
         )
         self.stage4 = nn.Sequential(
-            ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(4)), _Whole(c4)
+            ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(6)), _Whole(c4)
         )
         self.up3 = _Up(c4, c3, c3)
         self.up2 = _Up(c3, c2, c2)
