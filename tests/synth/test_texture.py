@@ -8,7 +8,8 @@ import pytest
 
 from platemark.errors import DatasetError, FormatError
 from platemark.imaging.image import Pixels
-from platemark.plates.formats import Band, Drawing, Field, RowToken, Sample, load_formats
+from platemark.plates.formats import Band, Drawing, Field, Sample, load_formats
+from platemark.plates.notation import RowToken
 from platemark.synth.lettering import parse_colour
 from platemark.synth.texture import Texture, draw_plate
 from platemark.synth.typefaces import BUNDLED_FONTS, FontLibrary

@@ -1,25 +1,11 @@
 """Plate formats from data: what a country's plate may say and what it looks like.
 
-A format is one TOML file in ``plates/formats``; its stem is the region code. Patterns use this
-notation, written without spaces and dashes:
-
-===========  ==========================================================
-``@``        one letter of the format's alphabet
-``#``        one digit
-``[ABC]``    one character of the set; ranges as in ``[A-Z0-9]``
-``(x)``      ``x`` is optional
-``{m,n}``    the character before it m to n times (``{m}``: m times)
-anything     itself
-===========  ==========================================================
-
-The rows of a drawing add ``%`` (one of the format's prefixes) and layout marks, which are drawn but
-are no part of the text: space (group gap), ``-`` (dash), ``.`` (dot), ``*`` (seal or emblem between
-groups) and ``|`` (what follows stands in a separate field at the right).
+A format is one TOML file in ``plates/formats``; its stem is the region code. Its patterns and rows
+are written in the notation of `platemark.plates.notation`.
 
 A table ``[defaults]`` holds keys that every ``[[drawings]]`` without them takes over.
 """
 
-import itertools
 import re
 import tomllib
 import unicodedata
@@ -34,47 +20,32 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from platemark.errors import FormatError
+from platemark.plates.notation import (
+    NotationError,
+    Piece,
+    RowToken,
+    alphabet,
+    covers,
+    parse,
+    shapes_of,
+    spell,
+)
 
 __all__ = [
-    "ALPHABETS",
     "Band",
     "Caption",
     "Drawing",
     "Field",
     "PlateFormat",
-    "RowToken",
     "Sample",
     "candidates",
     "load_formats",
     "normalise",
 ]
 
-_LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_DIGITS = "0123456789"
-
-ALPHABETS: Mapping[str, str] = {
-    "LATIN": _LATIN,
-    # Glyphs common to Latin and Ukrainian/Belarusian Cyrillic, and the Russian set.
-    "CYR12": "ABCEHIKMOPTX",
-    "RU12": "ABCEHKMOPTXY",
-    # The Soviet letters as `normalise` writes them: Latin where the shape is the same.
-    "SU": "ABГДEЖЗИKЛMHOПPCTYФXЦЧШЩЭЮЯ",
-    "ESCONS": "BCDFGHJKLMNPRSTVWXYZ",
-}
-"""Named letter sets; ``LATIN-noIO`` (any letters after ``no``) and ``LATIN+ÄÖ`` work as well."""
-
 _LOOK_ALIKES = str.maketrans("АВСЕНІКМОРТХУ", "ABCEHIKMOPTXY")
 
 _PACKAGED = Path(__file__).with_name("formats")
-
-TokenKind = Literal["char", "gap", "dash", "dot", "emblem", "field"]
-_MARKS: Mapping[str, TokenKind] = {
-    " ": "gap",
-    "-": "dash",
-    ".": "dot",
-    "*": "emblem",
-    "|": "field",
-}
 
 Colour = Annotated[str, pydantic.Field(pattern=r"^#[0-9a-f]{6}$")]
 Ground = Annotated[str, pydantic.Field(pattern=r"^#[0-9a-f]{6}(>#[0-9a-f]{6})?$")]
@@ -161,17 +132,6 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class RowToken:
-    """One thing in a row, from left to right; `char` is filled for the kind ``char`` alone.
-
-    After the kind ``field`` the rest of the row stands in the separate field at the right.
-    """
-
-    kind: TokenKind
-    char: str = ""
-
-
-@dataclass(frozen=True)
 class Sample:
     """A made-up plate: the format's `code`, the drawing chosen, its rows from top to bottom.
 
@@ -187,142 +147,6 @@ class Sample:
     def text(self) -> str:
         """Letters and digits only, rows from top to bottom."""
         return "".join(token.char for row in self.rows for token in row)
-
-
-class _NotationError(ValueError):
-    """A pattern or row that cannot be understood."""
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """A parsed piece of notation: one of `options`, `low` to `high` times.
-
-    An option is a tuple of tokens. A set of characters has one option per character; an optional
-    group or a list of prefixes has longer ones.
-    """
-
-    kind: Literal["set", "mark", "prefix", "group"]
-    chars: str = ""
-    low: int = 1
-    high: int = 1
-    words: tuple[str, ...] = ()
-    parts: tuple["_Piece", ...] = ()
-
-    def regex(self) -> str:
-        if self.kind == "group":
-            return f"(?:{''.join(part.regex() for part in self.parts)})?"
-        return f"[{re.escape(self.chars)}]{{{self.low},{self.high}}}"
-
-    def shapes(self) -> list[tuple[frozenset[str], ...]]:
-        """Every length this piece may take, as the set of characters at each place."""
-        if self.kind == "mark":
-            return [()]
-        if self.kind == "group":
-            return [(), *_shapes(self.parts)]
-        if self.kind == "prefix":
-            lengths = sorted({len(word) for word in self.words})
-            return [_places([w for w in self.words if len(w) == length]) for length in lengths]
-        return [(frozenset(self.chars),) * count for count in range(self.low, self.high + 1)]
-
-    def sample(self, rng: np.random.Generator) -> Iterator[RowToken]:
-        if self.kind == "mark":
-            yield RowToken(_MARKS[self.chars])
-        elif self.kind == "prefix":
-            yield from (RowToken("char", char) for char in _pick(rng, self.words))
-        elif self.kind == "group":
-            if rng.random() < 0.5:
-                for part in self.parts:
-                    yield from part.sample(rng)
-        else:
-            for _ in range(int(rng.integers(self.low, self.high + 1))):
-                yield RowToken("char", _pick(rng, self.chars))
-
-
-def _places(words: Sequence[str]) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(place) for place in zip(*words, strict=True))
-
-
-def _shapes(pieces: Sequence[_Piece]) -> list[tuple[frozenset[str], ...]]:
-    choices = itertools.product(*(piece.shapes() for piece in pieces))
-    return [tuple(itertools.chain.from_iterable(choice)) for choice in choices]
-
-
-def _pick(rng: np.random.Generator, items: Sequence[str]) -> str:
-    return items[int(rng.integers(len(items)))]
-
-
-_NOTATION = re.compile(
-    r"(?:\[(?P<set>[^\[\]]+)\]|\((?P<group>[^()]+)\)|(?P<one>[^\[\](){}]))"
-    r"(?:\{(?P<low>\d+)(?:,(?P<high>\d+))?\})?"
-)
-
-
-def _parse(notation: str, letters: str, prefixes: tuple[str, ...] | None) -> tuple[_Piece, ...]:
-    """Parse a pattern, or a row where `prefixes` is given (rows alone have layout marks)."""
-    pieces: list[_Piece] = []
-    position = 0
-    while position < len(notation):
-        match = _NOTATION.match(notation, position)
-        if match is None:
-            raise _NotationError(f"{notation!r} is not understood from {notation[position:]!r} on")
-        pieces.append(_piece(match, letters, prefixes))
-        position = match.end()
-    if not pieces:
-        raise _NotationError("an empty pattern or row")
-    return tuple(pieces)
-
-
-def _piece(match: re.Match[str], letters: str, prefixes: tuple[str, ...] | None) -> _Piece:
-    one, group, chars = match["one"], match["group"], match["set"]
-    low = int(match["low"] or 1)
-    high = int(match["high"] or low)
-    if high < max(low, 1):
-        raise _NotationError(f"{match[0]!r} repeats {low} to {high} times")
-    if group is not None or (prefixes is not None and one in {*_MARKS, "%"}):
-        if match["low"]:
-            raise _NotationError(f"{match[0]!r} cannot be repeated")
-        if group is not None:
-            return _Piece("group", parts=_parse(group, letters, prefixes))
-        if one != "%":
-            return _Piece("mark", chars=one)
-        if not prefixes:
-            raise _NotationError("`%` needs the format's `prefixes`")
-        return _Piece("prefix", words=prefixes)
-    return _Piece("set", chars=_characters(chars, one, letters), low=low, high=high)
-
-
-def _characters(chars: str | None, one: str, letters: str) -> str:
-    if chars is not None:
-        return _expand_set(chars)
-    if one == "@":
-        return letters
-    if one == "#":
-        return _DIGITS
-    if not one.isalnum():
-        raise _NotationError(f"{one!r} is neither a letter, a digit nor a token")
-    return one
-
-
-def _expand_set(chars: str) -> str:
-    expanded = re.sub(
-        r"(.)-(.)",
-        lambda m: "".join(chr(code) for code in range(ord(m[1]), ord(m[2]) + 1)),
-        chars,
-    )
-    if not expanded.isalnum():
-        raise _NotationError(f"[{chars}] holds something other than letters, digits and ranges")
-    return "".join(dict.fromkeys(expanded))
-
-
-def _alphabet(name: str) -> str:
-    match = re.fullmatch(r"LATIN(?:-no([A-Z]+))?(?:\+(\w+))?", name)
-    if match:
-        dropped, added = match[1] or "", match[2] or ""
-        return "".join(c for c in _LATIN if c not in dropped) + added
-    letters = ALPHABETS.get(name, name)
-    if not letters.isalnum():
-        raise _NotationError(f"{name!r} names no alphabet and is not a list of characters")
-    return letters
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -350,17 +174,17 @@ class PlateFormat:
         return re.compile("|".join("".join(piece.regex() for piece in p) for p in parsed))
 
     @cached_property
-    def _rows(self) -> dict[str, tuple[_Piece, ...]]:
+    def _rows(self) -> dict[str, tuple[Piece, ...]]:
         rows = {row for drawing in self.drawings for row in drawing.rows}
-        return {row: _parse(row, _alphabet(self.alphabet), self.prefixes) for row in sorted(rows)}
+        return {row: parse(row, alphabet(self.alphabet), self.prefixes) for row in sorted(rows)}
 
-    def _parse_pattern(self, pattern: str) -> tuple[_Piece, ...]:
-        return _parse(pattern, _alphabet(self.alphabet), None)
+    def _parse_pattern(self, pattern: str) -> tuple[Piece, ...]:
+        return parse(pattern, alphabet(self.alphabet), None)
 
     @cached_property
     def strict(self) -> bool:
         """Whether every place is either for letters or for digits: a match tells something."""
-        shapes = (shape for p in self.patterns for shape in _shapes(self._parse_pattern(p)))
+        shapes = (shape for p in self.patterns for shape in shapes_of(self._parse_pattern(p)))
         places = {place for shape in shapes for place in shape}
         return all(len({char.isdigit() for char in place}) == 1 for place in places)
 
@@ -388,15 +212,15 @@ class PlateFormat:
 
     def _problems(self) -> Iterator[tuple[str, str]]:
         try:
-            _alphabet(self.alphabet)
-        except _NotationError as error:
+            alphabet(self.alphabet)
+        except NotationError as error:
             yield "alphabet", str(error)
             return
         fits: list[tuple[frozenset[str], ...]] = []
         for index, pattern in enumerate(self.patterns):
             try:
-                fits += _shapes(self._parse_pattern(pattern))
-            except _NotationError as error:
+                fits += shapes_of(self._parse_pattern(pattern))
+            except NotationError as error:
                 yield f"patterns[{index}]", str(error)
                 return
         for index, text in enumerate(self.examples):
@@ -417,22 +241,14 @@ class PlateFormat:
             pieces = [
                 piece
                 for row in drawing.rows
-                for piece in _parse(row, _alphabet(self.alphabet), self.prefixes)
+                for piece in parse(row, alphabet(self.alphabet), self.prefixes)
             ]
-        except _NotationError as error:
+        except NotationError as error:
             return str(error)
-        for shape in _shapes(pieces):
-            if not any(_covers(fit, shape) for fit in fits):
-                return f"{list(drawing.rows)} can give {_spell(shape)!r}, which matches no pattern"
+        for shape in shapes_of(pieces):
+            if not any(covers(fit, shape) for fit in fits):
+                return f"{list(drawing.rows)} can give {spell(shape)!r}, which matches no pattern"
         return None
-
-
-def _covers(fit: Sequence[frozenset[str]], shape: Sequence[frozenset[str]]) -> bool:
-    return len(fit) == len(shape) and all(a <= b for a, b in zip(shape, fit, strict=True))
-
-
-def _spell(shape: Sequence[frozenset[str]]) -> str:
-    return "".join(min(place) for place in shape)
 
 
 def normalise(text: str) -> str:

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from platemark.imaging.image import Pixels
-from platemark.plates.formats import Caption, Drawing, Field, RowToken, Sample
+from platemark.plates.formats import Caption, Drawing, Field, Sample
+from platemark.plates.notation import RowToken
 from platemark.synth.letterforms import Letterforms
 from platemark.synth.lettering import Area, Colour, blend, parse_colour, write_text
 from platemark.synth.ornaments import (
