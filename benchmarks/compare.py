@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from stamp_baselines import MATCHERS, cut_out
+from stamp_baselines import MATCHERS
+from stamp_baselines import cut_out as boxed
 
 from platemark.apps.cli.common import report_console
 from platemark.datasets import Manifest
@@ -36,7 +37,7 @@ from platemark.imaging.image import Image
 from platemark.masks import InkMask, SoftMask
 from platemark.metrics import Rate
 from platemark.stamps.compare import compare
-from platemark.stamps.pipeline import StampPipeline
+from platemark.stamps.pipeline import StampPipeline, cut_out
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.segmenter import Segmenter
 from platemark.types import StampMark, as_quad
@@ -61,13 +62,14 @@ class Answers:
     milliseconds: list[float] = field(default_factory=list)
 
 
-def marked(known: KnownImprint, ink: NDArray[np.bool_], left: int = 0, top: int = 0) -> StampMark:
+def marked(known: KnownImprint, ink: SoftMask) -> StampMark:
     """The imprint as a stamp that was found, with this ink."""
-    height, width = Image.read(known.path).pixels.shape[:2]
-    mask = InkMask.of(ink, (height, width), left, top)
+    image = Image.read(known.path)
     x0, y0, x1, y1 = known.box
     quad = as_quad([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-    return StampMark(1.0, known.box, quad, "other", "other", None, mask)
+    mask = InkMask.of(ink.probability > 0.5, (image.height, image.width), ink.left, ink.top)
+    crop = cut_out(image, ink)
+    return StampMark(1.0, known.box, quad, "other", "other", None, mask, crop=crop)
 
 
 class Inks:
@@ -86,23 +88,25 @@ class Inks:
 
     def found(self, known: KnownImprint) -> StampMark:
         """A mark with the ink that the segmenter finds."""
-        mask = self.soft(known)
-        ink = mask.probability > self._segmenter.mask_score
-        return marked(known, ink, mask.left, mask.top)
+        return marked(known, self.soft(known))
 
     @staticmethod
     def exact(known: KnownImprint) -> StampMark:
         """A mark with the annotated ink."""
-        return marked(known, known.ink() > 127)
+        return marked(known, SoftMask(known.ink().astype(np.float32) / np.float32(255)))
 
 
-def by_compare(pairs: Sequence[ImprintPair], mark: Callable[[KnownImprint], StampMark]) -> Answers:
+def by_compare(
+    pairs: Sequence[ImprintPair],
+    mark: Callable[[KnownImprint], StampMark],
+    models: StampPipeline,
+) -> Answers:
     """Judge pairs with `platemark.compare`."""
     answers = Answers()
     for pair in pairs:
         marks = mark(pair.a), mark(pair.b)
         start = time.perf_counter()
-        found = compare(*marks)
+        found = compare(*marks, pipeline=models)
         answers.milliseconds.append((time.perf_counter() - start) * 1e3)
         answers.scores.append(found.score)
         answers.verdicts.append(found.verdict)
@@ -126,7 +130,7 @@ def by_matcher(pairs: Sequence[ImprintPair], name: str) -> Answers:
     matcher = MATCHERS[name]()
     answers = Answers()
     for pair in pairs:
-        crops = [cut_out(known.imprint) for known in (pair.a, pair.b)]
+        crops = [boxed(known.imprint) for known in (pair.a, pair.b)]
         start = time.perf_counter()
         score = matcher.compare(*(matcher.describe(crop) for crop in crops))
         answers.milliseconds.append((time.perf_counter() - start) * 1e3)
@@ -222,8 +226,8 @@ def main() -> None:
         sets["real imprints"] = (real_pairs(Manifest.read(options.real), options.split), False)
     made: dict[str, Any] = {"processor": platform.processor() or platform.machine()}
     for title, (pairs, exact) in sets.items():
-        answers = {OURS_EXACT: by_compare(pairs, inks.exact)} if exact else {}
-        answers[OURS] = by_compare(pairs, inks.found)
+        answers = {OURS_EXACT: by_compare(pairs, inks.exact, models)} if exact else {}
+        answers[OURS] = by_compare(pairs, inks.found, models)
         answers[EMBEDDING] = by_embedding(pairs, inks, models.embedder)
         answers |= {name: by_matcher(pairs, name) for name in MATCHERS}
         made[title] = {name: figures(pairs, answer) for name, answer in answers.items()}

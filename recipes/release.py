@@ -21,11 +21,15 @@ from PIL import Image as PilImage
 
 from platemark.imaging.image import Pixels
 from platemark.masks import SoftMask
+from platemark.matching import InkTemplate
+from platemark.matching.alignment import align
+from platemark.matching.overlay import overlay
 from platemark.models.card import CARD_NAME, MODEL_NAME, Metric, ModelCard
 from platemark.models.store import BUNDLED
 from platemark.synth.scene import flatten
 from platemark.synth.stampstudio import StampStudio
 from platemark.synth.studio import PlateStudio
+from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
@@ -37,6 +41,7 @@ SAMPLE_SEEDS = {
     ("stamp", "detector"): 6,
     ("stamp", "segmenter"): 7,
     ("stamp", "embedder"): 8,
+    ("stamp", "comparer"): 9,
 }
 RETRIEVAL_RANKS = ("cmc@1", "cmc@5")
 
@@ -162,12 +167,26 @@ def embedder_figures(evaluation: dict[str, Any]) -> Figures:
     return figures
 
 
+def comparer_figures(evaluation: dict[str, Any]) -> Figures:
+    """Pairs judged rightly by kind, of what `benchmarks/compare.py --json` wrote."""
+    return [
+        rate(f"judged right, {kind} pairs, {title}, {method}", figure)
+        for title, methods in evaluation.items()
+        if isinstance(methods, dict)
+        for method, kinds in methods.items()
+        if method.startswith("platemark")
+        for kind, figure in kinds.items()
+        if isinstance(figure, dict) and "n" in figure
+    ]
+
+
 FIGURES: dict[tuple[str, str], Callable[[dict[str, Any]], Figures]] = {
     ("plate", "detector"): plate_detector_figures,
     ("plate", "reader"): plate_reader_figures,
     ("stamp", "detector"): stamp_detector_figures,
     ("stamp", "segmenter"): segmenter_figures,
     ("stamp", "embedder"): embedder_figures,
+    ("stamp", "comparer"): comparer_figures,
 }
 
 
@@ -229,6 +248,21 @@ def embedder_sample(folder: Path, rng: np.random.Generator) -> Sample:
     return ink, {"embedding": [round(float(value), 6) for value in vector]}
 
 
+def comparer_sample(folder: Path, rng: np.random.Generator) -> Sample:
+    """What a comparer says of two imprints of one stamp, shown beside each other."""
+    studio, comparer = StampStudio(), Comparer.from_pretrained(folder)
+    design = studio.designs.design(rng)
+    templates = []
+    for _ in range(2):
+        picture, label = studio.imprint(design, rng, sides=(240.0, 320.0))
+        ink = label.mask(picture.shape[1], picture.shape[0])
+        templates.append(InkTemplate.of(ink, picture))
+    alignment = align(*templates)[0]
+    canvas, _ = overlay(comparer.spec, *templates, alignment.matrix)
+    both = np.concatenate(np.split(canvas, 2, axis=2), axis=1)
+    return both, {"score": comparer(canvas).score}
+
+
 SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = {
     ("plate", "detector"): lambda folder, rng: detector_sample(
         folder, "plate", PlateStudio().scene(rng)[0]
@@ -239,6 +273,7 @@ SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = 
     ("plate", "reader"): reader_sample,
     ("stamp", "segmenter"): segmenter_sample,
     ("stamp", "embedder"): embedder_sample,
+    ("stamp", "comparer"): comparer_sample,
 }
 
 

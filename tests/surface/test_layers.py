@@ -16,9 +16,11 @@ import platemark
 ROOT = Path(platemark.__file__).parent
 LAYERS = [
     {"errors", "types", "masks"},
-    {"registry", "datasets", "imaging", "matching", "geometry"},
+    {"datasets", "imaging", "geometry"},
     {"models", "pipeline", "metrics", "client"},
     {"tasks"},
+    {"matching"},
+    {"registry"},
     {"plates", "stamps"},
     {"synth", "evaluate"},
     {"train"},

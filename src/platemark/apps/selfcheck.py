@@ -11,6 +11,7 @@ from platemark.errors import PlatemarkError
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Image, Pixels
 from platemark.models.onnx import OnnxModel
+from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
@@ -36,6 +37,7 @@ def check_models(services: Services) -> dict[str, str]:
         services.stamps.detector.model,
         services.stamps.segmenter.model,
         services.stamps.embedder.model,
+        services.stamps.comparer.model,
     )
     return {model.card.name: check_model(model) for model in models}
 
@@ -87,9 +89,17 @@ def _embedder(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str
     return "ok" if similarity >= _SAME_VECTOR else f"gives another vector ({similarity:.3f})"
 
 
+def _comparer(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
+    # The sample shows the two imprints of a canvas beside each other.
+    canvas = np.concatenate(np.split(picture, 2, axis=1), axis=2)
+    score = Comparer(model)(canvas).score
+    return "ok" if abs(score - said["score"]) <= _SCORE_SLACK else f"gives a score of {score:.3f}"
+
+
 _CHECKS: dict[str, Callable[[OnnxModel, Pixels, Mapping[str, Any]], str]] = {
     "detector": _detector,
     "reader": _reader,
     "segmenter": _segmenter,
     "embedder": _embedder,
+    "comparer": _comparer,
 }

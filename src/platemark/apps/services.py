@@ -59,9 +59,14 @@ class Services:
             figures.timed("stamp_detect", stamps.detector),
             figures.timed("stamp_segment", stamps.segmenter),
             figures.timed("stamp_embed", stamps.embedder),
+            comparer=stamps.comparer,
         )
         self._identifying = StampPipeline(
-            self.stamps.detector, self.stamps.segmenter, self.stamps.embedder, registry
+            self.stamps.detector,
+            self.stamps.segmenter,
+            self.stamps.embedder,
+            registry,
+            self.stamps.comparer,
         )
 
     @classmethod

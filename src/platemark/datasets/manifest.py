@@ -184,6 +184,13 @@ class ManifestEntry(BaseModel):
         return self.source or ""
 
 
+def family_of(entry: ManifestEntry, stamp: StampAnnotation) -> str | None:
+    """What a stamp or its image states as ``family``: near-copies of each other share it."""
+    stated = (entry.model_extra or {}) | (stamp.model_extra or {})
+    family = stated.get("family")
+    return None if family is None else str(family)
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The entries of a manifest file and the folder their image paths start from.

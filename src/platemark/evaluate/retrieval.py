@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from platemark import metrics
 from platemark.datasets import ManifestEntry
-from platemark.datasets.manifest import StampAnnotation
+from platemark.datasets.manifest import StampAnnotation, family_of
 from platemark.evaluate.detection import number
 from platemark.metrics import Rate
 from platemark.types import Box
@@ -57,8 +57,7 @@ class Imprint:
         """The imprint of an annotated stamp, or None where nobody knows its identity."""
         if stamp.identity is None:
             return None
-        stated = (entry.model_extra or {}) | (stamp.model_extra or {})
-        return cls(path, stamp.box, stamp.identity, stated.get("family"), origin(entry))
+        return cls(path, stamp.box, stamp.identity, family_of(entry, stamp), origin(entry))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Do two ink masks come from one stamp? Laid on each other, then judged by what differs.
+"""Do two imprints come from one stamp? Laid on each other, then judged by a comparer.
 
-Knows no models and no pages: masks in, `InkMatch` out. A mask that is matched often is made ready
-once, as an `InkTemplate`.
+Knows no pages: ink masks and their pictures in, `InkMatch` out. An imprint that is matched often is
+made ready once, as an `InkTemplate`.
 """
 
 from platemark.matching.match import InkMatch, match_ink

@@ -33,6 +33,8 @@ from platemark.matching.template import (
 # So many guesses of each kind are tried, so many of them refined, so many of those to the end.
 _SPECTRAL_GUESSES, _UNWRAPPED_GUESSES = 6, 4
 _REFINED, _DISTINCT, _FINISHED = 8, 4, 2
+# Alignments of which a corner moves by more than this, in units of the frame, are different ways.
+_ANOTHER_WAY = 0.2
 # Rings of a spectrum over which zooms are sought: from 0.55 to 1.8.
 _ZOOM_RINGS = 9
 _APART = 0.08
@@ -58,30 +60,44 @@ class Alignment:
     """How an imprint lies on another.
 
     Attributes:
-        matrix: (3, 3) homography from the frame of the first to that of the second.
         agreement: How alike the strokes are where both have ink, about 0..1.
+        matrix: (3, 3) homography from the frame of the first to that of the second.
     """
 
-    matrix: FloatArray
     agreement: float
+    matrix: FloatArray
 
 
-def align(a: InkTemplate, b: InkTemplate, *, quick: bool = False) -> Alignment:
+def align(a: InkTemplate, b: InkTemplate, *, quick: bool = False) -> list[Alignment]:
     """Lay an imprint on another; different stamps are laid on each other somehow, too.
+
+    Most of a round seal fits itself upside down as well, so that the best few ways are returned.
 
     Args:
         a: The first imprint, which has ink.
         b: The second, likewise.
         quick: Leave it at the first guesses, also where they do not fit.
+
+    Returns:
+        Different alignments, at most `_FINISHED`, best first.
     """
     found = _search(a, b, 1)
-    if quick or found.agreement >= _CLEAR:
+    if quick or found[0].agreement >= _CLEAR:
         return found
-    return max(found, _search(a, b, 2), key=lambda alignment: alignment.agreement)
+    return _distinct([*found, *_search(a, b, 2)])
 
 
-def _search(a: InkTemplate, b: InkTemplate, effort: int) -> Alignment:
-    """The best alignment among guesses; more of each sort with more effort."""
+def _distinct(found: list[Alignment]) -> list[Alignment]:
+    """The best alignments, without those that are nearly one that is better."""
+    kept: list[Alignment] = []
+    for alignment in sorted(found, key=lambda alignment: -alignment.agreement):
+        if all(np.abs(alignment.matrix - other.matrix).max() > _ANOTHER_WAY for other in kept):
+            kept.append(alignment)
+    return kept[:_FINISHED]
+
+
+def _search(a: InkTemplate, b: InkTemplate, effort: int) -> list[Alignment]:
+    """The best alignments among guesses; more of each sort with more effort."""
     refined: list[tuple[float, FloatArray]] = []
     for matrix in _guesses(a, b, effort):
         value, better = _improve(a, b, matrix, COARSE, _SIMILAR, 8)
@@ -89,12 +105,12 @@ def _search(a: InkTemplate, b: InkTemplate, effort: int) -> Alignment:
             refined.append((value, better))
     refined.sort(key=lambda found: -found[0])
     distinct = [matrix for _, matrix in refined[: effort * _DISTINCT]]
-    found = [_improve(a, b, matrix, MIDDLE, _AFFINE, 5) for matrix in distinct]
-    found.sort(key=lambda found: -found[0])
-    ends = [_improve(a, b, matrix, MIDDLE, _PROJECTIVE, 6) for _, matrix in found[:_FINISHED]]
-    _, best = max(ends, key=lambda found: found[0])
-    value, best = _improve(a, b, best, FINE, _PROJECTIVE, 4)
-    return Alignment(best, value)
+    found = [Alignment(*_improve(a, b, matrix, MIDDLE, _AFFINE, 5)) for matrix in distinct]
+    ends = [
+        Alignment(*_improve(a, b, alignment.matrix, MIDDLE, _PROJECTIVE, 6))
+        for alignment in _distinct(found)
+    ]
+    return _distinct([Alignment(*_improve(a, b, end.matrix, FINE, _PROJECTIVE, 4)) for end in ends])
 
 
 def _guesses(a: InkTemplate, b: InkTemplate, effort: int) -> list[FloatArray]:

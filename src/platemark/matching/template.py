@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray
+from platemark.imaging.image import Pixels
 
 Picture = NDArray[np.float32]
 Ink = NDArray[np.uint8]
+Looks = NDArray[np.uint8]
 
 REACH = 1.4
 """How far a view reaches, so that ink which another imprint has beyond this one is in it too."""
@@ -24,10 +26,12 @@ REACH = 1.4
 COARSE, MIDDLE, FINE = 64, 128, 256
 """Sides of the views at which imprints are aligned."""
 
-_SURE = 128
+SURE = 128
+"""From this value of a mask on a pixel is ink."""
 # The ink of an imprint without a thousandth of it at each edge has the box; specks do not move it.
 _STRAY = 0.001
 _LEAST_INK = 12
+_HARDLY_LARGER = 0.8
 
 # Spectra are compared over half a turn in so many directions, and over rings whose radii grow
 # by a constant factor, up to `_SPECTRUM_REACH` cycles over a view.
@@ -80,33 +84,51 @@ class InkTemplate:
         mask: (h, w) uint8, 255 where it is surely ink.
         centre: Middle (2,) of the ink's bounding box in pixels of the mask.
         radius: Half of the longer side of the box in pixels; 0 where there is no ink.
+        half: Half of its width and height (2,), in units of the frame.
+        pixels: (h, w, 3) uint8 RGB, the imprint itself; None where only its ink is known.
     """
 
     mask: Ink
     centre: FloatArray
     radius: float
+    half: FloatArray
+    pixels: Pixels | None = None
 
     @classmethod
-    def of(cls, mask: Ink | NDArray[np.bool_]) -> Self:
-        """Prepare a mask.
+    def of(cls, mask: Ink | NDArray[np.bool_], pixels: Pixels | None = None) -> Self:
+        """Prepare an imprint.
 
         Args:
             mask: (h, w) uint8, 255 where it is surely ink, or bool.
+            pixels: (h, w, 3) uint8 RGB, the picture that the ink was found in. With it, ink that
+                was missed or that is hidden by print is told from ink that is not there.
 
         Raises:
-            ValueError: It is of another shape or dtype.
+            ValueError: One is of another shape or dtype.
         """
         if mask.ndim != 2 or 0 in mask.shape or mask.dtype not in (np.uint8, np.bool_):
             raise ValueError(
                 f"an ink mask is (h, w) uint8 or bool, got {mask.shape} of {mask.dtype}"
             )
+        if pixels is not None and (pixels.shape != (*mask.shape, 3) or pixels.dtype != np.uint8):
+            raise ValueError(
+                f"the picture of ink {mask.shape} is (h, w, 3) uint8 of the same size, "
+                f"got {pixels.shape} of {pixels.dtype}"
+            )
         ink = np.asarray(mask, dtype=np.uint8) * np.uint8(255 if mask.dtype == np.bool_ else 1)
-        sure = ink >= _SURE
+        sure = ink >= SURE
         if np.count_nonzero(sure) < _LEAST_INK:
-            return cls(ink, np.array(ink.shape[::-1]) / 2.0, 0.0)
+            return cls(ink, np.array(ink.shape[::-1]) / 2.0, 0.0, np.ones(2))
         (left, right), (top, bottom) = _extent(sure.sum(axis=0)), _extent(sure.sum(axis=1))
         centre = np.array([left + right, top + bottom]) / 2.0
-        return cls(ink, centre, max(right - left, bottom - top) / 2.0)
+        sides = np.array([right - left, bottom - top])
+        return cls(ink, centre, float(sides.max()) / 2.0, sides / sides.max(), pixels)
+
+    @property
+    def corners(self) -> FloatArray:
+        """Corners (4, 2) of the ink's bounding box in the frame."""
+        ends = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+        return np.asarray(self.half * ends, dtype=np.float64)
 
     @property
     def to_frame(self) -> FloatArray:
@@ -128,6 +150,35 @@ class InkTemplate:
         matrix = centred(frame_to_view(side) @ self.to_frame @ own)
         seen = cv2.warpAffine(ink, matrix[:2], (side, side), flags=cv2.INTER_LINEAR)
         return np.asarray(seen, dtype=np.float32) / np.float32(255.0)
+
+    def scaled(self, side: int) -> tuple[Looks, FloatArray]:
+        """Ink, grey and colourfulness of the imprint, its longer side about ``side`` pixels.
+
+        It is never enlarged, and not made smaller where it is hardly larger.
+
+        Returns:
+            (h, w, 3) uint8, and the homography (3, 3) from its pixels to the frame.
+        """
+        zoom = side / (2.0 * self.radius)
+        if side not in self._scaled:
+            size = self.mask.shape[1::-1]
+            if zoom < _HARDLY_LARGER:
+                size = max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom))
+            self._scaled[side] = looks_of(*(_shrunk(part, size) for part in self._parts))
+        looks = self._scaled[side]
+        shrunk = np.array(looks.shape[1::-1]) / self.mask.shape[1::-1]
+        return looks, self.to_frame @ np.diag([*(1.0 / shrunk), 1.0])
+
+    @property
+    def _parts(self) -> tuple[Ink, Pixels]:
+        """The ink and its picture, which is drawn from the ink where there is none."""
+        if self.pixels is not None:
+            return self.mask, self.pixels
+        return self.mask, np.repeat(np.uint8(255) - self.mask[..., None], 3, axis=2)
+
+    @cached_property
+    def _scaled(self) -> dict[int, Looks]:
+        return {}
 
     @cached_property
     def middle(self) -> Picture:
@@ -214,6 +265,31 @@ def centred(matrix: FloatArray) -> FloatArray:
     """The same homography for OpenCV, which counts from the middle of the first pixel."""
     half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
     return np.asarray(np.linalg.solve(half, matrix @ half), dtype=np.float64)
+
+
+def looks_of(ink: Ink, pixels: Pixels) -> Looks:
+    """What a comparer sees of an imprint, whatever light it was taken in.
+
+    Args:
+        ink: (h, w) uint8, 255 where it is surely ink.
+        pixels: (h, w, 3) uint8 RGB.
+
+    Returns:
+        (h, w, 3) uint8: the ink; the least of the three colours, white for the paper and black for
+        the darkest; how far the largest of the three is above it, for coloured ink.
+    """
+    least, most = pixels.min(axis=2), pixels.max(axis=2)
+    dark, light = np.percentile(least[::2, ::2], (2.0, 90.0))
+    gain = 225.0 / max(float(light - dark), 32.0)
+    grey = np.clip((least - dark) * gain + 10.0, 0.0, 255.0)
+    colourful = np.clip((most.astype(np.float32) - least) * gain, 0.0, 255.0)
+    return np.dstack([ink, grey.astype(np.uint8), colourful.astype(np.uint8)])
+
+
+def _shrunk(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if picture.shape[1::-1] == size:
+        return picture
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def blur(picture: Picture, sigma: float) -> Picture:

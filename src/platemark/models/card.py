@@ -124,6 +124,20 @@ class EmbedderPreprocess(_Section):
     margin: float = Field(default=0.0, ge=0, lt=0.5)
 
 
+class ComparerPreprocess(_Section):
+    """How two imprints become the input of a comparer.
+
+    Attributes:
+        content: The longer side of the first imprint on the canvas, in pixels.
+        margin: What is left around it, in pixels.
+        multiple: The sides of the canvas are multiples of this.
+    """
+
+    content: int = Field(ge=32)
+    margin: int = Field(default=0, ge=0)
+    multiple: int = Field(default=16, ge=1)
+
+
 class DetectorDecode(_Section):
     """How the output of a detector becomes detections: the IoU of non-maximum suppression."""
 
@@ -197,7 +211,13 @@ class ModelCard(_Section):
     files: dict[str, FileEntry]
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
-    preprocess: DetectorPreprocess | ReaderPreprocess | SegmenterPreprocess | EmbedderPreprocess
+    preprocess: (
+        DetectorPreprocess
+        | ReaderPreprocess
+        | SegmenterPreprocess
+        | EmbedderPreprocess
+        | ComparerPreprocess
+    )
     decode: ReaderDecode | DetectorDecode = DetectorDecode()
     thresholds: dict[str, float] = {}
     calibration: Calibration = Calibration()

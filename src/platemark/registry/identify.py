@@ -10,14 +10,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from platemark.masks import InkCrop
 from platemark.matching import InkTemplate, match_ink
 from platemark.registry import pictures
 from platemark.registry.calibration import Calibration
 from platemark.registry.records import Candidate, Design, Vector
 from platemark.registry.store import Hit, Store
+from platemark.tasks.comparer import Comparer
 
 _KEPT = 256
 _NEAR = 100
@@ -35,7 +34,7 @@ class Templates:
         with self._lock:
             found = {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
         for stored in store.stored([id_ for id_ in ids if id_ not in found]):
-            found[stored.sample.id] = InkTemplate.of(pictures.decode_ink(stored))
+            found[stored.sample.id] = template_of(pictures.decode(stored))
         with self._lock:
             for id_, template in found.items():
                 self._kept[id_] = template
@@ -123,11 +122,21 @@ def rank(
     ]
 
 
-def match_samples(ink: NDArray[np.uint8], templates: Mapping[str, InkTemplate]) -> dict[str, float]:
-    """Compare ink (h, w) uint8 with samples by id; probabilities that one stamp made both.
+def match_samples(
+    crop: InkCrop, templates: Mapping[str, InkTemplate], comparer: Comparer | None
+) -> dict[str, float]:
+    """Compare an imprint with samples by id; probabilities that one stamp made both.
 
     A comparison that says little, for want of ink for example, is as likely as not.
     """
-    own = InkTemplate.of(ink)
-    found = {id_: match_ink(own, other, quick=True) for id_, other in templates.items()}
+    own = template_of(crop)
+    found = {
+        id_: match_ink(own, other, quick=True, comparer=comparer)
+        for id_, other in templates.items()
+    }
     return {id_: match.score if match.doubt is None else 0.5 for id_, match in found.items()}
+
+
+def template_of(crop: InkCrop) -> InkTemplate:
+    """A crop made ready to be matched."""
+    return InkTemplate.of(crop.ink, crop.pixels)

@@ -34,6 +34,7 @@ from platemark.registry.records import (
 )
 from platemark.registry.reindex import EmbedInk, Progress, replace_vectors
 from platemark.registry.store import DesignFilter, Store
+from platemark.tasks.comparer import Comparer
 from platemark.types import Embedding, StampMark
 
 Duplicates = Literal["warn", "refuse", "allow"]
@@ -58,10 +59,16 @@ class Registry:
     Args:
         store: Where rows and vectors are kept.
         calibration: How sure is sure enough; by default that of the model of the vectors.
+        comparer: Compares the ink of an imprint with that of samples; by default the bundled one.
     """
 
-    def __init__(self, store: Store, calibration: Calibration | None = None) -> None:
-        self._store, self._calibration = store, calibration
+    def __init__(
+        self,
+        store: Store,
+        calibration: Calibration | None = None,
+        comparer: Comparer | None = None,
+    ) -> None:
+        self._store, self._calibration, self._comparer = store, calibration, comparer
         self._templates = Templates()
 
     @classmethod
@@ -71,6 +78,7 @@ class Registry:
         *,
         create: bool = True,
         calibration: Calibration | None = None,
+        comparer: Comparer | None = None,
     ) -> Self:
         """Open a registry.
 
@@ -78,13 +86,15 @@ class Registry:
             url: A SQLite file, also as ``sqlite:///path``; or ``postgresql://...``.
             create: Make a file that does not exist.
             calibration: How sure is sure enough; by default that of the model of the vectors.
+            comparer: Compares the ink of an imprint with that of samples; by default the bundled
+                one.
 
         Raises:
             RegistryUnavailable: The file does not exist, or the server does not answer.
             RegistryError: It is no registry, one of a newer version, or the URL is not known.
             MissingExtra: The library for the server is not installed.
         """
-        return cls(open_store(os.fspath(url), create), calibration)
+        return cls(open_store(os.fspath(url), create), calibration, comparer)
 
     def close(self) -> None:
         """Let go of the file or the server."""
@@ -263,7 +273,7 @@ class Registry:
         least = calibration.least_score(false_accepts, self._store.count(retired=False))
         hits = nearest_designs(self._store, embedding.vector, max(top_k, looks))
         templates = self._templates.get([hit.sample for hit in hits[:looks]], self._store)
-        matches = match_samples(crop.ink, templates)
+        matches = match_samples(crop, templates, self._comparer)
         found = {hit.design: self._store.design(hit.design) for hit in hits}
         designs = {id_: design for id_, design in found.items() if design is not None}
         return rank(hits, designs, calibration, least, matches)[:top_k]

@@ -9,20 +9,20 @@ from typing import Self
 import numpy as np
 
 from platemark.errors import InputError
-from platemark.geometry import FloatArray
+from platemark.geometry import FloatArray, apply_homography, box_to_quad, quad_to_box
 from platemark.imaging.draw import draw_difference
-from platemark.imaging.image import Image, ImageInput, Pixels
+from platemark.imaging.image import Image, ImageInput
 from platemark.imaging.ink import edge_width
 from platemark.imaging.sources import open_pages
-from platemark.masks import BoolMask
 from platemark.matching import InkMatch, InkTemplate, match_ink
+from platemark.matching.match import bundled_comparer
+from platemark.matching.template import SURE
 from platemark.stamps.pipeline import StampPipeline
+from platemark.tasks.comparer import Comparer
 from platemark.types import Comparison, Detection, StampMark, as_box, as_quad
 
 # So many stamps of a picture are tried, the surest ones.
 _MOST_STAMPS = 4
-# Between these scores the imprints do not tell.
-_DIFFERENT_BELOW, _SAME_FROM = 0.4, 0.6
 # Edges wider than this share of the imprint's longer side leave no small letters.
 _WIDEST_EDGE = 1.0 / 36.0
 
@@ -46,7 +46,8 @@ def compare(
         a: A stamp that was found, or a picture with one: a path, bytes, an (H, W, 3) uint8 RGB
             array, a PIL image or an `Image`; also a PDF or TIFF.
         b: Likewise.
-        pipeline: Finds the stamps in pictures; by default the bundled models, loaded once.
+        pipeline: Finds the stamps in pictures, and has the comparer; by default the bundled models,
+            loaded once.
         page_a: Page of the first document, counted from 0.
         page_b: Page of the second document.
         cropped: The pictures were cut out around one stamp each, so none is looked for.
@@ -64,9 +65,13 @@ def compare(
     """
     first = _imprints(a, pipeline, page_a, cropped=cropped)
     second = _imprints(b, pipeline, page_b, cropped=cropped)
-    found = [(x, y, match_ink(x.template, y.template)) for x, y in product(first, second)]
+    comparer = pipeline.comparer if pipeline else bundled_comparer()
+    found = [
+        (x, y, match_ink(x.template, y.template, comparer=comparer))
+        for x, y in product(first, second)
+    ]
     x, y, match = max(found, key=lambda pair: (pair[2].doubt is None, pair[2].score))
-    comparison = _comparison(x, y, match)
+    comparison = _comparison(x, y, match, comparer)
     if len(found) == 1:
         return comparison
     chosen = f"the best match of {_count(first)} in the first picture, {len(second)} in the second"
@@ -79,35 +84,36 @@ class _Imprint:
 
     Attributes:
         mark: The stamp.
-        ink: (h, w) bool, the part of the page with its ink.
-        origin: Column and row (2,) at which the part begins.
-        template: The part made ready to be matched.
+        template: It made ready to be matched, some part of the page.
+        to_page: Homography (3, 3) from pixels of that part to pixels of the page.
         blurred: Whether its edges are seen to be so wide that letters run into each other.
     """
 
     mark: StampMark
-    ink: BoolMask
-    origin: FloatArray
     template: InkTemplate
+    to_page: FloatArray
     blurred: bool
 
     @classmethod
-    def of(cls, mark: StampMark, pixels: Pixels | None = None) -> Self:
-        """Take a stamp, and if they are at hand the pixels (H, W, 3) of its page."""
-        ink, left, top = mark.mask.crop()
-        height, width = ink.shape
-        edge = None
-        if pixels is not None:
-            edge = edge_width(pixels[top : top + height, left : left + width], ink)
-        blurred = edge is not None and edge > _WIDEST_EDGE * max(ink.shape)
-        origin = np.array([left, top], dtype=np.float64)
-        return cls(mark, ink, origin, InkTemplate.of(ink), blurred)
+    def of(cls, mark: StampMark) -> Self:
+        """Take a stamp; one that does not carry its picture is compared by its mask alone."""
+        if mark.crop is None:
+            alone, column, row = mark.mask.crop()
+            return cls(mark, InkTemplate.of(alone), _shifted(1.0, 1.0, column, row), False)
+        crop = mark.crop
+        height, width = crop.ink.shape
+        left, top, right, bottom = crop.box
+        to_page = _shifted((right - left) / width, (bottom - top) / height, left, top)
+        ink = crop.ink >= SURE
+        edge = edge_width(crop.pixels, ink) if ink.any() else None
+        template = InkTemplate.of(crop.ink, crop.pixels)
+        blurred = edge is not None and edge > _WIDEST_EDGE * 2.0 * template.radius
+        return cls(mark, template, to_page, blurred)
 
-    @property
-    def to_page(self) -> FloatArray:
-        """Homography (3, 3) from pixels of the part to pixels of the page."""
-        x, y = self.origin
-        return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
+
+def _shifted(across: float, down: float, left: float, top: float) -> FloatArray:
+    """Homography (3, 3) that scales and then shifts."""
+    return np.array([[across, 0.0, left], [0.0, down, top], [0.0, 0.0, 1.0]])
 
 
 def _imprints(
@@ -132,7 +138,7 @@ def _imprints(
             "one cut out around it and say that it is cropped",
             source=image.source,
         )
-    return [_Imprint.of(stamp, image.pixels) for stamp in stamps[:_MOST_STAMPS]]
+    return [_Imprint.of(stamp) for stamp in stamps[:_MOST_STAMPS]]
 
 
 @lru_cache(maxsize=1)
@@ -147,10 +153,10 @@ def _whole(image: Image) -> Detection:
     return Detection("stamp", 1.0, as_box((0.0, 0.0, width, height)), as_quad(corners))
 
 
-def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
-    verdict, reason = _judged(match, blurred=a.blurred or b.blurred)
+def _comparison(a: _Imprint, b: _Imprint, match: InkMatch, comparer: Comparer) -> Comparison:
+    verdict, reason = _judged(match, comparer, blurred=a.blurred or b.blurred)
     transform = b.to_page @ match.transform @ np.linalg.inv(a.to_page)
-    regions = match.regions + np.tile(a.origin, 2)
+    regions = quad_to_box(apply_homography(a.to_page, box_to_quad(match.regions)))
     return Comparison(
         score=match.score,
         verdict=verdict,
@@ -161,8 +167,8 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
         differences=tuple(map(as_box, regions)),
         draw=partial(
             draw_difference,
-            a.ink,
-            b.ink,
+            a.template.mask >= SURE,
+            b.template.mask >= SURE,
             match.transform,
             match.regions,
             f"{verdict}: {reason} (probability of one stamp {match.score:.0%})",
@@ -170,16 +176,16 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
     )
 
 
-def _judged(match: InkMatch, *, blurred: bool) -> tuple[str, str]:
-    """Verdict and reason; the judge knows only imprints whose letters are apart."""
+def _judged(match: InkMatch, comparer: Comparer, *, blurred: bool) -> tuple[str, str]:
+    """Verdict and reason; the comparer knows only imprints whose letters are apart."""
     if match.doubt is not None:
         return "unsure", match.doubt
     if blurred:
         return "unsure", "too blurred"
-    if match.score >= _SAME_FROM:
+    if match.score >= comparer.threshold("same"):
         return "same", "the ink agrees wherever both have some"
     places = len(match.regions)
-    if match.score > _DIFFERENT_BELOW:
+    if match.score > comparer.threshold("different"):
         return "unsure", f"what differs may be chance, {_places(places)}"
     return "different", f"they differ {_places(places)}" if places else "they do not fit together"
 

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from platemark.imaging.image import Image
 from platemark.masks import InkCrop, InkMask, SoftMask
+from platemark.matching.match import bundled_comparer
 from platemark.models.store import ModelName, choose_parts
 from platemark.pipeline import Detect, Pipeline
 from platemark.registry import Registry
 from platemark.stamps.appearance import describe_ink
+from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.segmenter import Segmenter
@@ -23,6 +25,7 @@ from platemark.types import Detection, Embedding, StampMark
 _BATCH = 16
 # Longer side of the crops that marks carry, in pixels: ten for each millimetre of a large stamp.
 _CROP_SIDE = 640
+_PARTS = ("detector", "segmenter", "embedder", "comparer")
 
 
 class StampPipeline(Pipeline):
@@ -32,6 +35,7 @@ class StampPipeline(Pipeline):
         detector: Finds the stamps.
         segmenter: Tells the ink of a stamp.
         embedder: Makes a vector of the ink.
+        comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
         registry: The known stamps, of which each mark's ``identity`` names the one it is most
             like; without it nobody looks.
 
@@ -45,11 +49,13 @@ class StampPipeline(Pipeline):
         segmenter: Segmenter,
         embedder: Embedder,
         registry: Registry | None = None,
+        comparer: Comparer | None = None,
     ) -> None:
         super().__init__(detector, self.describe)
         self.detector = detector
         self.segmenter = segmenter
         self.embedder = embedder
+        self._comparer = comparer
         self.registry = registry
         if registry is not None:
             registry.check_model(embedder.name)
@@ -67,9 +73,9 @@ class StampPipeline(Pipeline):
 
         Args:
             model: None for the bundled models; a folder with the folders ``stamp-detector``,
-                ``stamp-segmenter`` and ``stamp-embedder``, or some of them; or one model (a
-                bundled name, a model folder, an ``.onnx`` with its card beside it), which takes
-                the place of the bundled one.
+                ``stamp-segmenter``, ``stamp-embedder`` and ``stamp-comparer``, or some of them; or
+                one model (a bundled name, a model folder, an ``.onnx`` with its card beside it),
+                which takes the place of the bundled one.
             threads: Threads for one run; by default one for each core.
             min_score: Least score of a stamp; by default that of the detector's card.
             registry: The known stamps.
@@ -80,7 +86,7 @@ class StampPipeline(Pipeline):
             ModelMismatch: The model is none for stamps.
             VectorMismatch: The vectors of the registry are of another model.
         """
-        parts = choose_parts(model, "stamp", ("detector", "segmenter", "embedder"))
+        parts = choose_parts(model, "stamp", _PARTS)
         return cls(
             Detector.from_pretrained(
                 parts["detector"], kind="stamp", threads=threads, min_score=min_score
@@ -88,7 +94,13 @@ class StampPipeline(Pipeline):
             Segmenter.from_pretrained(parts["segmenter"], threads=threads),
             Embedder.from_pretrained(parts["embedder"], threads=threads),
             registry,
+            Comparer.from_pretrained(parts["comparer"], threads=1) if parts["comparer"] else None,
         )
+
+    @property
+    def comparer(self) -> Comparer:
+        """Judges two imprints; loaded when it is first asked for, if it is the bundled one."""
+        return self._comparer or bundled_comparer()
 
     def with_detector(self, detector: Detect) -> Pipeline:
         """Return a pipeline that describes as this one what something else finds."""

@@ -5,6 +5,7 @@ decoding does to them is part of what is fitted (Platt 1999).
 """
 
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Pixels
+from platemark.matching import InkTemplate, match_ink
 from platemark.models.card import CARD_NAME, Calibration, ModelCard
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
+from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
@@ -145,6 +148,23 @@ def calibrate_embedder(
     thresholds = {"same": equal_error_score(cosines, same)}
     thresholds["same_in_family"] = equal_error_score(cosines[near], same[near])
     return _update(folder, thresholds={k: round(v, 4) for k, v in thresholds.items() if v})
+
+
+def calibrate_comparer(
+    folder: Path, pairs: Sequence[tuple[InkTemplate, InkTemplate, bool]]
+) -> ModelCard:
+    """Fit the scores of the comparer in ``folder`` on pairs that are aligned as in use.
+
+    Args:
+        folder: that of the model.
+        pairs: two imprints each, and whether one stamp made both.
+    """
+    _update(folder, calibration=Calibration())
+    comparer = Comparer.from_pretrained(folder)
+    found = [match_ink(a, b, comparer=comparer) for a, b, _ in pairs]
+    sure = [match.doubt is None for match in found]
+    scores = [match.score for match in compress(found, sure)]
+    return _update(folder, calibration=platt(scores, [one[2] for one in compress(pairs, sure)]))
 
 
 def equal_error_score(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> float | None:

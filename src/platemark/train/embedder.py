@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation
+from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation, family_of
 from platemark.imaging.image import Pixels
 from platemark.metrics import average_precision_at, cmc, nearest
 from platemark.models.card import ModelCard
@@ -196,8 +196,7 @@ def _load(path: Path, known: dict[str, dict[str, Design]]) -> None:
             source = _source(manifest, entry, stamp)
             if source is None:
                 continue
-            extra = {**(entry.model_extra or {}), **(stamp.model_extra or {})}
-            family = str(extra.get("family") or stamp.identity)
+            family = family_of(entry, stamp) or stamp.identity
             design = known.setdefault(family, {}).setdefault(stamp.identity, Design())
             (design.artworks if source.clean else design.imprints).append(source)
 

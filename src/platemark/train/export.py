@@ -31,7 +31,8 @@ from platemark.models.card import (
 )
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
-from platemark.train import embedder, reader, segmenter
+from platemark.train import comparer, embedder, reader, segmenter
+from platemark.train.nets.comparer import LOOKS, STRIDE
 
 KEPT = 100
 """Cells that a detector's graph returns, best first, before non-maximum suppression."""
@@ -99,6 +100,19 @@ class EmbedderGraph(nn.Module):
         """(N, S, S) uint8 to (N, D) float32 of unit length."""
         vectors: Tensor = self.net(ink.float().unsqueeze(1) / 255.0)
         return vectors
+
+
+class ComparerGraph(nn.Module):
+    """A comparer with its scaling: bytes in, probabilities of one stamp and of differences out."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, H, W, 6) uint8 to (N,) and (N, H / 4, W / 4) float32."""
+        odds, differs = self.net(pairs.permute(0, 3, 1, 2).float() / 255.0)
+        return odds.sigmoid(), differs.sigmoid()
 
 
 _DETECTORS: dict[str, dict[str, Any]] = {
@@ -201,6 +215,34 @@ def export_embedder(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
     }
     return _write(
         EmbedderGraph(net).eval(), ink, ["embedding"], {0: torch.export.Dim("N")}, folder, card
+    )
+
+
+def export_comparer(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
+    """Write a stamp comparer's model folder; see :func:`export_detector`."""
+    spec = comparer.SPEC
+    shape = (2, 9 * spec.multiple, 12 * spec.multiple, 2 * LOOKS)
+    pairs = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    batch, height, width = torch.export.Dim("N"), torch.export.Dim("H16"), torch.export.Dim("W16")
+    card = _card_base("stamp", "comparer", training) | {
+        "inputs": {
+            "pairs": f"uint8 (N, H, W, {2 * LOOKS}), H and W multiples of {spec.multiple}: ink, "
+            "grey and colourfulness of one imprint, then of the other laid on it"
+        },
+        "outputs": {
+            "same": "float32 (N,) probability that one stamp made both",
+            "differs": f"float32 (N, H/{STRIDE}, W/{STRIDE}) probability of a difference there",
+        },
+        "preprocess": spec,
+        "thresholds": {"different": 0.4, "same": 0.6, "marked": 0.5},
+    }
+    return _write(
+        ComparerGraph(net).eval(),
+        pairs,
+        ["same", "differs"],
+        {0: batch, 1: spec.multiple * height, 2: spec.multiple * width},
+        folder,
+        card,
     )
 
 

@@ -13,15 +13,18 @@ from torch import nn
 
 from platemark.errors import DatasetError, SettingsError
 from platemark.models.card import ModelCard
+from platemark.train.comparer import ComparerTask
 from platemark.train.detector import DetectorTask
 from platemark.train.embedder import EmbedderTask
 from platemark.train.export import (
+    export_comparer,
     export_detector,
     export_embedder,
     export_reader,
     export_segmenter,
 )
 from platemark.train.loop import Schedule, Task, fit
+from platemark.train.nets.comparer import ComparerNet
 from platemark.train.nets.detector import DetectorNet
 from platemark.train.nets.embedder import EmbedderNet
 from platemark.train.nets.reader import ReaderNet
@@ -79,6 +82,12 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         export_embedder,
         Schedule(batch=96, rate=2e-3, warmup=200, minutes=120),
     ),
+    ("stamp", "comparer"): Recipe(
+        ComparerTask,
+        ComparerNet,
+        export_comparer,
+        Schedule(batch=16, rate=2e-3, warmup=200, minutes=90),
+    ),
 }
 """What can be trained, by kind of mark and task."""
 
@@ -104,8 +113,8 @@ def train(
 
     Args:
         kind: ``plate`` or ``stamp``.
-        task: ``detector`` for both, ``reader`` for plates, ``segmenter`` and ``embedder`` for
-            stamps.
+        task: ``detector`` for both, ``reader`` for plates, ``segmenter``, ``embedder`` and
+            ``comparer`` for stamps.
         data: manifests; only their train splits are used.
         output: folder of the run.
         minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.

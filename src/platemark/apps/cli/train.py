@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from platemark.models.card import ModelCard
 
 
-TASKS = {"plate": ("detector", "reader"), "stamp": ("detector", "segmenter", "embedder")}
+TASKS = {
+    "plate": ("detector", "reader"),
+    "stamp": ("detector", "segmenter", "embedder", "comparer"),
+}
 """What can be trained, by kind of mark: the keys of the recipes, known without PyTorch."""
 
 
 def train(
     task: Annotated[
-        Literal["detector", "reader", "segmenter", "embedder"],
+        Literal["detector", "reader", "segmenter", "embedder", "comparer"],
         typer.Argument(help="What to train."),
     ],
     data: Annotated[
