@@ -17,15 +17,6 @@ from platemark.train.reader import ALPHABET, ReaderTask  # noqa: E402
 SCHEDULE = Schedule(batch=15, rate=1e-2, warmup=5, minutes=None, epochs=10, seed=4)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums of several threads need not come out the same twice."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Interrupted(ReaderTask):
     """A task whose run is broken off before step ``last``."""
 
