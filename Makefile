@@ -73,7 +73,7 @@ synth: $(VENV)/.installed ## long: draw plates and stamps into runs/
 	$(BIN)/platemark synth plates --kind scenes --output $(RUNS)/scenes --count $(COUNT) --seed $(SEED)
 	$(BIN)/platemark synth plates --kind crops --output $(RUNS)/crops --count $(COUNT) --seed $(SEED)
 	$(BIN)/platemark synth stamps --kind scenes --output $(RUNS)/pages --count $(COUNT) --seed $(SEED)
-	$(BIN)/platemark synth stamps --kind imprints --near-copies 0.3 --output $(RUNS)/imprints \
+	$(BIN)/platemark synth stamps --kind imprints --near-copies 0.5 --output $(RUNS)/imprints \
 		--count $(COUNT) --seed $(SEED)
 	$(BIN)/platemark synth stamps --kind artworks --near-copies 0.5 --output $(RUNS)/artworks \
 		--count $(COUNT) --seed $(SEED)
@@ -86,13 +86,15 @@ train-reader: $(VENV)/.developer ## long: train the plate reader
 	$(BIN)/platemark train reader --kind plate --data $(RUNS)/crops/annotations.jsonl $(DATA) \
 		--output $(RUNS)/plate-reader --minutes $(MINUTES)
 
-train-stamps: $(VENV)/.developer ## long: train detector, segmenter and embedder of stamps
+train-stamps: $(VENV)/.developer ## long: train the networks for stamps
 	$(BIN)/platemark train detector --kind stamp --data $(RUNS)/pages/annotations.jsonl $(STAMPS) \
 		--output $(RUNS)/stamp-detector --minutes $(MINUTES)
 	$(BIN)/platemark train segmenter --kind stamp --data $(RUNS)/imprints/annotations.jsonl $(STAMPS) \
 		--output $(RUNS)/stamp-segmenter --minutes $(MINUTES)
 	$(BIN)/platemark train embedder --kind stamp --data $(RUNS)/artworks/annotations.jsonl \
 		$(RUNS)/imprints/annotations.jsonl --output $(RUNS)/stamp-embedder --minutes $(MINUTES)
+	$(BIN)/platemark train comparer --kind stamp --data $(RUNS)/artworks/annotations.jsonl \
+		$(RUNS)/imprints/annotations.jsonl --output $(RUNS)/stamp-comparer --minutes $(MINUTES)
 
 train: train-detector train-reader train-stamps ## long: train all networks
 
