@@ -278,12 +278,13 @@ def looks_of(ink: Ink, pixels: Pixels) -> Looks:
         (h, w, 3) uint8: the ink; the least of the three colours, white for the paper and black for
         the darkest; how far the largest of the three is above it, for coloured ink.
     """
-    least, most = pixels.min(axis=2), pixels.max(axis=2)
+    red, green, blue = cv2.split(pixels)
+    least, most = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
     dark, light = np.percentile(least[::2, ::2], (2.0, 90.0))
     gain = 225.0 / max(float(light - dark), 32.0)
-    grey = np.clip((least - dark) * gain + 10.0, 0.0, 255.0)
-    colourful = np.clip((most.astype(np.float32) - least) * gain, 0.0, 255.0)
-    return np.dstack([ink, grey.astype(np.uint8), colourful.astype(np.uint8)])
+    grey = cv2.addWeighted(least, gain, least, 0.0, 10.0 - gain * float(dark))
+    colourful = cv2.addWeighted(most, gain, least, -gain, 0.0)
+    return np.asarray(cv2.merge([ink, grey, colourful]), dtype=np.uint8)
 
 
 def _shrunk(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
