@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from platemark.errors import DuplicateDesign, NoStampFound
 from platemark.registry import Registry
 from platemark.registry.calibration import Calibration, Logistic, calibration_of
-from platemark.registry.identify import best_by_design, rank
+from platemark.registry.identify import by_design, rank
 from platemark.registry.records import Design, is_id, new_id, now
 from platemark.registry.store import Hit
 from platemark.types import StampMark
@@ -64,8 +64,14 @@ def test_designs_are_ranked_by_what_the_ink_says() -> None:
         Hit("s4", "far", 0.2),
         Hit("s5", "farther", 0.1),
     ]
-    best = best_by_design(hits[::-1])
-    assert [hit.sample for hit in best] == ["s1", "s2", "s4", "s5"]
+    grouped = by_design(hits[::-1])
+    assert [[hit.sample for hit in own] for own in grouped] == [
+        ["s1"],
+        ["s2", "s3"],
+        ["s4"],
+        ["s5"],
+    ]
+    best = [own[0] for own in grouped]
     designs = {hit.design: Design(new_id(), hit.design, now(), now()) for hit in best}
     ranked = rank(best, designs, INK_ALONE, 0.9, {"s1": 0.05, "s2": 0.999})
     assert [one.design.name for one in ranked] == ["right", "near copy", "far", "farther"]

@@ -7,7 +7,7 @@ imprint on that of the other.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from platemark.masks import InkCrop
@@ -20,6 +20,8 @@ from platemark.tasks.comparer import Comparer
 
 _KEPT = 256
 _NEAR = 100
+# So many designs are looked at more closely, and so many samples of each of them.
+_CLOSER, _SAMPLES = 3, 3
 
 
 class Templates:
@@ -51,28 +53,31 @@ class _Scored:
     compared: bool
 
 
-def best_by_design(hits: Sequence[Hit]) -> list[Hit]:
-    """Keep the most similar sample of each design, most similar first."""
-    best: dict[str, Hit] = {}
+def by_design(hits: Sequence[Hit]) -> list[list[Hit]]:
+    """Group samples by design: most similar designs first, and of each its most similar samples."""
+    found: dict[str, list[Hit]] = {}
     for hit in sorted(hits, key=lambda hit: -hit.similarity):
-        best.setdefault(hit.design, hit)
-    return list(best.values())
+        found.setdefault(hit.design, []).append(hit)
+    return list(found.values())
 
 
-def nearest_designs(store: Store, vector: Vector, count: int) -> list[Hit]:
-    """Return the most similar sample of each of the designs nearest to a vector, nearest first.
+def nearest_designs(store: Store, vector: Vector, count: int) -> list[list[Hit]]:
+    """Return samples of the designs nearest to a vector, nearest designs and samples first.
 
     Args:
         store: Of the vectors.
         vector: (D,) float32 of unit length.
         count: Designs, at most.
+
+    Returns:
+        For each design its most similar sample, and those of its others that came up in the search.
     """
     wanted = max(_NEAR, 4 * count)
     while True:
         hits = store.nearest(vector, wanted)
-        best = best_by_design(hits)
-        if len(best) >= count or len(hits) < wanted:
-            return best[:count]
+        found = by_design(hits)
+        if len(found) >= count or len(hits) < wanted:
+            return found[:count]
         wanted *= 4  # a design with very many samples takes all the places
 
 
@@ -122,19 +127,47 @@ def rank(
     ]
 
 
-def match_samples(
-    crop: InkCrop, templates: Mapping[str, InkTemplate], comparer: Comparer | None
+def match_designs(
+    crop: InkCrop,
+    nearest: Sequence[Sequence[Hit]],
+    templates: Callable[[Sequence[str]], Mapping[str, InkTemplate]],
+    comparer: Comparer | None,
 ) -> dict[str, float]:
-    """Compare an imprint with samples by id; probabilities that one stamp made both.
+    """Compare the ink of an imprint with that of samples of designs.
 
-    A comparison that says little, for want of ink for example, is as likely as not.
+    The most similar sample of every design is compared; of the likeliest few designs more, since a
+    sample may lack ink just where it matters.
+
+    Args:
+        crop: The imprint.
+        nearest: Samples of each design, most similar first.
+        templates: Gives samples by id, ready to be compared.
+        comparer: Judges aligned imprints; by default the bundled one.
+
+    Returns:
+        Probabilities that the stamp of a design made the imprint, by the id of its most similar
+        sample; without designs whose samples are not there any more. A comparison that says
+        little, for want of ink for example, is as likely as not.
     """
     own = template_of(crop)
-    found = {
-        id_: match_ink(own, other, quick=True, comparer=comparer)
-        for id_, other in templates.items()
-    }
-    return {id_: match.score if match.doubt is None else 0.5 for id_, match in found.items()}
+
+    def compared(ids: Sequence[str]) -> dict[str, float]:
+        found = {
+            id_: match_ink(own, other, quick=True, comparer=comparer)
+            for id_, other in templates(ids).items()
+        }
+        return {id_: match.score if match.doubt is None else 0.5 for id_, match in found.items()}
+
+    best = compared([samples[0].sample for samples in nearest])
+    likely = sorted(
+        (samples for samples in nearest if samples[0].sample in best),
+        key=lambda samples: -best[samples[0].sample],
+    )[:_CLOSER]
+    others = compared([hit.sample for samples in likely for hit in samples[1:_SAMPLES]])
+    for first, *more in likely:
+        scores = [others[hit.sample] for hit in more if hit.sample in others]
+        best[first.sample] = max([best[first.sample], *scores])
+    return best
 
 
 def template_of(crop: InkCrop) -> InkTemplate:

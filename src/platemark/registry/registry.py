@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -16,7 +17,7 @@ from platemark.errors import (
 from platemark.masks import InkCrop
 from platemark.registry import archive, pictures
 from platemark.registry.calibration import FALSE_ACCEPTS, Calibration, calibration_of
-from platemark.registry.identify import Templates, match_samples, nearest_designs, rank
+from platemark.registry.identify import Templates, match_designs, nearest_designs, rank
 from platemark.registry.opening import open_store
 from platemark.registry.records import (
     Added,
@@ -271,9 +272,10 @@ class Registry:
         self._settle(embedding, write=False)
         calibration = self._calibration or calibration_of(embedding.model)
         least = calibration.least_score(false_accepts, self._store.count(retired=False))
-        hits = nearest_designs(self._store, embedding.vector, max(top_k, looks))
-        templates = self._templates.get([hit.sample for hit in hits[:looks]], self._store)
-        matches = match_samples(crop, templates, self._comparer)
+        nearest = nearest_designs(self._store, embedding.vector, max(top_k, looks))
+        templates = partial(self._templates.get, store=self._store)
+        matches = match_designs(crop, nearest[:looks], templates, self._comparer)
+        hits = [samples[0] for samples in nearest]
         found = {hit.design: self._store.design(hit.design) for hit in hits}
         designs = {id_: design for id_, design in found.items() if design is not None}
         return rank(hits, designs, calibration, least, matches)[:top_k]
