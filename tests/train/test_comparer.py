@@ -9,16 +9,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from platemark.synth.stamps import generate  # noqa: E402
-from platemark.train.comparer import (  # noqa: E402
-    ComparerTask,
+from platemark.train.comparer import ComparerTask  # noqa: E402
+from platemark.train.loop import Schedule  # noqa: E402
+from platemark.train.nets.comparer import ComparerNet  # noqa: E402
+from platemark.train.pairs import (  # noqa: E402
     Pair,
     PairedDesign,
     PairedImprint,
     draw_pair,
     drawn_pair,
 )
-from platemark.train.loop import Schedule  # noqa: E402
-from platemark.train.nets.comparer import ComparerNet  # noqa: E402
 
 
 @pytest.fixture(scope="module")

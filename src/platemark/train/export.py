@@ -31,8 +31,9 @@ from platemark.models.card import (
 )
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
-from platemark.train import comparer, embedder, reader, segmenter
+from platemark.train import embedder, reader, segmenter
 from platemark.train.nets.comparer import LOOKS, STRIDE
+from platemark.train.pairs import SPEC
 
 KEPT = 100
 """Cells that a detector's graph returns, best first, before non-maximum suppression."""
@@ -220,27 +221,26 @@ def export_embedder(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
 
 def export_comparer(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
     """Write a stamp comparer's model folder; see :func:`export_detector`."""
-    spec = comparer.SPEC
-    shape = (2, 9 * spec.multiple, 12 * spec.multiple, 2 * LOOKS)
+    shape = (2, 9 * SPEC.multiple, 12 * SPEC.multiple, 2 * LOOKS)
     pairs = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     batch, height, width = torch.export.Dim("N"), torch.export.Dim("H16"), torch.export.Dim("W16")
     card = _card_base("stamp", "comparer", training) | {
         "inputs": {
-            "pairs": f"uint8 (N, H, W, {2 * LOOKS}), H and W multiples of {spec.multiple}: ink, "
+            "pairs": f"uint8 (N, H, W, {2 * LOOKS}), H and W multiples of {SPEC.multiple}: ink, "
             "grey and colourfulness of one imprint, then of the other laid on it"
         },
         "outputs": {
             "same": "float32 (N,) probability that one stamp made both",
             "differs": f"float32 (N, H/{STRIDE}, W/{STRIDE}) probability of a difference there",
         },
-        "preprocess": spec,
+        "preprocess": SPEC,
         "thresholds": {"different": 0.4, "same": 0.6, "marked": 0.5},
     }
     return _write(
         ComparerGraph(net).eval(),
         pairs,
         ["same", "differs"],
-        {0: batch, 1: spec.multiple * height, 2: spec.multiple * width},
+        {0: batch, 1: SPEC.multiple * height, 2: SPEC.multiple * width},
         folder,
         card,
     )

@@ -1,0 +1,289 @@
+"""Pairs of drawn imprints on a canvas, and where their designs differ.
+
+Where near-copies differ is known, since the clean designs are: it is where one has ink and the
+other has none. A difference that the imprints do not show, because either has no ink there, is not
+learned from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.geometry import FloatArray, apply_homography, homography
+from platemark.imaging.image import Pixels
+from platemark.matching.overlay import drawn, frame_to_canvas
+from platemark.matching.template import InkTemplate, centred
+from platemark.models.card import ComparerPreprocess
+from platemark.train.nets.comparer import LOOKS, STRIDE
+from platemark.train.pictures import relight, shrink
+
+SPEC = ComparerPreprocess(content=256, margin=16)
+"""How pairs are drawn, in training and in use."""
+UNCLEAR = 255
+"""What a map of differences has where it is not known."""
+
+Kind = Literal["same", "near", "misplaced", "different"]
+_SHARES: dict[Kind, float] = {"same": 0.46, "near": 0.42, "misplaced": 0.05, "different": 0.07}
+
+_SIDE, _LOW = SPEC.content + 2 * SPEC.margin, 192
+_INK_ALONE = 0.12
+# Corners are off by this part of the diagonal, in the middle of an alignment's errors.
+_MISLAID = (0.0015, 0.014)
+_MOST_CHANGED = 0.3
+_LEAST_SHOWN = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class PairedImprint:
+    """One imprint kept in memory, as bytes of a JPEG and of PNGs of one size.
+
+    Attributes:
+        picture: the imprint and its surroundings.
+        found: ink that the segmenter found in it, uint8 in 0..255.
+        exact: its ink, 255 or 0.
+        corners: (4, 2) of its design in it.
+        text: what it says.
+    """
+
+    picture: Pixels
+    found: Pixels
+    exact: Pixels
+    corners: FloatArray
+    text: str | None
+
+
+@dataclass
+class PairedDesign:
+    """One stamp: its imprints, and its clean artwork (PNG bytes) with its corners and its text."""
+
+    imprints: list[PairedImprint] = field(default_factory=list)
+    artwork: Pixels | None = None
+    corners: FloatArray = field(default_factory=lambda: np.zeros((4, 2)))
+    text: str | None = None
+    wide: bool = False
+
+    def coverage(self) -> Pixels:
+        """(H, W) uint8, 255 for ink."""
+        assert self.artwork is not None, "designs without artwork are left out"
+        return grey(self.artwork)
+
+
+Family = list[PairedDesign]
+
+
+class Pair(NamedTuple):
+    """Two imprints, their designs, and what is known of them."""
+
+    kind: Kind
+    a: PairedImprint
+    b: PairedImprint
+    designs: tuple[PairedDesign, PairedDesign]
+
+
+class SeenPair(NamedTuple):
+    """A pair on its canvas.
+
+    Attributes:
+        canvas: (H, W, 6) uint8, as of :func:`platemark.matching.overlay.overlay`.
+        differs: (H / 4, W / 4) uint8: 1 where the designs differ, 0 where they do not, 255 unclear.
+        same: whether one stamp made both, and they are laid on each other rightly.
+        known: whether the imprints show it.
+    """
+
+    canvas: Pixels
+    differs: Pixels
+    same: bool
+    known: bool
+
+
+def draw_pair(
+    families: Sequence[Family], others: Sequence[Family], rng: np.random.Generator
+) -> Pair | None:
+    """Two imprints of a random family, or one of it and a stranger; None where it has no such."""
+    family = families[int(rng.integers(len(families)))]
+    kinds = list(_SHARES)
+    kind = kinds[int(rng.choice(len(kinds), p=list(_SHARES.values())))]
+    first = family[int(rng.integers(len(family)))]
+    second = first
+    if kind == "near":
+        copies = [design for design in family if design is not first]
+        if not copies:
+            return None
+        second = copies[int(rng.integers(len(copies)))]
+    elif kind == "different":
+        stranger = others[int(rng.integers(len(others)))]
+        if stranger is family:
+            return None
+        second = stranger[int(rng.integers(len(stranger)))]
+    a = first.imprints[int(rng.integers(len(first.imprints)))]
+    b = second.imprints[int(rng.integers(len(second.imprints)))]
+    redated = a.text != first.text or b.text != second.text
+    if a is b or (kind == "same" and a.text != b.text) or (kind == "near" and redated):
+        return None
+    return Pair(kind, a, b, (first, second))
+
+
+def template(imprint: PairedImprint) -> InkTemplate:
+    """An imprint as it is matched in use."""
+    return InkTemplate.of(grey(imprint.found), colour(imprint.picture))
+
+
+def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | None:
+    """A pair on a canvas, never the same twice: relit, nearly aligned; None where one has no ink.
+
+    Args:
+        pair: the imprints.
+        wide: whether the canvas is a low one.
+        rng: decides on the rest.
+    """
+    a, b = (_disturbed(imprint, rng) for imprint in (pair.a, pair.b))
+    if 0.0 in (a.radius, b.radius):
+        return None
+    corners_a, corners_b = (
+        apply_homography(ink.to_frame, imprint.corners)
+        for ink, imprint in ((a, pair.a), (b, pair.b))
+    )
+    matrix = _laid(pair.kind, corners_a, corners_b, rng)
+    size = (_SIDE, _LOW if wide else _SIDE)
+    upright = wide and a.half[1] > a.half[0]
+    width, height = size[::-1] if upright else size
+    to_canvas = frame_to_canvas(SPEC, width, height)
+    b_to_canvas = to_canvas @ np.linalg.inv(matrix)
+    canvas = drawn(SPEC, a, b, (to_canvas, b_to_canvas), (width, height))
+    differs, known = _differences(pair, (a, b), (to_canvas, b_to_canvas), (width, height))
+    if rng.random() < 0.5:
+        canvas = np.concatenate([canvas[..., LOOKS:], canvas[..., :LOOKS]], axis=2)
+    turns = int(upright) + 2 * int(rng.integers(2))
+    turns += 0 if wide else int(rng.integers(2))
+    canvas, differs = (np.rot90(picture, turns) for picture in (canvas, differs))
+    if rng.random() < 0.5:
+        canvas, differs = canvas[:, ::-1], differs[:, ::-1]
+    same = pair.kind == "same"
+    return SeenPair(np.ascontiguousarray(canvas), np.ascontiguousarray(differs), same, known)
+
+
+def _disturbed(imprint: PairedImprint, rng: np.random.Generator) -> InkTemplate:
+    """An imprint in another light, at times with exact ink, with less detail or without picture."""
+    ink = grey(imprint.exact if rng.random() < 0.15 else imprint.found)
+    pixels = relight(colour(imprint.picture), rng)
+    if rng.random() < 0.2:
+        factor = float(rng.uniform(0.4, 0.9))
+        size = pixels.shape[1::-1]
+        pixels, ink = (
+            np.asarray(cv2.resize(shrink(one, factor), size), np.uint8) for one in (pixels, ink)
+        )
+    return InkTemplate.of(ink, pixels if rng.random() > _INK_ALONE else None)
+
+
+def _laid(
+    kind: Kind, corners_a: FloatArray, corners_b: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Homography (3, 3) between the frames: nearly the right one, as an alignment finds it."""
+    if kind == "different":
+        turned = _turning(float(rng.integers(4)) * np.pi / 2 + float(rng.normal(0, 0.2)))
+        turned[:2, :2] *= np.exp(rng.normal(0, 0.05))
+        return turned
+    target = corners_b
+    diagonal = float(np.linalg.norm(corners_b[2] - corners_b[0]))
+    if kind == "misplaced":
+        middle = corners_b.mean(axis=0)
+        turn = np.pi if rng.random() < 0.5 else float(rng.uniform(0.1, 6.2))
+        target = (corners_b - middle) @ _turning(turn)[:2, :2].T + middle
+        target = target + rng.normal(0, 0.03, 2) * diagonal
+    error = float(np.exp(rng.uniform(*np.log(_MISLAID)))) * diagonal
+    target = target + rng.normal(0, 0.6 * error, 2) + rng.normal(0, 0.5 * error, (4, 2))
+    return homography(corners_a, target)
+
+
+def _turning(angle: float) -> FloatArray:
+    """Homography (3, 3) that turns about the origin, by radians."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _differences(
+    pair: Pair,
+    inks: tuple[InkTemplate, InkTemplate],
+    to_canvas: tuple[FloatArray, FloatArray],
+    size: tuple[int, int],
+) -> tuple[Pixels, bool]:
+    """Where the designs of a pair differ, and whether the imprints show it.
+
+    Args:
+        pair: the imprints.
+        inks: the same as templates.
+        to_canvas: homographies (3, 3) from the frame of each to the canvas.
+        size: width and height of the canvas.
+
+    Returns:
+        The map of :class:`SeenPair`, and whether a difference is to be seen, or there is none.
+    """
+    small = (size[0] // STRIDE, size[1] // STRIDE)
+    unclear = np.full(small[::-1], UNCLEAR, np.uint8)
+    if pair.kind == "same":
+        return np.zeros_like(unclear), True
+    if pair.kind != "near":
+        return unclear, True
+    corners = apply_homography(to_canvas[0] @ inks[0].to_frame, pair.a.corners)
+    designs = [
+        _lay(design.coverage(), homography(design.corners, corners), size)
+        for design in pair.designs
+    ]
+    exact = [
+        _lay(grey(imprint.exact), matrix @ ink.to_frame, size)
+        for imprint, ink, matrix in zip((pair.a, pair.b), inks, to_canvas, strict=True)
+    ]
+    change = np.abs(designs[0] - designs[1])
+    differs = (change > 0.5).astype(np.float32)
+    amount = _blurred(differs, SPEC.content / 64)
+    ink = _blurred(np.maximum(*designs), SPEC.content / 64)
+    clear = (amount > 0.25 * ink) & (amount > 0.06)
+    apart = _blurred(change, SPEC.content / 20) < 0.01
+    known = bool(clear.any()) and all(
+        _shown(design, printed, clear) for design, printed in zip(designs, exact, strict=True)
+    )
+    if float(differs.sum()) > _MOST_CHANGED * float(np.maximum(*designs).sum()):
+        return unclear, known  # a line moved along, and its letters with it
+    unclear[cv2.resize(apart.astype(np.uint8), small, interpolation=cv2.INTER_NEAREST) > 0] = 0
+    if known:
+        there = cv2.resize(clear.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0.5
+        unclear[there] = 1
+    return unclear, known
+
+
+def _shown(
+    design: NDArray[np.float32], printed: NDArray[np.float32], where: NDArray[np.bool_]
+) -> bool:
+    """Whether an imprint has ink where its design has some, in the places that matter."""
+    wanted = float(design[where].sum())
+    near = cv2.dilate(printed, np.ones((5, 5), np.uint8))
+    return wanted < 20.0 or float(np.minimum(design, near)[where].sum()) > _LEAST_SHOWN * wanted
+
+
+def _lay(picture: Pixels, matrix: FloatArray, size: tuple[int, int]) -> NDArray[np.float32]:
+    """A picture (H, W) uint8 taken to the canvas, in 0..1."""
+    seen = cv2.warpPerspective(picture, centred(matrix), size, flags=cv2.INTER_LINEAR)
+    return np.asarray(seen, np.float32) / np.float32(255)
+
+
+def _blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
+
+
+def png(picture: Pixels) -> Pixels:
+    """Bytes of a picture as PNG."""
+    return np.asarray(cv2.imencode(".png", picture)[1], np.uint8)
+
+
+def grey(coded: Pixels) -> Pixels:
+    """(H, W) uint8 of the bytes of a picture."""
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
+def colour(coded: Pixels) -> Pixels:
+    """(H, W, 3) uint8 RGB of the bytes of a picture."""
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB), np.uint8)
