@@ -79,6 +79,7 @@ def test_bundled_models_are_listed_and_whole() -> None:
     assert [row["name"] for row in listed] == [
         "plate-detector",
         "plate-reader",
+        "stamp-comparer",
         "stamp-detector",
         "stamp-embedder",
         "stamp-segmenter",

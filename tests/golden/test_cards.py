@@ -15,6 +15,7 @@ def test_the_models_ship_with_their_samples() -> None:
     assert [card.parent.name for card in CARDS] == [
         "plate-detector",
         "plate-reader",
+        "stamp-comparer",
         "stamp-detector",
         "stamp-embedder",
         "stamp-segmenter",

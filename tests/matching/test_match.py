@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 
 import cv2
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from platemark.geometry import apply_homography
 from platemark.matching import InkTemplate, match_ink
-from platemark.matching.judge import Judge
 from platemark.matching.match import TOO_LITTLE_INK, TOO_SMALL
 
 Ink = NDArray[np.uint8]
@@ -141,16 +139,6 @@ def test_numbers_that_are_no_uint8_are_refused() -> None:
         InkTemplate.of(np.zeros((4, 4)))  # type: ignore[arg-type]
 
 
-def test_the_judge_comes_back_from_its_json() -> None:
-    judge = Judge.fitted()
-    data = json.loads(json.dumps(judge.to_dict()))
-    assert Judge.from_dict(data).to_dict() == data
-    features = np.random.default_rng(0).normal(size=(5, len(data["pairs"]["features"])))
-    assert np.array_equal(Judge.from_dict(data).pairs(features), judge.pairs(features))
-
-
-def test_a_judge_of_other_features_is_refused() -> None:
-    data = Judge.fitted().to_dict()
-    data["pairs"]["features"][0] = "moon phase"
-    with pytest.raises(ValueError, match="fit it anew"):
-        Judge.from_dict(data)
+def test_a_picture_of_another_size_than_its_ink_is_refused() -> None:
+    with pytest.raises(ValueError, match="of the same size"):
+        InkTemplate.of(np.zeros((9, 9), bool), np.zeros((9, 8, 3), np.uint8))

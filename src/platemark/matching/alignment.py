@@ -35,6 +35,8 @@ _SPECTRAL_GUESSES, _UNWRAPPED_GUESSES = 6, 4
 _REFINED, _DISTINCT, _FINISHED = 8, 4, 2
 # Alignments of which a corner moves by more than this, in units of the frame, are different ways.
 _ANOTHER_WAY = 0.2
+# Another way that agrees less than this part of the best is not tried.
+_NEARLY_AS_GOOD = 0.75
 # Rings of a spectrum over which zooms are sought: from 0.55 to 1.8.
 _ZOOM_RINGS = 9
 _APART = 0.08
@@ -88,9 +90,12 @@ def align(a: InkTemplate, b: InkTemplate, *, quick: bool = False) -> list[Alignm
 
 
 def _distinct(found: list[Alignment]) -> list[Alignment]:
-    """The best alignments, without those that are nearly one that is better."""
+    """The best alignments, without those that are nearly one that is better, or are far worse."""
     kept: list[Alignment] = []
-    for alignment in sorted(found, key=lambda alignment: -alignment.agreement):
+    ranked = sorted(found, key=lambda alignment: -alignment.agreement)
+    for alignment in ranked:
+        if kept and alignment.agreement < _NEARLY_AS_GOOD * ranked[0].agreement:
+            break
         if all(np.abs(alignment.matrix - other.matrix).max() > _ANOTHER_WAY for other in kept):
             kept.append(alignment)
     return kept[:_FINISHED]
