@@ -30,7 +30,8 @@ Kind = Literal["same", "near", "misplaced", "different"]
 _SHARES: dict[Kind, float] = {"same": 0.46, "near": 0.42, "misplaced": 0.05, "different": 0.07}
 
 _SIDE, _LOW = SPEC.content + 2 * SPEC.margin, 192
-_INK_ALONE = 0.12
+# So many pairs have exact ink, as of good scans, and so many no pictures.
+_CLEAN, _INK_ALONE = 0.3, 0.25
 # Corners are off by this part of the diagonal, in the middle of an alignment's errors.
 _MISLAID = (0.0015, 0.014)
 _MOST_CHANGED = 0.3
@@ -140,7 +141,8 @@ def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | N
         wide: whether the canvas is a low one.
         rng: decides on the rest.
     """
-    a, b = (_disturbed(imprint, rng) for imprint in (pair.a, pair.b))
+    clean, alone = rng.random() < _CLEAN, rng.random() < _INK_ALONE
+    a, b = (_disturbed(imprint, clean, alone, rng) for imprint in (pair.a, pair.b))
     if 0.0 in (a.radius, b.radius):
         return None
     corners_a, corners_b = (
@@ -166,9 +168,18 @@ def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | N
     return SeenPair(np.ascontiguousarray(canvas), np.ascontiguousarray(differs), same, known)
 
 
-def _disturbed(imprint: PairedImprint, rng: np.random.Generator) -> InkTemplate:
-    """An imprint in another light, at times with exact ink, with less detail or without picture."""
-    ink = grey(imprint.exact if rng.random() < 0.15 else imprint.found)
+def _disturbed(
+    imprint: PairedImprint, clean: bool, alone: bool, rng: np.random.Generator
+) -> InkTemplate:
+    """An imprint in another light, at times with less detail.
+
+    Args:
+        imprint: the imprint.
+        clean: whether its ink is exact, as of a good scan; at times it is anyway.
+        alone: whether it has no picture; at times it has none anyway.
+        rng: decides on the rest.
+    """
+    ink = grey(imprint.exact if clean or rng.random() < 0.1 else imprint.found)
     pixels = relight(colour(imprint.picture), rng)
     if rng.random() < 0.2:
         factor = float(rng.uniform(0.4, 0.9))
@@ -176,7 +187,7 @@ def _disturbed(imprint: PairedImprint, rng: np.random.Generator) -> InkTemplate:
         pixels, ink = (
             np.asarray(cv2.resize(shrink(one, factor), size), np.uint8) for one in (pixels, ink)
         )
-    return InkTemplate.of(ink, pixels if rng.random() > _INK_ALONE else None)
+    return InkTemplate.of(ink, None if alone or rng.random() < 0.05 else pixels)
 
 
 def _laid(
