@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from platemark.registry import Candidate, Design, Registry, Sample
     from platemark.stamps.compare import compare
     from platemark.stamps.pipeline import StampPipeline
+    from platemark.tasks.comparer import Comparer
     from platemark.tasks.detector import Detector
     from platemark.tasks.embedder import Embedder
     from platemark.tasks.plate_reader import PlateReader
@@ -63,6 +64,7 @@ __all__ = [
     "Candidate",
     "Character",
     "Client",
+    "Comparer",
     "Comparison",
     "Crop",
     "Design",
@@ -98,6 +100,7 @@ __all__ = [
 _HOMES = {
     "Candidate": "platemark.registry",
     "Client": "platemark.client",
+    "Comparer": "platemark.tasks.comparer",
     "Design": "platemark.registry",
     "Detector": "platemark.tasks.detector",
     "Embedder": "platemark.tasks.embedder",
