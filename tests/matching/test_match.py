@@ -53,11 +53,12 @@ def test_the_other_way_round_is_the_same(
 @pytest.mark.parametrize(
     ("line", "text", "most"),
     [
-        (0, "NOTARY OFFIGE", 0.98),
-        (1, "No 4827/7", 0.5),
-        (1, "No 4821/1", 0.5),
-        (2, "RIVERTOM", 0.5),
-        (2, "RIVENTON", 0.5),
+        # Of these the comparer is not sure enough; it must at least be less sure than of the same.
+        (0, "NOTARY OFFIGE", 0.95),
+        (1, "No 4827/7", 0.8),
+        (1, "No 4821/1", 0.6),
+        (2, "RIVERTOM", 0.3),
+        (2, "RIVENTON", 0.9),
     ],
 )
 def test_one_letter_changed_is_another_stamp(
@@ -67,7 +68,7 @@ def test_one_letter_changed_is_another_stamp(
     lines = ["NOTARY OFFICE", "No 4821/7", "RIVERTON"]
     lines[line] = text
     match = match_ink(imprint(), imprint(*lines, turn=31.0, zoom=1.1))
-    assert match.score < min(most, same.score)
+    assert match.score < min(most, same.score - 0.02)
 
 
 def test_the_letter_that_differs_is_shown(imprint: Imprint) -> None:

@@ -234,7 +234,7 @@ def export_comparer(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
             "differs": f"float32 (N, H/{STRIDE}, W/{STRIDE}) probability of a difference there",
         },
         "preprocess": SPEC,
-        "thresholds": {"different": 0.4, "same": 0.6, "marked": 0.5},
+        "thresholds": {"different": 0.45, "same": 0.55, "marked": 0.5},
     }
     return _write(
         ComparerGraph(net).eval(),
