@@ -19,8 +19,8 @@ _LEAST_SIDE = 40.0
 # Pixels of ink that both have on the canvas, for each pixel of its longer side.
 _LEAST_SHARED = 1.0
 _MOST_REGIONS = 12
-# Places next to one that differs belong to it down to this probability.
-_FAINT = 0.25
+# Where much is doubtful, only what nearly reaches the worst place is marked.
+_NEARLY_WORST = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,15 +133,15 @@ def _regions(laid: _Laid, marked: float, to_mask: FloatArray) -> FloatArray:
     """Boxes (N, 4) in pixels of the first mask around places that differ, the worst first."""
     differs = laid.said.differs
     step = laid.canvas.shape[0] / differs.shape[0]
+    level = max(marked, _NEARLY_WORST * float(differs.max()))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        np.asarray(differs > _FAINT, dtype=np.uint8), connectivity=8
+        np.asarray(differs >= level, dtype=np.uint8), connectivity=8
     )
     found = []
     for number in range(1, count):
+        left, top, width, height = stats[number][:4].tolist()
+        box = step * np.array([left, top, left + width, top + height])
         worst = float(differs[labels == number].max())
-        if worst >= marked:
-            left, top, width, height = stats[number][:4].tolist()
-            box = step * np.array([left, top, left + width, top + height])
-            found.append((worst, quad_to_box(apply_homography(to_mask, box_to_quad(box)))))
+        found.append((worst, quad_to_box(apply_homography(to_mask, box_to_quad(box)))))
     found.sort(key=lambda region: -region[0])
     return np.array([box for _, box in found[:_MOST_REGIONS]]).reshape(-1, 4)

@@ -155,6 +155,8 @@ def _whole(image: Image) -> Detection:
 
 def _comparison(a: _Imprint, b: _Imprint, match: InkMatch, comparer: Comparer) -> Comparison:
     verdict, reason = _judged(match, comparer, blurred=a.blurred or b.blurred)
+    if verdict == "same":  # what may differ somewhere is not held against it
+        match = replace(match, regions=np.zeros((0, 4)))
     transform = b.to_page @ match.transform @ np.linalg.inv(a.to_page)
     regions = quad_to_box(apply_homography(a.to_page, box_to_quad(match.regions)))
     return Comparison(
