@@ -22,6 +22,8 @@ from platemark.imaging.image import Image  # noqa: E402
 from platemark.models.card import CARD_NAME, ModelCard  # noqa: E402
 from platemark.models.onnx import OnnxModel  # noqa: E402
 from platemark.models.store import find_model  # noqa: E402
+from platemark.synth import stamps  # noqa: E402
+from platemark.tasks.comparer import Comparer  # noqa: E402
 from platemark.tasks.embedder import Embedder  # noqa: E402
 from platemark.tasks.segmenter import Segmenter  # noqa: E402
 from platemark.train.calibrate import equal_error_score  # noqa: E402
@@ -158,6 +160,20 @@ def test_an_embedder_runs_in_the_package(imprints: Path, tmp_path: Path) -> None
     assert vectors.shape == (3, 256)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
     assert vectors[0] @ vectors[1] > 0.5
+
+
+def test_a_comparer_runs_in_the_package(tmp_path: Path) -> None:
+    data = [
+        stamps.generate(tmp_path / kind, count, 7, kind=kind, near_copies=0.7, workers=1)
+        for kind, count in (("imprints", 20), ("artworks", 4))
+    ]
+    card = train(
+        "stamp", "comparer", data, tmp_path / "run", epochs=0.3, batch=2, threads=1, report=str
+    )
+    assert (card.name, card.task, card.kind) == ("stamp-comparer", "comparer", "stamp")
+    comparer = Comparer.from_pretrained(tmp_path / "run", threads=1)
+    canvas = np.random.default_rng(0).integers(0, 256, (96, 288, 6), np.uint8)
+    assert 0.0 < comparer(canvas).score < 1.0
 
 
 def test_a_detector_of_stamps_is_trained_and_packaged(imprints: Path, tmp_path: Path) -> None:
