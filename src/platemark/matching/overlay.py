@@ -29,14 +29,15 @@ def overlay(
         The canvas (H, W, 6) uint8: ink, grey and colourfulness of the first and then of the second;
         and the homography (3, 3) from the frame of the first to its pixels.
     """
-    others = apply_homography(np.linalg.inv(matrix), b.corners)
+    back = np.linalg.inv(matrix)
+    others = apply_homography(back, b.corners)
     low = np.minimum(a.corners.min(axis=0), others.min(axis=0))
     high = np.maximum(a.corners.max(axis=0), others.max(axis=0))
     unit, step = spec.content / 2.0, spec.multiple / 2.0
     half = unit * np.clip(np.maximum(-low, high), 0.0, 1.0) + spec.margin
     width, height = (2.0 * step * np.ceil(half / step)).astype(int).tolist()
     to_canvas = frame_to_canvas(spec, width, height)
-    canvases = (to_canvas, to_canvas @ np.linalg.inv(matrix))
+    canvases = (to_canvas, to_canvas @ back)
     return drawn(spec, a, b, canvases, (width, height)), to_canvas
 
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.errors import ModelMismatch
 from platemark.models.card import ComparerPreprocess
-from platemark.models.onnx import OnnxModel
 from platemark.tasks.calibrate import calibrate
 from platemark.tasks.stage import Stage
 
@@ -26,7 +24,7 @@ class Judgement:
     differs: NDArray[np.float32]
 
 
-class Comparer(Stage):
+class Comparer(Stage[ComparerPreprocess]):
     """Judges pairs of imprints; may be shared by threads.
 
     Args:
@@ -38,13 +36,12 @@ class Comparer(Stage):
     """
 
     TASK, KIND = "comparer", "stamp"
+    PREPROCESS = ComparerPreprocess
 
-    def __init__(self, model: OnnxModel) -> None:
-        spec = model.card.preprocess
-        if not isinstance(spec, ComparerPreprocess):
-            raise ModelMismatch(f"model {model.card.name} is no comparer")
-        super().__init__(model)
-        self.spec = spec
+    @property
+    def spec(self) -> ComparerPreprocess:
+        """How a canvas is drawn."""
+        return self._spec
 
     def threshold(self, name: str) -> float:
         """A threshold of the card: ``same``, ``different`` or ``marked``."""

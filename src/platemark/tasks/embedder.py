@@ -5,17 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.errors import ModelMismatch
 from platemark.masks import SoftMask
 from platemark.models.card import EmbedderPreprocess
-from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import ink_input
 from platemark.tasks.stage import Stage
 
 _BATCH = 32
 
 
-class Embedder(Stage):
+class Embedder(Stage[EmbedderPreprocess]):
     """Embeds the ink of stamps; may be shared by threads.
 
     Args:
@@ -27,13 +25,7 @@ class Embedder(Stage):
     """
 
     TASK, KIND = "embedder", "stamp"
-
-    def __init__(self, model: OnnxModel) -> None:
-        spec = model.card.preprocess
-        if not isinstance(spec, EmbedderPreprocess):
-            raise ModelMismatch(f"model {model.card.name} is no embedder")
-        super().__init__(model)
-        self._spec = spec
+    PREPROCESS = EmbedderPreprocess
 
     @property
     def name(self) -> str:

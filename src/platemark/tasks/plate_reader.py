@@ -20,7 +20,7 @@ _BATCH = 32
 _SURE = 0.9999
 
 
-class PlateReader(Stage):
+class PlateReader(Stage[ReaderPreprocess]):
     """Reads the text of rectified plates; may be shared by threads.
 
     Args:
@@ -32,13 +32,14 @@ class PlateReader(Stage):
     """
 
     TASK, KIND = "reader", "plate"
+    PREPROCESS = ReaderPreprocess
 
     def __init__(self, model: OnnxModel) -> None:
-        spec, decode = model.card.preprocess, model.card.decode
-        if not isinstance(spec, ReaderPreprocess) or not isinstance(decode, ReaderDecode):
-            raise ModelMismatch(f"model {model.card.name} is no reader")
         super().__init__(model)
-        self._spec, self._decode = spec, decode
+        decode = model.card.decode
+        if not isinstance(decode, ReaderDecode):
+            raise ModelMismatch(f"model {model.card.name} is no reader")
+        self._decode = decode
 
     @property
     def crop_size(self) -> tuple[int, int]:

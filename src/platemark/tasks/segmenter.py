@@ -6,12 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from platemark.errors import ModelMismatch
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.imaging.ink import sharpen_mask
 from platemark.masks import SoftMask
 from platemark.models.card import SegmenterPreprocess
-from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import square_crop, surroundings
 from platemark.tasks.stage import Stage
 from platemark.types import as_box
@@ -25,7 +23,7 @@ _SHARPEN_REACH = 2.0
 _SHARPEN_UP_TO = 4_000_000
 
 
-class Segmenter(Stage):
+class Segmenter(Stage[SegmenterPreprocess]):
     """Finds the ink of stamps whose boxes are known; may be shared by threads.
 
     Args:
@@ -37,13 +35,7 @@ class Segmenter(Stage):
     """
 
     TASK, KIND = "segmenter", "stamp"
-
-    def __init__(self, model: OnnxModel) -> None:
-        spec = model.card.preprocess
-        if not isinstance(spec, SegmenterPreprocess):
-            raise ModelMismatch(f"model {model.card.name} is no segmenter")
-        super().__init__(model)
-        self._spec = spec
+    PREPROCESS = SegmenterPreprocess
 
     @property
     def mask_score(self) -> float:

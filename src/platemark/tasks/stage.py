@@ -1,23 +1,35 @@
 """What the stages that need no more than a model share."""
 
-from typing import ClassVar, Self
+from typing import ClassVar, Generic, Self, TypeVar
 
+from pydantic import BaseModel
+
+from platemark.errors import ModelMismatch
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, find_model
 
+Preprocess = TypeVar("Preprocess", bound=BaseModel)
 
-class Stage:
+
+class Stage(Generic[Preprocess]):
     """A stage that runs one network; may be shared by threads.
 
     Args:
         model: The network and its card.
+
+    Raises:
+        ModelMismatch: The card does not say how input for this stage is made.
     """
 
     TASK: ClassVar[str]
     KIND: ClassVar[str]
+    PREPROCESS: type[Preprocess]
 
     def __init__(self, model: OnnxModel) -> None:
-        self._model = model
+        spec = model.card.preprocess
+        if not isinstance(spec, self.PREPROCESS):
+            raise ModelMismatch(f"model {model.card.name} is no {self.TASK}")
+        self._model, self._spec = model, spec
 
     @classmethod
     def from_pretrained(cls, model: ModelName = None, *, threads: int | None = None) -> Self:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,17 +17,15 @@ from platemark.tasks.segmenter import Segmenter
 from platemark.train.calibrate import calibrate_comparer
 from platemark.train.loop import Batch, Schedule
 from platemark.train.pairs import (
-    UNCLEAR,
     Family,
     PairedDesign,
     PairedImprint,
     SeenPair,
     draw_pair,
     drawn_pair,
-    png,
     template,
 )
-from platemark.train.pictures import ahead, is_held_out, shrink
+from platemark.train.pictures import ahead, as_jpeg, as_png, is_held_out, shrink
 
 _HELD_OUT = 0.06
 _VALIDATED = 400
@@ -77,7 +74,7 @@ class ComparerTask:
                 family = known.setdefault(family_of(entry, stamp) or stamp.identity, {})
                 design = family.setdefault(stamp.identity, PairedDesign())
                 if entry.kind == "isolated":
-                    design.artwork = png(read_photo(manifest.path(entry)).max(axis=2))
+                    design.artwork = as_png(read_photo(manifest.path(entry)).max(axis=2))
                     design.corners, design.text = stamp.corners, stamp.text
                     sides = np.linalg.norm(np.diff(stamp.corners[:3], axis=0), axis=1)
                     design.wide = bool(sides.max() > _WIDE * sides.min())
@@ -100,9 +97,7 @@ class ComparerTask:
             before = pixels.shape[1::-1]
             pixels, exact, found = (shrink(one, factor) for one in (pixels, exact, found))
             corners = corners * (np.array(pixels.shape[1::-1]) / before)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, 92]
-        picture = np.asarray(cv2.imencode(".jpg", pixels[..., ::-1], quality)[1], np.uint8)
-        return PairedImprint(picture, png(found), png(exact), corners, stamp.text)
+        return PairedImprint(as_jpeg(pixels), as_png(found), as_png(exact), corners, stamp.text)
 
     def size(self) -> int:
         """Imprints to learn from."""
@@ -136,9 +131,8 @@ class ComparerTask:
         odds, differs = net(scale(canvases))
         pair = functional.binary_cross_entropy_with_logits(odds, same, reduction="none")
         target = (maps == 1).float()
-        entropy = functional.binary_cross_entropy_with_logits(differs, target, reduction="none")
-        wrong = entropy * (maps != UNCLEAR)
-        there, elsewhere = maps == 1, maps == 0
+        wrong = functional.binary_cross_entropy_with_logits(differs, target, reduction="none")
+        there, elsewhere = maps == 1, maps == 0  # the others are unclear
         return {
             "pair": (pair * known).sum() / known.sum().clamp(min=1),
             "differs": (wrong * there).sum() / there.sum().clamp(min=64),

@@ -19,7 +19,7 @@ from platemark.matching.overlay import drawn, frame_to_canvas
 from platemark.matching.template import InkTemplate, centred
 from platemark.models.card import ComparerPreprocess
 from platemark.train.nets.comparer import LOOKS, STRIDE
-from platemark.train.pictures import relight, shrink
+from platemark.train.pictures import decoded, decoded_grey, relight, shrink
 
 SPEC = ComparerPreprocess(content=256, margin=16)
 """How pairs are drawn, in training and in use."""
@@ -70,7 +70,7 @@ class PairedDesign:
     def coverage(self) -> Pixels:
         """(H, W) uint8, 255 for ink."""
         assert self.artwork is not None, "designs without artwork are left out"
-        return grey(self.artwork)
+        return decoded_grey(self.artwork)
 
 
 Family = list[PairedDesign]
@@ -130,7 +130,7 @@ def draw_pair(
 
 def template(imprint: PairedImprint) -> InkTemplate:
     """An imprint as it is matched in use."""
-    return InkTemplate.of(grey(imprint.found), colour(imprint.picture))
+    return InkTemplate.of(decoded_grey(imprint.found), decoded(imprint.picture))
 
 
 def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | None:
@@ -179,8 +179,8 @@ def _disturbed(
         alone: whether it has no picture; at times it has none anyway.
         rng: decides on the rest.
     """
-    ink = grey(imprint.exact if clean or rng.random() < 0.1 else imprint.found)
-    pixels = relight(colour(imprint.picture), rng)
+    ink = decoded_grey(imprint.exact if clean or rng.random() < 0.1 else imprint.found)
+    pixels = relight(decoded(imprint.picture), rng)
     if rng.random() < 0.2:
         factor = float(rng.uniform(0.4, 0.9))
         size = pixels.shape[1::-1]
@@ -245,7 +245,7 @@ def _differences(
         for design in pair.designs
     ]
     exact = [
-        _lay(grey(imprint.exact), matrix @ ink.to_frame, size)
+        _lay(decoded_grey(imprint.exact), matrix @ ink.to_frame, size)
         for imprint, ink, matrix in zip((pair.a, pair.b), inks, to_canvas, strict=True)
     ]
     change = np.abs(designs[0] - designs[1])
@@ -283,18 +283,3 @@ def _lay(picture: Pixels, matrix: FloatArray, size: tuple[int, int]) -> NDArray[
 
 def _blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
-
-
-def png(picture: Pixels) -> Pixels:
-    """Bytes of a picture as PNG."""
-    return np.asarray(cv2.imencode(".png", picture)[1], np.uint8)
-
-
-def grey(coded: Pixels) -> Pixels:
-    """(H, W) uint8 of the bytes of a picture."""
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
-
-
-def colour(coded: Pixels) -> Pixels:
-    """(H, W, 3) uint8 RGB of the bytes of a picture."""
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB), np.uint8)

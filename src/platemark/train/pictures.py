@@ -63,8 +63,7 @@ class Memory:
         self._room -= pixels.nbytes
         if self._room > 0:
             return pixels
-        options = [cv2.IMWRITE_JPEG_QUALITY, 92]
-        return np.asarray(cv2.imencode(".jpg", pixels[..., ::-1], options)[1], np.uint8)
+        return as_jpeg(pixels)
 
 
 def decoded(stored: Pixels) -> Pixels:
@@ -72,6 +71,22 @@ def decoded(stored: Pixels) -> Pixels:
     if stored.ndim == 3:
         return stored
     return np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
+def as_jpeg(pixels: Pixels) -> Pixels:
+    """(H, W, 3) uint8 RGB to (B,) bytes of a JPEG; :func:`decoded` gives it back."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, 92]
+    return np.asarray(cv2.imencode(".jpg", pixels[..., ::-1], options)[1], np.uint8)
+
+
+def as_png(grey: Pixels) -> Pixels:
+    """(H, W) uint8 to (B,) bytes of a PNG; :func:`decoded_grey` gives it back."""
+    return np.asarray(cv2.imencode(".png", grey)[1], np.uint8)
+
+
+def decoded_grey(coded: Pixels) -> Pixels:
+    """(H, W) uint8 of what :func:`as_png` gave."""
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def is_held_out(key: str, share: float) -> bool:

@@ -24,7 +24,9 @@ from platemark.train.pictures import (
     Memory,
     MixedExamples,
     ahead,
+    as_png,
     decoded,
+    decoded_grey,
     is_held_out,
     relight,
     shrink,
@@ -63,7 +65,7 @@ class MaskedImprint:
 
     def mask(self) -> Pixels:
         """(H, W) uint8, 255 where the stamp's ink is."""
-        return np.asarray(cv2.imdecode(self.coded_mask, cv2.IMREAD_GRAYSCALE), np.uint8)
+        return decoded_grey(self.coded_mask)
 
 
 class SegmenterTask(MixedExamples[MaskedImprint]):
@@ -110,8 +112,8 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
             before = part.shape
             part, ink = shrink(part, factor), shrink(ink, factor)
             box = box * np.float32(part.shape[1] / before[1])
-        coded = np.asarray(cv2.imencode(".png", ink)[1], np.uint8)
-        return MaskedImprint(self._memory.keep(np.ascontiguousarray(part)), coded, box, real)
+        kept = self._memory.keep(np.ascontiguousarray(part))
+        return MaskedImprint(kept, as_png(ink), box, real)
 
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
         """(N, S, S, 3) uint8 crops, (N, S, S) uint8 masks."""
