@@ -52,6 +52,8 @@ class Framing:
             corners, which holds for marks that fill their corners.
         turned: share of windows that are turned by quarters.
         held_out: synthetic scenes held out at most, beside real photos.
+        as_validated: share of windows at about the scale at which whole pictures will be looked
+            at; in the others the marks are of any size alike.
     """
 
     stored: int
@@ -62,12 +64,31 @@ class Framing:
     tilts: bool
     turned: float
     held_out: int
+    as_validated: float
 
 
 FRAMINGS = {
-    "plate": Framing(800, 512, least=15.0, most=0.8, zoom=1.8, tilts=True, turned=0.0, held_out=0),
+    "plate": Framing(
+        800,
+        512,
+        least=15.0,
+        most=0.8,
+        zoom=1.8,
+        tilts=True,
+        turned=0.0,
+        held_out=0,
+        as_validated=0.0,
+    ),
     "stamp": Framing(
-        960, 640, least=14.0, most=1.0, zoom=3.0, tilts=False, turned=0.15, held_out=60
+        960,
+        832,
+        least=14.0,
+        most=1.0,
+        zoom=3.0,
+        tilts=False,
+        turned=0.15,
+        held_out=60,
+        as_validated=0.55,
     ),
 }
 """How windows are cut, by kind of mark."""
@@ -223,6 +244,8 @@ def cut_window(
         wanted = float(np.exp(rng.uniform(np.log(framing.least), np.log(framing.most * side))))
         factor = float(np.clip(wanted / (box[2:] - box[:2]).max(), 0.2, framing.zoom))
         size = box[2:] - box[:2] if rng.random() < 0.9 else size
+    if framing.as_validated and rng.random() < framing.as_validated:
+        factor = framing.validated / max(width, height) * float(np.exp(rng.uniform(-0.3, 0.3)))
     mirrored = rng.random() < 0.5
     tilts = framing.tilts and bool(scene.has_quad[wanted_marks].all())
     matrix = factor * _linear(tilts, mirrored, framing.turned, rng)

@@ -126,7 +126,7 @@ _DETECTORS: dict[str, dict[str, Any]] = {
         "thresholds": {"min_score": 0.1, "sure_score": 0.45, "legible_score": 0.08},
     },
     "stamp": {
-        "preprocess": DetectorPreprocess(long_side=640, max_upscale=2.0),
+        "preprocess": DetectorPreprocess(long_side=832, max_upscale=2.0),
         "thresholds": {"min_score": 0.3},
     },
 }

@@ -15,6 +15,8 @@ _SCORE_POWER, _IOU_POWER = 0.5, 4.0
 _CENTRE_SPREAD = 0.4
 # Of the varifocal loss: weight of empty cells, and how fast it falls with their score.
 _EMPTY_WEIGHT, _EMPTY_POWER = 0.75, 2.0
+# Longer side of the marks that a cell may answer for, in strides of its level.
+_SMALLEST_SIDE, _LARGEST_SIDE = 0.75, 28.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _near(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
     half = torch.maximum(half, strides[None, :, None] * 0.75)
     inside = ((centres[None] - middle[:, None]).abs() < half).all(dim=-1)
     size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
-    return inside & (size < strides * 24) & (size > strides * 0.75)
+    return inside & (size < strides * _LARGEST_SIDE) & (size > strides * _SMALLEST_SIDE)
 
 
 def _within(centres: Tensor, boxes: Tensor) -> Tensor:

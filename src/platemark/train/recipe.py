@@ -65,10 +65,10 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         Schedule(batch=128, rate=2e-3, minutes=110),
     ),
     ("stamp", "detector"): Recipe(
-        partial(DetectorTask, sides=(288, 576), real_share=0.15, kind="stamp"),
+        partial(DetectorTask, sides=(416, 640), real_share=0.25, kind="stamp"),
         partial(DetectorNet, surroundings=True),
         partial(export_detector, kind="stamp"),
-        Schedule(batch=20, rate=2e-3, warmup=200, minutes=95),
+        Schedule(batch=10, rate=2e-3, warmup=200, minutes=95),
     ),
     ("stamp", "segmenter"): Recipe(
         SegmenterTask,

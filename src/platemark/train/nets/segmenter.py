@@ -2,7 +2,8 @@
 
 Most of the arithmetic of a U-Net is spent at full resolution. Here the first convolution halves the
 crop and the last one gives the four pixels of every cell (sub-pixel convolution, Shi et al. 2016),
-so that strokes keep their edges for a quarter of the price.
+so that strokes keep their edges for a quarter of the price. A cell has twelve values to tell of, so
+that fewer than some thirty maps blur the edges.
 """
 
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class SegmenterNet(nn.Module):
         channels: widths at strides 2, 4, 8 and 16.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int] = (16, 32, 64, 128)) -> None:
+    def __init__(self, channels: tuple[int, int, int, int] = (32, 32, 64, 128)) -> None:
         super().__init__()
         c1, c2, c3, c4 = channels
         self.stage1 = ConvBlock(3, c1, 2, kernel=5)
@@ -69,6 +70,7 @@ class SegmenterNet(nn.Module):
         self.up3 = _Up(c4, c3, c3)
         self.up2 = _Up(c3, c2, c2)
         self.up1 = _Up(c2, c1, c1)
+        self.refine = Bottleneck(c1, c1 // 2)
         self.head = nn.Sequential(nn.Conv2d(c1, 4, 3, padding=1), nn.PixelShuffle(2))
 
     def forward(self, crops: Tensor) -> Tensor:
@@ -78,5 +80,5 @@ class SegmenterNet(nn.Module):
         eighth = self.stage3(quarter)
         coarse = self.stage4(eighth)
         merged = self.up1(self.up2(self.up3(coarse, eighth), quarter), fine)
-        logits: Tensor = self.head(merged).float().squeeze(1)
+        logits: Tensor = self.head(self.refine(merged)).float().squeeze(1)
         return logits
