@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from platemark.apps.cli import app
+from platemark.models.store import find_model
 from platemark.registry import Registry
 from platemark.stamps.pipeline import StampPipeline
 from platemark.types import Result as StampResult
@@ -230,3 +232,19 @@ def test_tables_show_who_was_found(db: Path, page: MakePage) -> None:
         assert text in done.stdout
     whole = run("identify", db, page("1.png", "circle"), "--whole")
     assert rows(whole)[0]["marks"][0]["box"] == [0.0, 0.0, 240.0, 240.0]
+
+
+def test_a_comparer_of_ones_own_judges_for_the_registry(
+    db: Path, page: MakePage, tmp_path: Path
+) -> None:
+    doubting = tmp_path / "mine" / "stamp-comparer"
+    shutil.copytree(find_model(None, task="comparer", kind="stamp").folder, doubting)
+    card = json.loads((doubting / "card.json").read_text())
+    card["calibration"] = {"scale": 1.0, "bias": -9.0}
+    (doubting / "card.json").write_text(json.dumps(card))
+    run("add", db, "ACME", page("1.png", "circle"))
+    again = page("2.png", "circle")
+    (bundled,) = rows(run("identify", db, again))
+    (own,) = rows(run("identify", db, again, "--model", doubting.parent))
+    scores = [row["marks"][0]["candidates"][0]["score"] for row in (bundled, own)]
+    assert scores[1] < 0.5 * scores[0]

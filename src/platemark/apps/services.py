@@ -87,7 +87,10 @@ class Services:
             stamps = pool.submit(
                 StampPipeline.from_pretrained, settings.stamp_model, threads=settings.threads
             )
-            registry = Registry.open(settings.registry) if settings.registry else None
+            registry = None
+            if settings.registry:
+                comparer = stamps.result().comparer
+                registry = Registry.open(settings.registry, comparer=comparer)
             return cls(settings, plates.result(), stamps.result(), registry)
 
     @property

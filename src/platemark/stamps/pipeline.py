@@ -94,7 +94,7 @@ class StampPipeline(Pipeline):
             Segmenter.from_pretrained(parts["segmenter"], threads=threads),
             Embedder.from_pretrained(parts["embedder"], threads=threads),
             registry,
-            Comparer.from_pretrained(parts["comparer"], threads=1) if parts["comparer"] else None,
+            load_comparer(model),
         )
 
     @property
@@ -148,6 +148,21 @@ class StampPipeline(Pipeline):
             return mark
         candidates = self.registry.identify(mark, top_k=1)
         return replace(mark, identity=candidates[0].identity) if candidates else mark
+
+
+def load_comparer(model: ModelName) -> Comparer | None:
+    """Load the comparer of a choice of stamp models; None where it leaves the bundled one.
+
+    Args:
+        model: As for `StampPipeline.from_pretrained`.
+
+    Raises:
+        ModelNotFound: There is no such model.
+        ModelCorrupt: A file differs from the model's card.
+        ModelMismatch: The model is none for stamps.
+    """
+    chosen = choose_parts(model, "stamp", _PARTS)["comparer"]
+    return None if chosen is None else Comparer.from_pretrained(chosen, threads=1)
 
 
 def cut_out(image: Image, mask: SoftMask, side: int = _CROP_SIDE) -> InkCrop:

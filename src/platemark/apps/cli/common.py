@@ -146,20 +146,26 @@ def load_pipeline(
     return PlatePipeline.from_pretrained(model, threads=threads, min_score=min_score)
 
 
-def open_registry(url: str, *, create: bool = False) -> "closing[Registry]":
+def open_registry(
+    url: str, *, create: bool = False, model: str | None = None
+) -> "closing[Registry]":
     """Open a registry, which is closed at the end of the block.
 
     Args:
         url: A file, or ``postgresql://...``.
         create: Make a file that does not exist.
+        model: The stamp models that are in use; their comparer judges imprints.
 
     Raises:
         RegistryError: It cannot be opened.
         MissingExtra: The library for the server is not installed.
+        ModelError: The models cannot be used.
     """
     from platemark.registry import Registry
+    from platemark.stamps.pipeline import load_comparer
 
-    return closing(Registry.open(url, create=create))
+    comparer = None if model is None else load_comparer(model)
+    return closing(Registry.open(url, create=create, comparer=comparer))
 
 
 def check_exists(path: Path | None, option: str) -> None:

@@ -120,13 +120,15 @@ def find(request: Request, layout: Layout, more: Sequence[ResultWriter] = ()) ->
             request.annotated and writable_folder(request.annotated, "--annotated"),
             request.crops and writable_folder(request.crops, "--crops"),
         )
-        url = request.registry
+        model, known = request.model, None
+        if request.registry is not None:
+            known = stack.enter_context(open_registry(request.registry, model=model))
         pipeline = load_pipeline(
-            request.model,
+            model,
             kind=layout.kind,
             threads=request.threads,
             min_score=request.min_score,
-            registry=stack.enter_context(open_registry(url)) if url is not None else None,
+            registry=known,
         )
         # Opened last, so that a mistake above does not empty the results of an earlier run.
         output = request.output

@@ -132,7 +132,7 @@ def add(
     elif document is None:
         plan += _named_images(words, _box(box), page, whole)
     terms = Terms(tuple(tag or ()), owner, notes, duplicates.value)
-    with open_registry(registry, create=True) as known:
+    with open_registry(registry, create=True, model=model) as known:
         pipeline = _pipeline(known, model, threads, min_score)
         done = (
             enroll(known, pipeline, plan, terms)
@@ -217,7 +217,7 @@ def identify(
 
     if not 0.0 < false_accepts < 1.0:
         raise typer.BadParameter("it is between 0 and 1", param_hint="--false-accepts")
-    with open_registry(registry) as known:
+    with open_registry(registry, model=model) as known:
         stamps = _pipeline(known, model, threads, min_score)
         pipeline = stamps.with_detector(whole_picture) if whole else stamps
         with progress("images", quiet=quiet) as tell:
