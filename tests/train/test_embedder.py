@@ -66,11 +66,10 @@ def designs(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     family=name,
                 )
             )
-    cv2.imwrite(str(folder / "crop.png"), np.full((220, 240, 3), 230, np.uint8))
-    mask = np.zeros((220, 240), np.uint8)
-    mask[10:210, 30:230] = seal("ACME STAMP 7")
-    cv2.imwrite(str(folder / "mask.png"), mask)
-    imprint = StampAnnotation(box=(30, 10, 230, 210), identity="ACME7", mask="mask.png")
+    crop = np.full((220, 240, 3), 230, np.uint8)
+    crop[10:210, 30:230][seal("ACME STAMP 7") > 127] = (170, 60, 40)
+    cv2.imwrite(str(folder / "crop.png"), crop)
+    imprint = StampAnnotation(box=(30, 10, 230, 210), identity="ACME7")
     unknown = imprint.model_copy(update={"identity": None})
     entries.append(
         ManifestEntry(
@@ -96,9 +95,10 @@ def test_designs_are_known_by_family_and_identity(designs: Path) -> None:
     (source,) = with_imprint[0].imprints
     (artwork,) = with_imprint[0].artworks
     assert (source.clean, artwork.clean) == (False, True)
-    # dark on white and white on black come out as the same ink, cut tight
-    assert source.coverage.shape == artwork.coverage.shape
-    assert np.abs(source.coverage.astype(int) - artwork.coverage).mean() < 2
+    # the design drawn dark on white and its imprint in blue come out as the same ink, cut tight
+    found = cv2.resize(source.coverage, artwork.coverage.shape[::-1]) > 127
+    drawn = artwork.coverage > 127
+    assert (found & drawn).sum() > 0.75 * (found | drawn).sum()
 
 
 def test_near_copies_meet_in_a_batch(designs: Path) -> None:
@@ -135,10 +135,9 @@ def test_simulated_imprints_keep_the_stamp(clean: bool) -> None:
         assert 0.02 < (ink > 127).mean() < 0.7
 
 
-def test_masks_without_ink_are_left_out(designs: Path, tmp_path: Path) -> None:
+def test_imprints_without_ink_are_left_out(designs: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "crop.png"), np.full((60, 90, 3), 230, np.uint8))
-    cv2.imwrite(str(tmp_path / "mask.png"), np.zeros((60, 90), np.uint8))
-    stamp = StampAnnotation(box=(0, 0, 90, 60), identity="blank", mask="mask.png")
+    stamp = StampAnnotation(box=(0, 0, 90, 60), identity="blank")
     entry = ManifestEntry(
         image="crop.png", width=90, height=60, stamps=(stamp,), kind="crop", split="train"
     )

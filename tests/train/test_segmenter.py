@@ -1,5 +1,6 @@
 """What the segmenter learns from: crops whose masks stay on their ink; and that it learns."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -55,6 +56,20 @@ def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_manifest(folder / "annotations.jsonl", [*entries, unmasked])
     return folder / "annotations.jsonl"
+
+
+def test_places_without_stamps_are_seen_now_and_then(rings: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "bare.png"), np.full((300, 200, 3), 250, np.uint8))
+    page = {"image": "bare.png", "width": 200, "height": 300, "kind": "scene", "split": "train"}
+    unseen, known = page | {"plates": []}, page | {"stamps": []}
+    (tmp_path / "bare.jsonl").write_text(f"{json.dumps(unseen)}\n{json.dumps(known)}\n")
+    task = SegmenterTask([rings, tmp_path / "bare.jsonl"])
+    assert (len(task.bare), task.size()) == (8, len(task.synthetic))
+    for imprint in task.bare:
+        assert not imprint.mask().any()
+    batches = task.batches(Schedule(batch=64, rate=1e-3), 0)
+    empty = [not mask.any() for _ in range(3) for mask in next(batches)[1]]
+    assert 0 < sum(empty) < 0.15 * len(empty)
 
 
 def test_only_masked_imprints_of_the_train_split_are_kept(rings: Path) -> None:

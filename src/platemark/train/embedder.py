@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation, family_of
-from platemark.imaging.image import Pixels
+from platemark.datasets.manifest import Manifest, StampAnnotation, family_of
+from platemark.imaging.image import Image, Pixels
 from platemark.metrics import average_precision_at, cmc, nearest
 from platemark.models.card import ModelCard
-from platemark.synth.photos import read_grey, read_photo
+from platemark.synth.photos import read_photo
+from platemark.tasks.segmenter import Segmenter
 from platemark.train.calibrate import calibrate_embedder
 from platemark.train.imprints import Source, simulate
 from platemark.train.loop import Batch, Schedule
@@ -38,7 +39,7 @@ class Design:
 
     Attributes:
         artworks: clean pictures of it; one is enough.
-        imprints: masks of imprints of it.
+        imprints: what a segmenter found of imprints of it.
     """
 
     artworks: list[Source] = field(default_factory=list)
@@ -59,20 +60,27 @@ class EmbedderTask:
 
     Args:
         manifests: annotated pictures of the train split: ``isolated`` artwork, and ``crop``
-            imprints that have a mask. Stamps need an ``identity``; near-copies share the key
-            ``family``, of the stamp or of its picture.
+            imprints. Stamps need an ``identity``; near-copies share the key ``family``, of the
+            stamp or of its picture.
         imprints: pictures of each design in a batch.
         imprint_share: part of the pictures that are of real or drawn imprints, not simulated from
             artwork, for designs that have both.
+        segmenter: finds the ink of the imprints as it will be found in use; the bundled one by
+            default.
     """
 
     def __init__(
-        self, manifests: Sequence[Path], imprints: int = 2, imprint_share: float = 0.3
+        self,
+        manifests: Sequence[Path],
+        imprints: int = 2,
+        imprint_share: float = 0.6,
+        segmenter: Segmenter | None = None,
     ) -> None:
         self.imprints, self.imprint_share = imprints, imprint_share
+        segmenter = segmenter or Segmenter.from_pretrained()
         known: dict[str, dict[str, Design]] = {}
         for path in manifests:
-            _load(path, known)
+            _load(path, segmenter, known)
         self.families: list[Family] = []
         self.validation: list[Family] = []
         for name, designs in sorted(known.items()):
@@ -185,15 +193,14 @@ def _told_from_near_copies(
     return float((farthest > nearest_copy)[asked].mean()) if asked.any() else 1.0
 
 
-def _load(path: Path, known: dict[str, dict[str, Design]]) -> None:
+def _load(path: Path, segmenter: Segmenter, known: dict[str, dict[str, Design]]) -> None:
     """Add the designs of a manifest to those known, by family and identity."""
     manifest = Manifest.read(path, split="train")
     for entry in manifest:
         for stamp in entry.stamps:
-            usable = entry.kind == "isolated" or (entry.kind == "crop" and stamp.mask)
-            if not usable or stamp.identity is None:
+            if entry.kind == "scene" or stamp.identity is None:
                 continue
-            source = _source(manifest, entry, stamp)
+            source = _source(manifest.path(entry), entry.kind == "isolated", stamp, segmenter)
             if source is None:
                 continue
             family = family_of(entry, stamp) or stamp.identity
@@ -201,19 +208,23 @@ def _load(path: Path, known: dict[str, dict[str, Design]]) -> None:
             (design.artworks if source.clean else design.imprints).append(source)
 
 
-def _source(manifest: Manifest, entry: ManifestEntry, stamp: StampAnnotation) -> Source | None:
+def _source(
+    picture: Path, artwork: bool, stamp: StampAnnotation, segmenter: Segmenter
+) -> Source | None:
     """The ink of a stamp, cut out and shrunk where the network would not see more; None if none."""
-    if stamp.mask:
-        ink = read_grey(manifest.root / stamp.mask)
+    pixels = read_photo(picture)
+    if artwork:
+        ink = _coverage(pixels)
     else:
-        ink = _coverage(read_photo(manifest.path(entry)))
+        (found,) = segmenter(Image.read(pixels), [stamp.box])
+        ink = np.asarray(np.rint(255 * found.probability), np.uint8)
     rows, columns = (np.flatnonzero((ink > 127).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return None
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     factor = _STORED_LONG_SIDE / max(ink.shape)
     ink = shrink(ink, factor) if factor < 1 else ink.copy()
-    return Source(ink, stamp.shape in _ROUND, entry.kind == "isolated")
+    return Source(ink, stamp.shape in _ROUND, artwork)
 
 
 def _coverage(artwork: Pixels) -> Pixels:

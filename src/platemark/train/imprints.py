@@ -28,7 +28,7 @@ class Source(NamedTuple):
     Attributes:
         coverage: (H, W) uint8, 255 where the ink is.
         round: whether it is turned by any angle as often as by another.
-        clean: whether it is artwork; else the mask of an imprint, with wear and turn of its own.
+        clean: whether it is artwork; else the ink of an imprint, with wear and turn of its own.
     """
 
     coverage: Pixels

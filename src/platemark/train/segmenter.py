@@ -1,5 +1,6 @@
 """Teaches the segmenter: boxes cut out as inexactly as a detector finds them, and their ink."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from platemark.datasets.manifest import Manifest, StampAnnotation
+from platemark.datasets.manifest import Manifest
 from platemark.imaging.image import Pixels
 from platemark.models.card import ModelCard
 from platemark.models.preprocess import square_crop
@@ -41,6 +42,10 @@ _HELD_OUT = 0.08
 _MOST_HELD_OUT = 200
 _CALIBRATION_IMPRINTS = 100
 _DECODED_BYTES = 6 * 2**30
+# Part of the crops that are of pictures without stamps, places taken of each, and their sides.
+_BARE_SHARE = 0.04
+_BARE_PLACES = 8
+_BARE_SIDES = (40.0, 500.0)
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,13 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
 
     Args:
         manifests: annotated pictures; stamps of the train split that have a mask are used, be the
-            picture a scene or a crop.
+            picture a scene or a crop, and places of scenes known to have no stamp.
         real_share: part of every batch that is real, where there are real masks.
     """
 
     def __init__(self, manifests: Sequence[Path], real_share: float = 0.06) -> None:
         super().__init__(real_share)
+        self.bare: list[MaskedImprint] = []
         self._memory = Memory(_DECODED_BYTES)
         for path in manifests:
             self._load(path)
@@ -87,20 +93,40 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
         manifest = Manifest.read(path, split="train")
         for entry in manifest:
             stamps = [stamp for stamp in entry.stamps if stamp.mask and entry.kind != "isolated"]
-            if not stamps:
+            bare = not entry.stamps and "stamps" in entry.model_fields_set and not entry.ignore
+            if not stamps and not bare:
                 continue
             pixels, real = read_photo(manifest.path(entry)), entry.source != SYNTHETIC
-            kept = [self._cut(pixels, stamp, manifest.root, real) for stamp in stamps]
+            if bare:
+                self.bare += self._bare(pixels, zlib.crc32(entry.image.encode()))
+                continue
+            masks = [read_grey(manifest.root / str(stamp.mask)) for stamp in stamps]
+            kept = [
+                self._cut(pixels, mask, np.array(stamp.box, np.float32), real)
+                for mask, stamp in zip(masks, stamps, strict=True)
+            ]
             spare = len(self.validation) < _MOST_HELD_OUT
             if spare and is_held_out(entry.image, _HELD_OUT):
                 self.validation += kept
             else:
                 (self.real if real else self.synthetic).extend(kept)
 
-    def _cut(self, pixels: Pixels, stamp: StampAnnotation, root: Path, real: bool) -> MaskedImprint:
+    def _bare(self, pixels: Pixels, seed: int) -> Iterator[MaskedImprint]:
+        """Places of a picture without stamps: paper and print, of which nothing is ink."""
+        rng = np.random.default_rng(seed)
+        none = np.zeros(pixels.shape[:2], np.uint8)
+        whole = np.array(pixels.shape[1::-1])
+        for _ in range(_BARE_PLACES):
+            size = np.minimum(rng.uniform(*_BARE_SIDES) * rng.uniform(0.4, 1.0, 2), whole)
+            corner = rng.random(2) * (whole - size)
+            yield self._cut(
+                pixels, none, np.concatenate([corner, corner + size]).astype(np.float32), True
+            )
+
+    def _cut(
+        self, pixels: Pixels, mask: Pixels, box: NDArray[np.float32], real: bool
+    ) -> MaskedImprint:
         """Keep a stamp and its surroundings, shrunk where the network would not see more."""
-        mask = read_grey(root / str(stamp.mask))
-        box = np.array(stamp.box, np.float32)
         longer = float((box[2:] - box[:2]).max())
         pad = _CONTEXT * longer
         left, top = np.maximum(np.floor(box[:2] - pad), 0).astype(int)
@@ -122,6 +148,8 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
     def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
         chosen = self.choose(schedule.batch, rng)
+        for place in np.flatnonzero(rng.random(len(chosen)) < _BARE_SHARE * bool(self.bare)):
+            chosen[place] = self.bare[int(rng.integers(len(self.bare)))]
         crops, masks = zip(*(disturb(imprint, rng) for imprint in chosen), strict=True)
         return torch.from_numpy(np.stack(crops)), torch.from_numpy(np.stack(masks))
 
