@@ -124,6 +124,21 @@ def test_the_second_look_does_not_enlarge(
     assert looks == [(1, 256, 320, 3), (1, 480, 640, 3)]
 
 
+def test_what_fills_the_image_is_looked_for_from_afar(
+    make_detector: MakeModel, looks: list[tuple[int, ...]]
+) -> None:
+    def found(box: Box, from_share: float) -> int:
+        coarse = {"long_sides": [320, 160], "from_share": from_share}
+        card = {"preprocess": {"long_side": 640, "coarse_looks": coarse}, "decode": {"iou": 0.9}}
+        return len(Detector.from_pretrained(make_detector(**card))(photo(1600, 1200, box)))
+
+    small, large = (805, 601, 845, 619), (105, 101, 1445, 1119)
+    assert found(large, 0.4) == 1  # all looks see the same
+    assert looks == [(1, 480, 640, 3), (1, 256, 320, 3), (1, 128, 160, 3)]
+    # from afar the small one is off by much of its size, so that it would be found anew
+    assert (found(small, 0.01), found(small, 0.4)) == (3, 1)
+
+
 REFINE = {"long_side": 320, "refine": {"below_width": 24, "width": 96, "side": 256}}
 
 

@@ -50,6 +50,19 @@ class SecondLook(_Section):
     from_ratio: float = Field(default=1.6, ge=1)
 
 
+class CoarseLooks(_Section):
+    """Looks at fewer pixels, for marks that fill much of the image.
+
+    Attributes:
+        long_sides: Lengths to which the long side is scaled, in pixels.
+        from_share: A mark found there counts when its longer side is at least this share of the
+            image's.
+    """
+
+    long_sides: tuple[int, ...] = Field(min_length=1)
+    from_share: float = Field(default=0.4, gt=0, le=1)
+
+
 class Refine(_Section):
     """When and how marks that came out small are looked at again, for sharper corners.
 
@@ -75,6 +88,7 @@ class DetectorPreprocess(_Section):
         multiple: Both sides are padded to a multiple of this, right and bottom.
         pad: Grey value of the padding.
         second_look: Whether and when photos get a second look.
+        coarse_looks: Whether marks that fill much of the image are looked for at fewer pixels.
         refine: Whether and when small marks are looked at again.
     """
 
@@ -83,6 +97,7 @@ class DetectorPreprocess(_Section):
     multiple: int = Field(default=32, ge=1)
     pad: int = Field(default=114, ge=0, le=255)
     second_look: SecondLook | None = None
+    coarse_looks: CoarseLooks | None = None
     refine: Refine | None = None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Self
 
 import numpy as np
@@ -17,7 +18,13 @@ from platemark.geometry import (
     nms,
 )
 from platemark.imaging.image import Image, ImageInput, Pixels
-from platemark.models.card import Calibration, DetectorDecode, DetectorPreprocess, Refine
+from platemark.models.card import (
+    Calibration,
+    CoarseLooks,
+    DetectorDecode,
+    DetectorPreprocess,
+    Refine,
+)
 from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import letterbox_image
 from platemark.models.store import ModelName, find_model
@@ -63,8 +70,9 @@ class Detector:
     """Finds marks of one kind; may be shared by threads.
 
     A photo in which the first look finds nothing sure, or nothing but small marks, gets a second
-    look at a higher resolution, a small photo enlarged for it; and marks that come out small may
-    be looked at once more for sharper corners. The model's card says when.
+    look at a higher resolution, a small photo enlarged for it; marks that fill much of the image
+    may be looked for from afar; and marks that come out small may be looked at once more for
+    sharper corners. The model's card says when.
 
     Args:
         model: A network with the input ``images`` (N, H, W, 3) uint8 RGB and the outputs ``boxes``
@@ -135,6 +143,8 @@ class Detector:
         found = self._look(pixels, self._spec.long_side)
         if (long_side := self._second_look(pixels, found)) is not None:
             found = found.join(self._look(pixels, long_side))
+        if self._spec.coarse_looks is not None:
+            found = found.join(self._large(pixels, self._spec.coarse_looks))
         found = found.take(found.scores >= least)
         found = found.take(nms(found.boxes, found.scores, self._iou))
         if self._spec.refine is not None:
@@ -185,6 +195,13 @@ class Detector:
         if least > own * self._spec.max_upscale:
             return None
         return min(look.long_side, max(own, least))
+
+    def _large(self, pixels: Pixels, looks: CoarseLooks) -> _Candidates:
+        """Look at the image once or more from afar, for what fills much of it."""
+        views = [self._look(pixels, long_side) for long_side in looks.long_sides]
+        found = reduce(_Candidates.join, views)
+        sides = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1)
+        return found.take(sides >= looks.from_share * max(pixels.shape[:2]))
 
     def _refine(self, pixels: Pixels, found: _Candidates, refine: Refine) -> _Candidates:
         """Look again, nearer, at marks that are small in the network's input."""

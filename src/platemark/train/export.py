@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from platemark.models.card import (
     CARD_NAME,
     MODEL_NAME,
+    CoarseLooks,
     DetectorDecode,
     DetectorPreprocess,
     EmbedderPreprocess,
@@ -126,7 +127,9 @@ _DETECTORS: dict[str, dict[str, Any]] = {
         "thresholds": {"min_score": 0.1, "sure_score": 0.45, "legible_score": 0.08},
     },
     "stamp": {
-        "preprocess": DetectorPreprocess(long_side=832, max_upscale=2.0),
+        "preprocess": DetectorPreprocess(
+            long_side=832, max_upscale=2.0, coarse_looks=CoarseLooks(long_sides=(416, 192))
+        ),
         "thresholds": {"min_score": 0.3},
     },
 }
