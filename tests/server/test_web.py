@@ -222,6 +222,22 @@ def test_a_stamp_is_added_found_again_renamed_and_merged(visit: Visit, letter: b
     expect(page.locator("#pm-registry-said")).to_contain_text("2 samples")
     expect(page.get_by_role("img", name="Sample of Garden Club")).to_have_count(2)
 
+    retire = page.locator("#pm-registry-retire")
+    retire.click()
+    expect(page.locator("#pm-registry-said")).to_contain_text("no longer looked for")
+    expect(retire).to_have_text("Look for it again")
+    expect(page.locator("#pm-registry-detail")).to_contain_text("Retired")
+    retire.click()
+    expect(retire).to_have_text("Retire")
+    expect(page.locator("#pm-registry-detail")).not_to_contain_text("Retired")
+    removing = page.locator("#pm-registry-remove")
+    expect(removing).to_be_hidden()
+    page.get_by_role("button", name="Remove it").click()
+    removing.click()
+    expect(page.locator("#pm-registry-said")).to_contain_text("Garden Club")
+    expect(page.locator("#pm-registry-count")).to_contain_text("empty")
+    expect(page.get_by_role("img", name="Sample of Garden Club")).to_have_count(0)
+
 
 @pytest.mark.parametrize("content", [b"no picture at all", b"%PDF-1.4 broken", b""])
 def test_bad_input_is_explained_and_nothing_breaks(

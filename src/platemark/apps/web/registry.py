@@ -1,4 +1,4 @@
-"""The tab of the registry: known stamps are searched, shown, added, renamed and merged."""
+"""The tab of the registry: known stamps are searched, shown, added, changed and removed."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +18,7 @@ _LISTED = 100
 _SHOWN_SAMPLES = 24
 _MERGEABLE = 500
 _NONE = ("The registry is empty.", "Add the first stamp: give a picture that shows it, and a name.")
+_RETIRE, _REINSTATE = "Retire", "Look for it again"
 _CHOOSE = ("Choose a stamp", "Its samples, notes and owner are shown here.")
 _WITHOUT = (
     "This server has no registry",
@@ -83,10 +84,20 @@ class RegistryTab:
                     [], label="Others that are the same stamp", multiselect=True
                 )
                 self._merge = gr.Button("Merge into this one", elem_id="pm-registry-merge")
+            with gr.Column():
+                self._retire = gr.Button(_RETIRE, elem_id="pm-registry-retire")
+                with gr.Accordion("Remove it", open=False) as self._removing:
+                    gr.HTML(views.notice("For good:", "its samples are removed with it."))
+                    self._remove = gr.Button(
+                        "Remove for good", variant="stop", elem_id="pm-registry-remove"
+                    )
 
     def _wire(self, tab: gr.Tab, page: gr.Blocks) -> None:
         listed = [self._list, self._count]
-        detail = [self._detail, self._changing, self._new_name, self._others, self._shown]
+        detail = [
+            *(self._detail, self._changing, self._new_name, self._others),
+            *(self._retire, self._removing, self._shown),
+        ]
         everything = [self._said, *listed, *detail]
         # One after the other, so that the list is that of what was asked last.
         finding: dict[str, Any] = quiet() | {"concurrency_id": "list", "concurrency_limit": 1}
@@ -99,6 +110,9 @@ class RegistryTab:
         self._rename.click(self._rename_design, renaming, everything, **quiet())
         merging = [self._shown, self._others, self._search]
         self._merge.click(self._merge_designs, merging, everything, **quiet())
+        shown = [self._shown, self._search]
+        self._retire.click(self._retire_design, shown, everything, **quiet())
+        self._remove.click(self._remove_design, shown, everything, **quiet())
         tab.select(self._find, asked, listed, **finding)
         page.load(self._greet, self._search, [self._adding, *listed], **finding)
 
@@ -138,7 +152,15 @@ class RegistryTab:
 
     def _nothing(self) -> list[Any]:
         blank = views.empty("registry", *_CHOOSE)
-        return [blank, gr.update(visible=False), "", gr.update(value=[]), None]
+        return [
+            blank,
+            gr.update(visible=False),
+            "",
+            gr.update(value=[]),
+            _RETIRE,
+            gr.update(),
+            None,
+        ]
 
     def _details(self, ref: str, may_write: bool) -> list[Any]:
         registry = self._registry
@@ -156,6 +178,8 @@ class RegistryTab:
             gr.update(visible=may_write),
             design.name,
             gr.update(choices=others, value=[]),
+            _REINSTATE if design.retired else _RETIRE,
+            gr.update(open=False),
             design.id,
         ]
 
@@ -228,22 +252,41 @@ class RegistryTab:
 
         return self._changed(request, text, work)
 
+    def _retire_design(self, chosen: str | None, text: str, request: gr.Request) -> list[Any]:
+        def work() -> tuple[str, str]:
+            design = self._registry.design(_one(chosen))
+            if design.retired:
+                self._registry.reinstate(design.id)
+                return design.id, views.notice(f"{design.name}", "is looked for again.", "good")
+            self._registry.retire(design.id)
+            return design.id, views.notice(f"{design.name}", "is no longer looked for.", "good")
+
+        return self._changed(request, text, work)
+
+    def _remove_design(self, chosen: str | None, text: str, request: gr.Request) -> list[Any]:
+        def work() -> tuple[None, str]:
+            design = self._registry.remove(_one(chosen))
+            return None, views.notice("Removed:", design.name, "good")
+
+        return self._changed(request, text, work)
+
     def _changed(
-        self, request: gr.Request, text: str, work: Callable[[], tuple[str, str]]
+        self, request: gr.Request, text: str, work: Callable[[], tuple[str | None, str]]
     ) -> list[Any]:
         """Change the registry, and show it as it is then.
 
         Args:
             request: Of whom.
             text: What is searched for.
-            work: The change; returns the id of the design to show, and what to say of it.
+            work: The change; returns the id of the design to show, if any, and what to say of it.
         """
         try:
             check_may_write(request)
             chosen, said = work()
-            return [said, *self._find(text, chosen), *self._details(chosen, True)]
+            details = self._nothing() if chosen is None else self._details(chosen, True)
+            return [said, *self._find(text, chosen), *details]
         except PlatemarkError as error:
-            return [views.failure(error), *[gr.skip()] * 7]
+            return [views.failure(error), *[gr.skip()] * 9]
 
 
 def _one(chosen: str | None) -> str:
