@@ -1,6 +1,6 @@
 """`platemark.compare` beside methods without learning and the bare embedding, on the same pairs.
 
-    python benchmarks/compare.py MANIFEST [--pairs 300] [--real MANIFEST] [--json FILE]
+    python benchmarks/compare.py MANIFEST [--pairs 300] [--designs MANIFEST] [--real MANIFEST]
 
 Pairs of imprints are judged: two of one stamp, of a stamp and its near-copy, of strangers.
 README.md beside this file says what is counted.
@@ -28,10 +28,13 @@ from platemark.apps.cli.common import report_console
 from platemark.datasets import Manifest
 from platemark.evaluate.pairs import (
     KINDS,
+    Artwork,
     ImprintPair,
     KnownImprint,
+    artworks,
     imprint_pairs,
     known_imprints,
+    shows_difference,
 )
 from platemark.imaging.image import Image
 from platemark.masks import InkMask, SoftMask
@@ -44,7 +47,8 @@ from platemark.types import StampMark, as_quad
 
 OURS, OURS_EXACT = "platemark", "platemark, exact ink"
 EMBEDDING = "bare embedding"
-SHOWN = ("same", "near", "different", "redated")
+NEAR_SHOWN = "near, shown"
+SHOWN = ("same", "near", NEAR_SHOWN, "different", "redated")
 
 
 @dataclass
@@ -145,8 +149,12 @@ def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> floa
     return float(levels[int(np.argmax(right))])
 
 
-def figures(pairs: Sequence[ImprintPair], answers: Answers) -> dict[str, Any]:
+def figures(
+    pairs: Sequence[ImprintPair], answers: Answers, shown: NDArray[np.bool_]
+) -> dict[str, Any]:
     """Pairs judged right, by kind; a method of scores alone gets the best threshold there is.
+
+    Of the near-copies those that are ``shown`` (P,) are also counted by themselves.
 
     That threshold is taken from same pairs and near-copies of these very pairs, in its favour;
     where there are no near-copies, from same and different pairs.
@@ -162,8 +170,8 @@ def figures(pairs: Sequence[ImprintPair], answers: Answers) -> dict[str, Any]:
         least = best_threshold(scores[known], kinds[known] == "same")
         verdicts = np.where(scores >= least, "same", "different")
         made["threshold"] = least
-    for kind in KINDS:
-        own = kinds == kind
+    counted = {kind: kinds == kind for kind in KINDS} | {NEAR_SHOWN: shown}
+    for kind, own in counted.items():
         if own.any():
             wanted = "same" if kind == "same" else "different"
             rate = Rate(int(np.sum(verdicts[own] == wanted)), int(own.sum()))
@@ -192,6 +200,16 @@ def _cell(rate: dict[str, Any]) -> str:
     return f"{rate['value']:.3f} ({low:.3f}-{high:.3f}) of {rate['n']}{unsure}"
 
 
+def shown_near(pairs: Sequence[ImprintPair], designs: dict[str, Artwork]) -> NDArray[np.bool_]:
+    """(P,) whether a pair is of near-copies, and both imprints show what differs."""
+    return np.array(
+        [
+            bool(designs) and pair.kind == "near" and shows_difference(pair, designs)
+            for pair in pairs
+        ]
+    )
+
+
 def real_pairs(manifest: Manifest, split: str) -> list[ImprintPair]:
     """All pairs of real imprints of known identity."""
     chosen = tuple(entry for entry in manifest if entry.split == split)
@@ -211,6 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("manifest", type=Path, help="imprints of `platemark synth stamps`")
     parser.add_argument("--pairs", type=int, default=300, help="most pairs of each kind")
+    parser.add_argument("--designs", type=Path, metavar="MANIFEST", help="artworks of that seed")
     parser.add_argument("--real", type=Path, metavar="MANIFEST", help="annotated real pages")
     parser.add_argument("--split", choices=("train", "test"), default="test", help="of --real")
     parser.add_argument("--model", help="stamp models, as for `platemark stamps`")
@@ -225,12 +244,14 @@ def main() -> None:
     if options.real:
         sets["real imprints"] = (real_pairs(Manifest.read(options.real), options.split), False)
     made: dict[str, Any] = {"processor": platform.processor() or platform.machine()}
+    designs = artworks(Manifest.read(options.designs)) if options.designs else {}
     for title, (pairs, exact) in sets.items():
+        shown = shown_near(pairs, designs if exact else {})
         answers = {OURS_EXACT: by_compare(pairs, inks.exact, models)} if exact else {}
         answers[OURS] = by_compare(pairs, inks.found, models)
         answers[EMBEDDING] = by_embedding(pairs, inks, models.embedder)
         answers |= {name: by_matcher(pairs, name) for name in MATCHERS}
-        made[title] = {name: figures(pairs, answer) for name, answer in answers.items()}
+        made[title] = {name: figures(pairs, answer, shown) for name, answer in answers.items()}
         show(title, made[title], console)
     if options.json:
         options.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")

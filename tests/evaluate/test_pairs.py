@@ -2,11 +2,19 @@ from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from platemark.errors import DatasetError
-from platemark.evaluate.pairs import MOST_OF_FAMILY, KnownImprint, imprint_pairs
+from platemark.evaluate.pairs import (
+    MOST_OF_FAMILY,
+    Artwork,
+    ImprintPair,
+    KnownImprint,
+    imprint_pairs,
+    shows_difference,
+)
 from platemark.evaluate.retrieval import Imprint
 
 SQUARE = np.array([[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 9.0]])
@@ -55,3 +63,35 @@ def test_a_seed_gives_the_same_pairs() -> None:
 def test_a_missing_mask_is_named() -> None:
     with pytest.raises(DatasetError, match="a0 has no ink mask"):
         known("a0", "a").ink()
+
+
+def drawn(text: str) -> Artwork:
+    ink = np.zeros((120, 300), np.uint8)
+    cv2.rectangle(ink, (4, 4), (295, 115), 255, 4)
+    cv2.putText(ink, text, (30, 80), cv2.FONT_HERSHEY_DUPLEX, 1.6, 255, 4)
+    return Artwork(ink, np.array([[0.0, 0.0], [300.0, 0.0], [300.0, 120.0], [0.0, 120.0]]))
+
+
+@pytest.mark.parametrize(
+    ("bare", "shown"),
+    [
+        (slice(0, 0), True),
+        (slice(0, 110), True),  # what is missing is the same in both
+        (slice(180, 300), False),  # the one letter that differs is missing
+    ],
+)
+def test_a_difference_is_shown_where_both_have_its_ink(
+    tmp_path: Path, bare: slice, shown: bool
+) -> None:
+    designs = {"a": drawn("STAMP 7"), "b": drawn("STAMP 2")}
+    imprints = []
+    for name, design in designs.items():
+        turn = cv2.getRotationMatrix2D((150, 60), 20, 0.8)
+        ink = design.ink.copy()
+        if name == "a":
+            ink[:, bare] = 0
+        cv2.imwrite(str(tmp_path / f"{name}.png"), cv2.warpAffine(ink, turn, (300, 200)))
+        corners = design.corners @ turn[:, :2].T + turn[:, 2]
+        imprint = Imprint(tmp_path / name, (0.0, 0.0, 9.0, 9.0), name, "firm", "synthetic")
+        imprints.append(KnownImprint(imprint, corners, None, tmp_path / f"{name}.png"))
+    assert shows_difference(ImprintPair("near", *imprints), designs) is shown

@@ -4,10 +4,13 @@
 - ``redated``: two imprints of one dater, set to different dates.
 - ``near``: imprints of a design and of a near-copy of it, or of two near-copies.
 - ``different``: imprints of designs that have nothing to do with each other.
+
+A near-copy can only be told where both imprints show what sets it apart; of drawn ones it is known
+whether they do.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,7 +23,8 @@ from numpy.typing import NDArray
 from platemark.datasets import Manifest
 from platemark.errors import DatasetError
 from platemark.evaluate.retrieval import Imprint
-from platemark.geometry import FloatArray
+from platemark.geometry import FloatArray, homography
+from platemark.imaging.image import Image
 from platemark.types import Box
 
 PairKind = Literal["same", "redated", "near", "different"]
@@ -28,6 +32,13 @@ MOST_OF_FAMILY = 6
 """Most pairs of one kind from one family."""
 
 KINDS: tuple[PairKind, ...] = ("same", "redated", "near", "different")
+
+# Designs are laid on each other so that their longer side has so many pixels.
+_CANVAS = 256
+# A place differs where this share of the ink about it does, and this share of its pixels.
+_OF_INK, _OF_PLACE = 0.25, 0.06
+# An imprint shows so much of the ink its design has there, unless that is less than so many pixels.
+_SHOWN_INK, _FEW_PIXELS = 0.5, 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +92,71 @@ class ImprintPair:
     kind: PairKind
     a: KnownImprint
     b: KnownImprint
+
+
+@dataclass(frozen=True, eq=False)
+class Artwork:
+    """A clean design.
+
+    Attributes:
+        ink: (H, W) uint8, 255 for ink.
+        corners: (4, 2) of the design in pixels of it.
+    """
+
+    ink: NDArray[np.uint8]
+    corners: FloatArray
+
+
+def artworks(manifest: Manifest) -> dict[str, Artwork]:
+    """The isolated designs of a manifest by identity, white on black as synthesis draws them.
+
+    Raises:
+        UnreadableImage: A picture cannot be read.
+    """
+    return {
+        stamp.identity: Artwork(Image.read(manifest.path(entry)).pixels.max(axis=2), stamp.corners)
+        for entry in manifest
+        if entry.kind == "isolated"
+        for stamp in entry.stamps
+        if stamp.identity is not None
+    }
+
+
+def shows_difference(pair: ImprintPair, designs: Mapping[str, Artwork]) -> bool:
+    """Whether both imprints of a pair have their ink where their designs differ.
+
+    Args:
+        pair: Imprints of near-copies, with masks.
+        designs: Their designs, see `artworks`.
+
+    Raises:
+        DatasetError: A mask cannot be read.
+        KeyError: A design is not among those given.
+    """
+    own, other = (designs[one.imprint.identity] for one in (pair.a, pair.b))
+    sides = np.linalg.norm(np.diff(own.corners[:3], axis=0), axis=1)
+    width, height = np.rint(_CANVAS * sides / sides.max()).astype(int).tolist()
+    canvas = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
+
+    def laid(picture: NDArray[np.uint8], corners: FloatArray) -> NDArray[np.float32]:
+        matrix = homography(corners, canvas)
+        seen = cv2.warpPerspective(picture, matrix, (width, height), flags=cv2.INTER_AREA)
+        return np.asarray(seen, np.float32) / np.float32(255)
+
+    drawn = [laid(design.ink, design.corners) for design in (own, other)]
+    differs = (np.abs(drawn[0] - drawn[1]) > 0.5).astype(np.float32)
+    amount, ink = (cv2.GaussianBlur(x, (0, 0), _CANVAS / 64) for x in (differs, np.maximum(*drawn)))
+    places = (amount > _OF_INK * ink) & (amount > _OF_PLACE)
+    if not places.any():
+        return False
+    for design, imprint in zip(drawn, (pair.a, pair.b), strict=True):
+        printed = cv2.dilate(laid(imprint.ink(), imprint.corners), np.ones((5, 5), np.uint8))
+        wanted = float(design[places].sum())
+        if wanted >= _FEW_PIXELS:
+            shown = float(np.minimum(design, printed)[places].sum())
+            if shown < _SHOWN_INK * wanted:
+                return False
+    return True
 
 
 def known_imprints(manifest: Manifest) -> list[KnownImprint]:
