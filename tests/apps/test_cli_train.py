@@ -84,5 +84,7 @@ def test_wrong_usage(manifest: Path, tmp_path: Path) -> None:
     assert run("reader", "--data", tmp_path / "nowhere", *output).exit_code == 2
     both = ("--minutes", "1", "--epochs", "1")
     assert run("reader", "--data", manifest, *output, *both).exit_code == 2
+    ink = ("--segmenter", tmp_path)
+    assert run("reader", "--data", manifest, *output, *ink).exit_code == 2
     for nothing in (("--minutes", "0"), ("--epochs", "0"), ("--minutes", "-1")):
         assert run("reader", "--data", manifest, *output, *nothing).exit_code == 2

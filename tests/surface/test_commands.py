@@ -47,7 +47,7 @@ platemark evaluate plates m.jsonl --split test --model DIR --errors DIR --format
 platemark evaluate plates m.jsonl --format table
 platemark evaluate stamps m.jsonl --split test --model DIR --errors DIR --format json
 platemark train segmenter --kind stamp --data a.jsonl --output DIR --start-from DIR
-platemark train embedder --kind stamp --data a.jsonl --output DIR --minutes 5
+platemark train embedder --kind stamp --data a.jsonl --output DIR --minutes 5 --segmenter DIR
 platemark models list
 platemark models show plate-reader
 platemark models verify

@@ -150,10 +150,20 @@ def test_a_segmenter_runs_in_the_package(imprints: Path, tmp_path: Path) -> None
 
 
 def test_an_embedder_runs_in_the_package(imprints: Path, tmp_path: Path) -> None:
+    bundled = find_model(None, task="segmenter", kind="stamp")
     card = train(
-        "stamp", "embedder", [imprints], tmp_path, epochs=1, batch=4, threads=1, report=str
+        "stamp",
+        "embedder",
+        [imprints],
+        tmp_path,
+        epochs=1,
+        batch=4,
+        threads=1,
+        segmenter=bundled.folder,
+        report=str,
     )
     assert (card.name, card.task, card.kind) == ("stamp-embedder", "embedder", "stamp")
+    assert card.training["segmenter"] == f"stamp-segmenter@{bundled.card.version}"
     embedder = Embedder.from_pretrained(tmp_path, threads=1)
     ink = cv2.imread(str(imprints.parent / "art0.png"), cv2.IMREAD_GRAYSCALE) / np.float32(255)
     vectors = embedder([ink, np.rot90(ink), ink[20:]])

@@ -27,11 +27,6 @@ class Embedder(Stage[EmbedderPreprocess]):
     TASK, KIND = "embedder", "stamp"
     PREPROCESS = EmbedderPreprocess
 
-    @property
-    def name(self) -> str:
-        """Name and version of the model, ``name@version``; vectors of others are others."""
-        return f"{self._model.card.name}@{self._model.card.version}"
-
     def __call__(
         self, masks: Sequence[SoftMask | NDArray[np.floating] | NDArray[np.bool_]]
     ) -> NDArray[np.float32]:

@@ -51,3 +51,8 @@ class Stage(Generic[Preprocess]):
     def model(self) -> OnnxModel:
         """The network and its card."""
         return self._model
+
+    @property
+    def name(self) -> str:
+        """Name and version of the model, ``name@version``."""
+        return f"{self._model.card.name}@{self._model.card.version}"

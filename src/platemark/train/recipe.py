@@ -13,6 +13,7 @@ from torch import nn
 
 from platemark.errors import DatasetError, SettingsError
 from platemark.models.card import ModelCard
+from platemark.tasks.segmenter import Segmenter
 from platemark.train.comparer import ComparerTask
 from platemark.train.detector import DetectorTask
 from platemark.train.embedder import EmbedderTask
@@ -43,12 +44,14 @@ class Recipe:
         network: fresh weights.
         export: trained weights and training facts to a model folder.
         schedule: the defaults, of which callers change length, seed and batch.
+        from_ink: whether it learns from the ink that a ``segmenter`` finds, which ``load`` takes.
     """
 
-    load: Callable[[Sequence[Path]], Task]
+    load: Callable[..., Task]
     network: Callable[[], nn.Module]
     export: Callable[[nn.Module, Path, Mapping[str, Any]], ModelCard]
     schedule: Schedule
+    from_ink: bool = False
 
 
 RECIPES: dict[tuple[str, str], Recipe] = {
@@ -81,12 +84,14 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         EmbedderNet,
         export_embedder,
         Schedule(batch=96, rate=2e-3, warmup=200, minutes=120),
+        from_ink=True,
     ),
     ("stamp", "comparer"): Recipe(
         ComparerTask,
         ComparerNet,
         export_comparer,
         Schedule(batch=16, rate=2e-3, warmup=200, minutes=90),
+        from_ink=True,
     ),
 }
 """What can be trained, by kind of mark and task."""
@@ -102,6 +107,7 @@ def train(
     epochs: float | None = None,
     resume: bool = False,
     start: Path | None = None,
+    segmenter: Path | None = None,
     device: str = "cpu",
     seed: int = 0,
     batch: int | None = None,
@@ -122,6 +128,8 @@ def train(
         resume: go on from the checkpoint in ``output``.
         start: weights to begin with: the folder of an earlier run of a like network, a model
             folder, an ``.onnx`` with its card, or the name of a bundled model.
+        segmenter: finds the ink that embedder and comparer learn from: a model folder, an ``.onnx``
+            with its card, or the name of a bundled model; the bundled one by default.
         device: ``cpu`` or ``cuda``.
         seed: of weights, order and augmentation.
         batch: pictures per step, the recipe's own by default.
@@ -149,7 +157,10 @@ def train(
     schedule = replace(recipe.schedule, seed=seed, batch=batch or recipe.schedule.batch)
     if minutes is not None or epochs is not None:
         schedule = replace(schedule, minutes=minutes, epochs=epochs or 1.0)
-    learning = recipe.load(data)
+    if segmenter is not None and not recipe.from_ink:
+        raise ValueError(f"a {kind} {task} learns from pictures; no segmenter is asked")
+    finder = Segmenter.from_pretrained(segmenter, threads=threads) if recipe.from_ink else None
+    learning = recipe.load(data) if finder is None else recipe.load(data, segmenter=finder)
     if learning.size() == 0:
         raise DatasetError("no usable marks in the train splits", source=", ".join(map(str, data)))
     torch.manual_seed(seed)
@@ -165,6 +176,8 @@ def train(
         "seed": seed,
         "held_out": learning.validate(net),
     }
+    if finder is not None:
+        facts["segmenter"] = finder.name
     recipe.export(net.cpu(), output, facts)
     return learning.calibrate(output)
 

@@ -57,6 +57,14 @@ def train(
             "the name of a bundled one.",
         ),
     ] = None,
+    segmenter: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Finds the ink that embedder and comparer learn from: a folder or an .onnx; by "
+            "default the bundled one.",
+        ),
+    ] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
     batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
@@ -82,12 +90,16 @@ def train(
         raise typer.BadParameter("--minutes and --epochs are above 0")
     if start is not None and str(start) not in bundled_names():
         check_exists(start, "--start-from")
+    if segmenter is not None and task not in ("embedder", "comparer"):
+        raise typer.BadParameter(f"a {task} learns from pictures", param_hint="--segmenter")
+    check_exists(segmenter, "--segmenter")
     folder = writable_folder(output, "--output")
     report = _ignore if quiet else _report
     words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
     lengths = {"--minutes": minutes, "--epochs": epochs, "--batch": batch, "--seed": seed}
     words += [word for key, v in lengths.items() if v is not None for word in (key, f"{v:g}")]
-    words += ["--start-from", str(start)] if start is not None else []
+    models = {"--start-from": start, "--segmenter": segmenter}
+    words += [word for key, v in models.items() if v is not None for word in (key, str(v))]
     try:
         card = _training()(
             kind,
@@ -98,6 +110,7 @@ def train(
             epochs=epochs,
             resume=resume,
             start=start,
+            segmenter=segmenter,
             device=device,
             seed=seed,
             batch=batch,
