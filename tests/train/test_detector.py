@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from platemark.errors import DatasetError  # noqa: E402
-from platemark.geometry import iou_matrix, is_convex, nms  # noqa: E402
+from platemark.geometry import box_to_quad, iou_matrix, is_convex, nms  # noqa: E402
 from platemark.imaging.image import Pixels  # noqa: E402
 from platemark.train.detector import (  # noqa: E402
     FRAMINGS,
@@ -105,6 +105,16 @@ def test_boxes_are_those_of_the_quads_inside_the_window() -> None:
         areas = (expected[:, 2:] - expected[:, :2]).prod(axis=1)
         inside = (window.boxes[:, 2:] - window.boxes[:, :2]).prod(axis=1)
         assert window.ignore[inside < 0.74 * areas].all()
+
+
+def test_stamps_have_the_corners_of_their_boxes_however_they_are_turned() -> None:
+    seen = 0
+    for window in windows(scene([[200.0, 100], [260, 160], [200, 220], [140, 160]]), kind="stamp"):
+        for box, quad in zip(window.boxes, window.quads, strict=True):
+            assert quad.clip(0, SIDE) == pytest.approx(box_to_quad(box), abs=1e-3)
+            seen += 1
+        assert window.has_quad.all()
+    assert seen > 20
 
 
 def test_scenes_of_boxes_are_not_turned() -> None:

@@ -52,6 +52,8 @@ class Framing:
             corners, which holds for marks that fill their corners.
         turned: share of windows that are turned by quarters.
         held_out: synthetic scenes held out at most, beside real photos.
+        corners: whether the corners of marks are learned; else those of their boxes are, since
+            nobody can tell at such sizes how a round seal is turned.
         as_validated: share of windows at about the scale at which whole pictures will be looked
             at; in the others the marks are of any size alike.
     """
@@ -64,6 +66,7 @@ class Framing:
     tilts: bool
     turned: float
     held_out: int
+    corners: bool
     as_validated: float
 
 
@@ -77,6 +80,7 @@ FRAMINGS = {
         tilts=True,
         turned=0.0,
         held_out=0,
+        corners=True,
         as_validated=0.0,
     ),
     "stamp": Framing(
@@ -88,6 +92,7 @@ FRAMINGS = {
         tilts=False,
         turned=0.15,
         held_out=60,
+        corners=False,
         as_validated=0.55,
     ),
 }
@@ -258,7 +263,7 @@ def cut_window(
     )
     if mirrored:
         quads = quads[:, [1, 0, 3, 2]]
-    return _label(window, scene, quads, outlines)
+    return _label(window, scene, quads if framing.corners else None, outlines)
 
 
 def _linear(
@@ -316,10 +321,13 @@ def _place(
 def _label(
     pixels: Pixels,
     scene: LabelledScene,
-    quads: NDArray[np.float32],
+    quads: NDArray[np.float32] | None,
     outlines: NDArray[np.float32],
 ) -> Window:
-    """Keep the marks in the window; those cut off or tiny are to be ignored, not learned."""
+    """Keep the marks in the window; those cut off or tiny are to be ignored, not learned.
+
+    Without ``quads`` the corners are those of the boxes.
+    """
     boxes = np.concatenate([outlines.min(axis=1), outlines.max(axis=1)], axis=1).reshape(-1, 4)
     clipped = boxes.clip(0, len(pixels))
     size, whole = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
@@ -327,7 +335,10 @@ def _label(
     inside = (size > 1).all(axis=1)
     ignore = scene.ignore | (visible < 0.75) | (whole.max(axis=1, initial=0) < _SMALLEST)
     kept = np.flatnonzero(inside)[:_MAX_MARKS]
-    return Window(pixels, clipped[kept], quads[kept], scene.has_quad[kept], ignore[kept])
+    has_quad = scene.has_quad | (quads is None)
+    if quads is None:
+        quads = box_to_quad(boxes).astype(np.float32)
+    return Window(pixels, clipped[kept], quads[kept], has_quad[kept], ignore[kept])
 
 
 def _stack(windows: list[Window]) -> Batch:
