@@ -120,3 +120,11 @@ def test_another_model_is_refused(stamp_models: Path) -> None:
 def test_what_is_no_image_is_an_error(segmenter: Segmenter) -> None:
     with pytest.raises(UnreadableImage):
         segmenter(b"", [(0, 0, 1, 1)])
+
+
+@pytest.mark.parametrize("shade", [255, 232, 128])
+def test_bare_paper_has_no_ink(shade: int) -> None:
+    bundled = Segmenter.from_pretrained(threads=1)
+    paper = np.full((300, 400, 3), shade, np.uint8)
+    (mask,) = bundled(paper, [(50, 50, 250, 250)])
+    assert mask.probability.max() < bundled.mask_score

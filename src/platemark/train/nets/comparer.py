@@ -1,12 +1,9 @@
 """The comparer: two imprints on each other, to whether one stamp made both and where they differ.
 
-Both imprints go through one encoder (a Siamese network, Bromley et al. 1993). An alignment is never
-exact to the pixel, so that each place of one is first replaced by what fits the other best within
-one step (block matching, softly chosen as in the cost volumes of optical flow, Sun et al. 2018).
-They are compared at two resolutions by sum, difference and product, in a way that does not change
-when the imprints are exchanged; a small U-Net over these says of every place whether the designs
-differ there (change detection as of Daudt et al. 2018), and of the pair whether one stamp made
-both. How much imprints differ where designs do not, every place learns from the mean of all.
+Both imprints go through one encoder (a Siamese network, Bromley et al. 1993). What it makes of them
+is compared at two resolutions by sum, difference and product, which do not change when the imprints
+are exchanged; a small U-Net over these says of every place whether the designs differ there (change
+detection as of Daudt et al. 2018), and of the pair as a whole whether one stamp made both.
 """
 
 import torch
@@ -23,10 +20,6 @@ STRIDE = 4
 _RARE = -3.0
 _WORST = (1, 12, 48)
 """The mean of so many of the worst places is told to the head."""
-_BLOCK = 5
-"""Side, in places, of the blocks that are fitted to each other."""
-_DECIDED = 8.0
-"""How decidedly the best fit is taken; it multiplies the differences of a step."""
 
 
 class ComparerNet(nn.Module):
@@ -53,7 +46,6 @@ class ComparerNet(nn.Module):
         self.coarse = nn.Sequential(
             ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(2))
         )
-        self.whole = nn.Conv2d(c4, c4, 1)
         self.up_middle = ConvBlock(c4, c3, kernel=1)
         self.mix_middle = Bottleneck(c3, c3 // 2)
         self.up_fine = ConvBlock(c3, c2, kernel=1)
@@ -83,7 +75,6 @@ class ComparerNet(nn.Module):
         middle = torch.cat([self.join_middle(_compared(eighth)), self.down(fine)], dim=1)
         middle = self.middle(middle)
         coarse = self.coarse(middle)
-        coarse = functional.relu(coarse + self.whole(coarse.mean(dim=(2, 3), keepdim=True)))
         middle = self.mix_middle(middle + _enlarged(self.up_middle(coarse)))
         fine = self.mix_fine(fine + _enlarged(self.up_fine(middle)))
         differs = self.differs(fine).squeeze(1).float()
@@ -101,32 +92,7 @@ class ComparerNet(nn.Module):
 def _compared(both: Tensor) -> Tensor:
     """(2 N, C, H, W), first imprints and then second ones, to (N, 3 C, H, W)."""
     first, second = torch.unflatten(both, 0, (2, -1)).unbind()
-    near_first, near_second = fitted(second, first), fitted(first, second)
-    apart = (first - near_first).abs() + (second - near_second).abs()
-    alike = first * near_first + second * near_second
-    return torch.cat([first + second, apart / 2, alike / 2], dim=1)
-
-
-def fitted(moving: Tensor, fixed: Tensor) -> Tensor:
-    """Maps (N, C, H, W), each place from where, within one step, its surroundings fit best."""
-    height, width = fixed.shape[2:]
-    around = functional.pad(moving, (1, 1, 1, 1), mode="replicate")
-    steps = [
-        around[:, :, row : row + height, column : column + width]
-        for row in range(3)
-        for column in range(3)
-    ]
-    with torch.no_grad():  # what is learned is what to compare, not where
-        misfits = [(step - fixed).abs().mean(dim=1, keepdim=True) for step in steps]
-        blocks = functional.avg_pool2d(
-            torch.cat(misfits, dim=1), _BLOCK, stride=1, padding=_BLOCK // 2
-        )
-        usual = blocks.mean(dim=(1, 2, 3), keepdim=True) + 1e-4
-        chosen = functional.softmax(-_DECIDED * blocks / usual, dim=1)
-    best = steps[0] * chosen[:, :1]
-    for index, step in enumerate(steps[1:], start=1):
-        best = best + step * chosen[:, index : index + 1]
-    return best
+    return torch.cat([first + second, (first - second).abs(), first * second], dim=1)
 
 
 def _enlarged(features: Tensor) -> Tensor:
