@@ -144,19 +144,52 @@ def shows_difference(pair: ImprintPair, designs: Mapping[str, Artwork]) -> bool:
         return np.asarray(seen, np.float32) / np.float32(255)
 
     drawn = [laid(design.ink, design.corners) for design in (own, other)]
-    differs = (np.abs(drawn[0] - drawn[1]) > 0.5).astype(np.float32)
-    amount, ink = (cv2.GaussianBlur(x, (0, 0), _CANVAS / 64) for x in (differs, np.maximum(*drawn)))
-    places = (amount > _OF_INK * ink) & (amount > _OF_PLACE)
-    if not places.any():
-        return False
-    for design, imprint in zip(drawn, (pair.a, pair.b), strict=True):
-        printed = cv2.dilate(laid(imprint.ink(), imprint.corners), np.ones((5, 5), np.uint8))
-        wanted = float(design[places].sum())
-        if wanted >= _FEW_PIXELS:
-            shown = float(np.minimum(design, printed)[places].sum())
-            if shown < _SHOWN_INK * wanted:
-                return False
-    return True
+    places = differing_places(drawn[0], drawn[1], _CANVAS)
+    return bool(places.any()) and all(
+        shows_ink(design, laid(imprint.ink(), imprint.corners), places, _SHOWN_INK)
+        for design, imprint in zip(drawn, (pair.a, pair.b), strict=True)
+    )
+
+
+def differing_places(
+    first: NDArray[np.float32], second: NDArray[np.float32], side: float
+) -> NDArray[np.bool_]:
+    """Where much of the ink of two designs, laid on each other, differs.
+
+    Args:
+        first: (H, W) ink in 0..1.
+        second: Likewise.
+        side: Longer side of the designs in pixels.
+
+    Returns:
+        (H, W) bool.
+    """
+    differs = (np.abs(first - second) > 0.5).astype(np.float32)
+    amount, ink = (
+        np.asarray(cv2.GaussianBlur(picture, (0, 0), side / 64), np.float32)
+        for picture in (differs, np.maximum(first, second))
+    )
+    return np.asarray((amount > _OF_INK * ink) & (amount > _OF_PLACE))
+
+
+def shows_ink(
+    design: NDArray[np.float32],
+    printed: NDArray[np.float32],
+    places: NDArray[np.bool_],
+    least: float,
+) -> bool:
+    """Whether an imprint has ink where its design has some, in the places that matter.
+
+    Args:
+        design: (H, W) ink of the design in 0..1.
+        printed: (H, W) ink of the imprint, laid on it.
+        places: (H, W) the places.
+        least: Share of the design's ink there that is to be seen.
+    """
+    wanted = float(design[places].sum())
+    near = cv2.dilate(printed, np.ones((5, 5), np.uint8))
+    shown = float(np.minimum(design, near)[places].sum())
+    return wanted < _FEW_PIXELS or shown > least * wanted
 
 
 def known_imprints(manifest: Manifest) -> list[KnownImprint]:

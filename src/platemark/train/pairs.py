@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from platemark.evaluate.pairs import differing_places, shows_ink
 from platemark.geometry import FloatArray, apply_homography, homography
 from platemark.imaging.image import Pixels
 from platemark.matching.overlay import drawn, frame_to_canvas
@@ -249,30 +250,19 @@ def _differences(
         for imprint, ink, matrix in zip((pair.a, pair.b), inks, to_canvas, strict=True)
     ]
     change = np.abs(designs[0] - designs[1])
-    differs = (change > 0.5).astype(np.float32)
-    amount = _blurred(differs, SPEC.content / 64)
-    ink = _blurred(np.maximum(*designs), SPEC.content / 64)
-    clear = (amount > 0.25 * ink) & (amount > 0.06)
+    clear = differing_places(designs[0], designs[1], SPEC.content)
     apart = _blurred(change, SPEC.content / 20) < 0.01
     known = bool(clear.any()) and all(
-        _shown(design, printed, clear) for design, printed in zip(designs, exact, strict=True)
+        shows_ink(design, printed, clear, _LEAST_SHOWN)
+        for design, printed in zip(designs, exact, strict=True)
     )
-    if float(differs.sum()) > _MOST_CHANGED * float(np.maximum(*designs).sum()):
+    if np.count_nonzero(change > 0.5) > _MOST_CHANGED * float(np.maximum(*designs).sum()):
         return unclear, known  # a line moved along, and its letters with it
     unclear[cv2.resize(apart.astype(np.uint8), small, interpolation=cv2.INTER_NEAREST) > 0] = 0
     if known:
         there = cv2.resize(clear.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0.5
         unclear[there] = 1
     return unclear, known
-
-
-def _shown(
-    design: NDArray[np.float32], printed: NDArray[np.float32], where: NDArray[np.bool_]
-) -> bool:
-    """Whether an imprint has ink where its design has some, in the places that matter."""
-    wanted = float(design[where].sum())
-    near = cv2.dilate(printed, np.ones((5, 5), np.uint8))
-    return wanted < 20.0 or float(np.minimum(design, near)[where].sum()) > _LEAST_SHOWN * wanted
 
 
 def _lay(picture: Pixels, matrix: FloatArray, size: tuple[int, int]) -> NDArray[np.float32]:
