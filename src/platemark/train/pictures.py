@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from platemark.imaging.image import Pixels
 from platemark.train.loop import Batch, Schedule
@@ -102,17 +103,23 @@ def shrink(pixels: Pixels, factor: float) -> Pixels:
 
 def relight(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Exposure, contrast, colour cast, now and then grey, noisy or blurred; (H, W, 3) uint8 RGB."""
-    out = pixels.astype(np.float32)
     if rng.random() < 0.12:
-        out[:] = out.mean(axis=2, keepdims=True)
+        grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        pixels = np.asarray(cv2.merge([grey, grey, grey]), np.uint8)
     gain = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.06, 3))
-    out = (out - 128) * float(rng.uniform(0.7, 1.25)) + 128
-    out = out * gain.astype(np.float32) + float(rng.normal(0, 8))
+    contrast, light = float(rng.uniform(0.7, 1.25)), float(rng.normal(0, 8))
+    levels = ((np.arange(256.0)[:, None] - 128) * contrast + 128) * gain + light
+    out = cv2.LUT(pixels, _levels(levels)[:, None])
     if rng.random() < 0.2:
-        out += rng.normal(0, rng.uniform(1, 10), out.shape).astype(np.float32)
+        noise = rng.standard_normal(out.shape, np.float32) * np.float32(rng.uniform(1, 10))
+        out = _levels(out + noise)
     if rng.random() < 0.12:
         out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.2)))
-    return np.asarray(np.clip(out, 0, 255), np.uint8)
+    return np.asarray(out, np.uint8)
+
+
+def _levels(values: NDArray[np.floating]) -> Pixels:
+    return np.asarray(np.clip(values, 0, 255), np.uint8)
 
 
 def ahead(make: Callable[[int], Batch], start: int) -> Iterator[Batch]:

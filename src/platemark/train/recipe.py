@@ -69,7 +69,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ),
     ("stamp", "detector"): Recipe(
         partial(DetectorTask, sides=(416, 640), real_share=0.25, kind="stamp"),
-        partial(DetectorNet, surroundings=True),
+        partial(DetectorNet, surroundings=True, deeper=(3, 3, 1)),
         partial(export_detector, kind="stamp"),
         Schedule(batch=10, rate=2e-3, warmup=200, minutes=95),
     ),

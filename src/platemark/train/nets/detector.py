@@ -75,6 +75,8 @@ class DetectorNet(nn.Module):
         channels: widths at strides 2, 4, 8, 16 and 32.
         neck: width of the pyramid.
         surroundings: whether the coarsest level sees far, for marks of more than some 300 px.
+        deeper: blocks added at strides 16 and 32 and to each level of the pyramid, for marks that
+            are hard to tell from what is printed around them.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class DetectorNet(nn.Module):
         channels: tuple[int, int, int, int, int] = (12, 32, 64, 96, 128),
         neck: int = 64,
         surroundings: bool = False,
+        deeper: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
         super().__init__()
         stem, c2, c3, c4, c5 = channels
@@ -100,8 +103,13 @@ class DetectorNet(nn.Module):
         )
         if surroundings:
             self.stage5.append(_Surroundings(c5))
+        self.stage4.extend(Bottleneck(c4, c4 // 2) for _ in range(deeper[0]))
+        self.stage5.extend(Bottleneck(c5, c5) for _ in range(deeper[1]))
         self.lateral = nn.ModuleList(ConvBlock(c, neck, kernel=1) for c in (c3, c4, c5))
         self.fuse = nn.ModuleList(_Separable(neck, neck) for _ in STRIDES)
+        self.levels = nn.ModuleList(
+            nn.Sequential(*(Bottleneck(neck, neck // 2) for _ in range(deeper[2]))) for _ in STRIDES
+        )
         self.heads, finals = nn.ModuleList(), list[nn.Conv2d]()
         for _ in STRIDES:
             body, final = _Separable(neck, neck), nn.Conv2d(neck, _OUTPUTS, 1)
@@ -119,7 +127,10 @@ class DetectorNet(nn.Module):
         top = self.fuse[2](self.lateral[2](coarse))
         mid = self.fuse[1](self.lateral[1](middle) + functional.interpolate(top, scale_factor=2.0))
         low = self.fuse[0](self.lateral[0](fine) + functional.interpolate(mid, scale_factor=2.0))
-        maps = [head(level) for head, level in zip(self.heads, (low, mid, top), strict=True)]
+        maps = [
+            head(more(level))
+            for head, more, level in zip(self.heads, self.levels, (low, mid, top), strict=True)
+        ]
         return _decode(maps)
 
 

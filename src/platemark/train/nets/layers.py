@@ -63,7 +63,11 @@ class ConvBlock(nn.Sequential):
 
 
 class Bottleneck(nn.Module):
-    """Residual block: 1x1 down to ``hidden`` channels, 3x3, 1x1 back (He et al. 2016)."""
+    """Residual block: 1x1 down to ``hidden`` channels, 3x3, 1x1 back (He et al. 2016).
+
+    It begins as the identity (Goyal et al. 2017), so that a network can be given more of them and
+    go on from what it knows.
+    """
 
     def __init__(self, channels: int, hidden: int, ring: bool = False) -> None:
         super().__init__()
@@ -73,6 +77,7 @@ class Bottleneck(nn.Module):
             nn.Conv2d(hidden, channels, 1, bias=False),
             nn.BatchNorm2d(channels),
         )
+        nn.init.zeros_(self.body[-1].weight)  # type: ignore[arg-type]
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, features: Tensor) -> Tensor:
