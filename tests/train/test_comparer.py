@@ -18,6 +18,7 @@ from platemark.train.pairs import (  # noqa: E402
     PairedImprint,
     draw_pair,
     drawn_pair,
+    windows,
 )
 
 
@@ -76,6 +77,27 @@ def test_a_letter_that_is_not_printed_is_not_held_against_an_imprint() -> None:
     assert seen is not None
     assert not seen.known
     assert not (seen.differs == 1).any()
+
+
+def test_windows_show_the_letter_that_differs_and_places_where_nothing_does() -> None:
+    rng = np.random.default_rng(0)
+    said = []
+    for seed in range(8):
+        seen = drawn_pair(pair_of("H", "O"), False, np.random.default_rng(seed))
+        assert seen is not None
+        for part in windows(seen, rng):
+            height, width = part.differs.shape
+            assert part.canvas.shape == (4 * height, 4 * width, 6)
+            assert part.known
+            assert part.same == (not (part.differs == 1).any())
+            said.append(part.same)
+    assert 0.5 < np.mean(np.logical_not(said)) < 1.0
+
+
+def test_windows_tell_nothing_of_a_letter_that_is_not_printed() -> None:
+    seen = drawn_pair(pair_of("H", "O", hidden=True), False, np.random.default_rng(0))
+    assert seen is not None
+    assert all(part.same for part in windows(seen, np.random.default_rng(0)))
 
 
 def test_of_one_stamp_nothing_differs(task: ComparerTask) -> None:

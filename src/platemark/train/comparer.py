@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation, family_of
+from platemark.geometry import FloatArray
 from platemark.imaging.image import Image
 from platemark.models.card import ModelCard
 from platemark.synth.photos import read_grey, read_photo
@@ -24,6 +25,7 @@ from platemark.train.pairs import (
     draw_pair,
     drawn_pair,
     template,
+    windows,
 )
 from platemark.train.pictures import ahead, as_jpeg, as_png, is_held_out, shrink
 
@@ -31,6 +33,10 @@ _HELD_OUT = 0.06
 _VALIDATED = 400
 _CALIBRATED = 300
 _STORED_LONG_SIDE = 400
+# In smaller imprints, in pixels, nobody could tell a letter from another.
+_LEAST_SIDE = 110.0
+# So many windows take the time of a canvas.
+_PER_CANVAS, _PER_WIDE_CANVAS = 6, 4
 # Designs so many times longer than they are high are compared on lower canvases.
 _WIDE = 1.7
 
@@ -76,9 +82,9 @@ class ComparerTask:
                 if entry.kind == "isolated":
                     design.artwork = as_png(read_photo(manifest.path(entry)).max(axis=2))
                     design.corners, design.text = stamp.corners, stamp.text
-                    sides = np.linalg.norm(np.diff(stamp.corners[:3], axis=0), axis=1)
+                    sides = _sides(stamp.corners)
                     design.wide = bool(sides.max() > _WIDE * sides.min())
-                elif stamp.mask:
+                elif stamp.mask and _sides(stamp.corners).max() >= _LEAST_SIDE:
                     design.imprints.append(self._imprint(manifest, entry, stamp))
 
     def _imprint(
@@ -105,25 +111,31 @@ class ComparerTask:
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that show about every imprint once."""
-        return max(1, self.size() // (2 * schedule.batch))
+        return max(1, 3 * self.size() // (2 * schedule.batch))
 
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
-        """Pairs as :func:`drawn_pair` gives them, stacked; every third batch of wide designs."""
+        """Pairs as :func:`drawn_pair` gives them, stacked.
+
+        Of three batches two are of :func:`windows`, of which many more take the time of a canvas,
+        and the third of whole canvases, every other time those of wide designs.
+        """
         return ahead(partial(self._batch, schedule), start)
 
     def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
-        wide = bool(self._wide) and (step % 3 == 2 or not self._other)
-        pool = self._wide if wide else self._other
-        count = round(1.5 * schedule.batch) if wide else schedule.batch
+        whole = step % 3 == 2
+        wide = whole and bool(self._wide) and (step % 6 == 5 or not self._other)
+        pool = (self._wide if wide else self._other) if whole else self.families
+        canvases = schedule.batch // (_PER_WIDE_CANVAS if wide else _PER_CANVAS)
+        count = max(2, canvases) if whole else schedule.batch
         turned = int(rng.integers(2))
         made: list[SeenPair] = []
         while len(made) < count:
             pair = draw_pair(pool, self.families, rng)
             seen = None if pair is None else drawn_pair(pair, wide, rng)
             if seen is not None:
-                made.append(seen)
-        return _stacked(made, turned)
+                made += [seen] if whole else windows(seen, rng)
+        return _stacked(made[:count], turned)
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Of the pairs, and of the places where designs differ, do not, or have no ink."""
@@ -156,23 +168,37 @@ class ComparerTask:
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Share of held-out pairs judged rightly, by kind, where they are laid nearly right."""
+        """Share of held-out pairs judged rightly, by kind, where they are laid nearly right.
+
+        ``auc`` is how probably two imprints of one stamp get better odds than near-copies.
+        """
         rng = np.random.default_rng(0)
         device = next(net.parameters()).device
-        right: dict[str, list[bool]] = {}
+        said: dict[str, list[float]] = {}
         for _ in range(_VALIDATED if self.validation else 0):
             pair = draw_pair(self.validation, self.validation, rng)
             seen = None if pair is None else drawn_pair(pair, False, rng)
             if pair is not None and seen is not None and seen.known:
                 odds, _ = net(scale(torch.from_numpy(seen.canvas[None]).to(device)))
-                right.setdefault(pair.kind, []).append(bool((odds > 0).item() == seen.same))
-        return {kind: round(float(np.mean(said)), 4) for kind, said in sorted(right.items())}
+                said.setdefault(pair.kind, []).append(float(odds))
+        figures = {
+            kind: float(np.mean((np.array(odds) > 0) == (kind == "same")))
+            for kind, odds in sorted(said.items())
+        }
+        if "same" in said and "near" in said:
+            figures["auc"] = float(np.mean(np.greater.outer(said["same"], said["near"])))
+        return {name: round(figure, 4) for name, figure in figures.items()}
 
 
 def scale(canvases: Tensor) -> Tensor:
     """(N, H, W, 6) uint8 to the network's (N, 6, H, W) float32 in 0..1, as the exported graph."""
     floats = canvases.permute(0, 3, 1, 2).float().div(255.0)
     return floats.contiguous(memory_format=torch.channels_last)
+
+
+def _sides(corners: FloatArray) -> FloatArray:
+    """Width and height (2,) of a quad (4, 2), in pixels."""
+    return np.asarray(np.linalg.norm(np.diff(corners[:3], axis=0), axis=1), np.float64)
 
 
 def _stacked(pairs: list[SeenPair], turned: int) -> Batch:

@@ -17,7 +17,7 @@ from platemark.evaluate.pairs import differing_places, shows_ink
 from platemark.geometry import FloatArray, apply_homography, homography
 from platemark.imaging.image import Pixels
 from platemark.matching.overlay import drawn, frame_to_canvas
-from platemark.matching.template import InkTemplate, centred
+from platemark.matching.template import SURE, InkTemplate, centred
 from platemark.models.card import ComparerPreprocess
 from platemark.train.nets.comparer import LOOKS, STRIDE
 from platemark.train.pictures import decoded, decoded_grey, relight, shrink
@@ -37,6 +37,8 @@ _CLEAN, _INK_ALONE = 0.3, 0.25
 _MISLAID = (0.0015, 0.014)
 _MOST_CHANGED = 0.3
 _LEAST_SHOWN = 0.3
+# A window is so many pixels of the canvas wide and high: some letters and what is around them.
+_WINDOW = 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +94,8 @@ class SeenPair(NamedTuple):
     Attributes:
         canvas: (H, W, 6) uint8, as of :func:`platemark.matching.overlay.overlay`.
         differs: (H / 4, W / 4) uint8: 1 where the designs differ, 0 where they do not, 255 unclear.
-        same: whether one stamp made both, and they are laid on each other rightly.
+        same: whether one stamp made both, and they are laid on each other rightly; of a window,
+            whether nothing differs in it.
         known: whether the imprints show it.
     """
 
@@ -167,6 +170,31 @@ def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | N
         canvas, differs = canvas[:, ::-1], differs[:, ::-1]
     same = pair.kind == "same"
     return SeenPair(np.ascontiguousarray(canvas), np.ascontiguousarray(differs), same, known)
+
+
+def windows(seen: SeenPair, rng: np.random.Generator) -> list[SeenPair]:
+    """Three parts of a canvas that have ink, two with a difference where any is known.
+
+    A changed letter is some hundredth of a stamp, so that a canvas shows little else. Parts of
+    which it is not known whether they differ are left out.
+    """
+    inked = np.argwhere(seen.canvas[::STRIDE, ::STRIDE, [0, LOOKS]].max(axis=2) >= SURE)
+    changed = np.argwhere(seen.differs == 1)
+    pools = [inked] + 2 * [changed if len(changed) else inked]
+    parts = [_window(seen, pool[int(rng.integers(len(pool)))], rng) for pool in pools if len(pool)]
+    return [part for part in parts if part.known]
+
+
+def _window(seen: SeenPair, place: NDArray[np.intp], rng: np.random.Generator) -> SeenPair:
+    """The window that has a place (2,) of the map, row and column, in its inner half."""
+    side = _WINDOW // STRIDE
+    first = place - rng.integers(side // 4, side - side // 4, 2)
+    row, column = np.clip(first, 0, np.array(seen.differs.shape) - side).tolist()
+    differs = seen.differs[row : row + side, column : column + side]
+    top, left = STRIDE * row, STRIDE * column
+    canvas = seen.canvas[top : top + _WINDOW, left : left + _WINDOW]
+    shown = bool((differs == 1).any())
+    return SeenPair(canvas, differs, not shown, shown or bool((differs == 0).all()))
 
 
 def _disturbed(

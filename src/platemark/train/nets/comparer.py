@@ -29,7 +29,7 @@ class ComparerNet(nn.Module):
         channels: widths at strides 2, 4, 8 and 16.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int] = (16, 24, 48, 80)) -> None:
+    def __init__(self, channels: tuple[int, int, int, int] = (24, 40, 72, 96)) -> None:
         super().__init__()
         c1, c2, c3, c4 = channels
         self.stem = nn.Sequential(
