@@ -47,6 +47,17 @@ def test_ink_comes_back_to_the_place_it_was_cut_from(
     assert mask.top + mask.probability.shape[0] <= height
 
 
+@pytest.mark.parametrize("size", range(18, 54, 4))
+def test_a_stamp_of_few_pixels_is_not_moved_by_averaging(segmenter: Segmenter, size: int) -> None:
+    pixels = page()
+    pixels[60 : 60 + size, 100 : 100 + size] = BLUE
+    (mask,) = segmenter(pixels, [(100, 60, 100 + size, 60 + size)])
+    rows, columns = np.indices(mask.probability.shape) + 0.5
+    weights = mask.probability / mask.probability.sum()
+    middle = mask.left + (columns * weights).sum(), mask.top + (rows * weights).sum()
+    assert middle == pytest.approx((100 + size / 2, 60 + size / 2), abs=0.06)
+
+
 def test_the_mask_reaches_a_margin_beyond_the_box(segmenter: Segmenter) -> None:
     (mask,) = segmenter(page(), [(100, 50, 200, 100)])
     assert (mask.left, mask.top) == (92, 42)

@@ -156,6 +156,13 @@ def _centred(part: Pixels, side: int) -> tuple[Pixels, tuple[int, int]]:
     return resize(part, width, height), ((side - width) // 2, (side - height) // 2)
 
 
+def shrunk(pixels: Pixels, long_side: int) -> Pixels:
+    """A picture with that long side, or as it is where it has fewer pixels."""
+    height, width = pixels.shape[:2]
+    fit = Letterbox.fit(width, height, long_side)
+    return resize(pixels, fit.scaled_width, fit.scaled_height)
+
+
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
     """Resize a picture: averaging where it shrinks, bilinear where it grows."""
     if pixels.shape[:2] == (height, width):

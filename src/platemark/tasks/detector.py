@@ -1,7 +1,7 @@
 """Finds marks in images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Self
 
@@ -26,7 +26,7 @@ from platemark.models.card import (
     Refine,
 )
 from platemark.models.onnx import OnnxModel
-from platemark.models.preprocess import letterbox_image
+from platemark.models.preprocess import letterbox_image, shrunk
 from platemark.models.store import ModelName, find_model
 from platemark.tasks.calibrate import calibrate
 from platemark.types import Detection
@@ -140,22 +140,27 @@ class Detector:
         """
         pixels = Image.read(image).pixels
         least = self._min_score if min_score is None else _checked(min_score)
-        found = self._look(pixels, self._spec.long_side)
+        scaled = shrunk(pixels, self._spec.long_side)
+        found = self._look(pixels, self._spec.long_side, scaled)
         if (long_side := self._second_look(pixels, found)) is not None:
             found = found.join(self._look(pixels, long_side))
         if self._spec.coarse_looks is not None:
-            found = found.join(self._large(pixels, self._spec.coarse_looks))
+            found = found.join(self._large(pixels, self._spec.coarse_looks, scaled))
         found = found.take(found.scores >= least)
         found = found.take(nms(found.boxes, found.scores, self._iou))
         if self._spec.refine is not None:
             found = self._refine(pixels, found, self._spec.refine)
         return self._detections(found)
 
-    def _look(self, pixels: Pixels, long_side: int) -> _Candidates:
-        tensor, fit = letterbox_image(pixels, self._spec, long_side=long_side)
+    def _look(self, pixels: Pixels, long_side: int, scaled: Pixels | None = None) -> _Candidates:
+        """Look at an image; ``scaled`` is the same one at fewer pixels, which costs less to fit."""
+        height, width = pixels.shape[:2]
+        tensor, fit = letterbox_image(
+            pixels if scaled is None else scaled, self._spec, long_side=long_side
+        )
+        fit = replace(fit, width=width, height=height)
         (found,) = self._run(tensor)
         corners = fit.inverse(found.boxes.reshape(-1, 2, 2))
-        height, width = pixels.shape[:2]
         return _Candidates(
             clip_boxes(corners.reshape(-1, 4), width, height),
             fit.inverse(found.quads),
@@ -196,9 +201,9 @@ class Detector:
             return None
         return min(look.long_side, max(own, least))
 
-    def _large(self, pixels: Pixels, looks: CoarseLooks) -> _Candidates:
+    def _large(self, pixels: Pixels, looks: CoarseLooks, scaled: Pixels) -> _Candidates:
         """Look at the image once or more from afar, for what fills much of it."""
-        views = [self._look(pixels, long_side) for long_side in looks.long_sides]
+        views = [self._look(pixels, long_side, scaled) for long_side in looks.long_sides]
         found = reduce(_Candidates.join, views)
         sides = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1)
         return found.take(sides >= looks.from_share * max(pixels.shape[:2]))

@@ -19,6 +19,8 @@ _BATCH = 16
 # From so many pixels of the page for one of the network on, the page has finer edges to show.
 _SHARPEN_FROM = 1.25
 _SHARPEN_REACH = 2.0
+# Standard deviation of a pixel's square, in its sides.
+_SPREAD_OF_PIXEL = 12**-0.5
 # Larger masks are not sharpened, for the memory that takes: a stamp of 80 mm at 600 dpi is.
 _SHARPEN_UP_TO = 4_000_000
 
@@ -84,8 +86,8 @@ def _on_page(
     zoom = float(to_page[0, 0])
     probability = np.asarray(ink, dtype=np.float32)
     if zoom < 1.0:  # averages what falls into one pixel of the page
-        side = max(1, round(1.0 / zoom))
-        probability = np.asarray(cv2.blur(probability, (side, side)), dtype=np.float32)
+        spread = _SPREAD_OF_PIXEL / zoom
+        probability = np.asarray(cv2.GaussianBlur(probability, (0, 0), spread), dtype=np.float32)
     # OpenCV counts from the centres of pixels, the rest of the package from their corners.
     centre = np.array([[1.0, 0.0, left + 0.5], [0.0, 1.0, top + 0.5], [0.0, 0.0, 1.0]])
     to_crop = np.linalg.inv(to_page) @ centre
