@@ -193,7 +193,7 @@ def add(visit: Visit, name: str, content: bytes) -> None:
     expect(form).to_have_value("")
 
 
-def test_a_stamp_is_added_found_again_renamed_and_merged(visit: Visit, letter: bytes) -> None:
+def test_a_stamp_is_added_found_again_renamed_merged_and_split(visit: Visit, letter: bytes) -> None:
     page = visit.page
     visit.open("Registry")
     expect(page.locator("#pm-registry-count")).to_contain_text("empty")
@@ -221,6 +221,25 @@ def test_a_stamp_is_added_found_again_renamed_and_merged(visit: Visit, letter: b
     page.locator("#pm-registry-merge").click()
     expect(page.locator("#pm-registry-said")).to_contain_text("2 samples")
     expect(page.get_by_role("img", name="Sample of Garden Club")).to_have_count(2)
+
+    page.get_by_role("button", name="Split it").click()
+    page.get_by_label("Samples that are another stamp").click()
+    page.get_by_role("option", name="2 · ").click()
+    page.locator("#pm-registry-part-name input, #pm-registry-part-name textarea").fill("Other")
+    page.locator("#pm-registry-split").click()
+    expect(page.locator("#pm-registry-said")).to_contain_text("a stamp of its own")
+    expect(page.locator("#pm-registry-detail h2")).to_have_text("Other")
+    expect(page.get_by_role("img", name="Sample of Other")).to_have_count(1)
+    page.get_by_role("button", name="Split it").click()
+    page.locator("#pm-registry-split").click()
+    expect(page.locator("#pm-registry-said")).to_contain_text("needs a name")
+    page.get_by_role("button", name="Remove it").click()
+    page.locator("#pm-registry-remove").click()
+    expect(page.locator("#pm-registry-said")).to_contain_text("Removed")
+    search.press("Control+a")
+    search.press("Delete")
+    listed.get_by_role("radio").check()
+    expect(page.locator("#pm-registry-detail h2")).to_have_text("Garden Club")
 
     retire = page.locator("#pm-registry-retire")
     retire.click()

@@ -132,18 +132,22 @@ class _Web:
         stopping = scope["app"].state.stopping  # Gradio puts its own application in the scope
         answer = inner(scope, receive, with_headers)
         if "/heartbeat/" in path:
-            await _until(stopping, answer)
-            if stopping.is_set():
+            if not await _until(stopping, answer):
                 await send({"type": "http.response.body", "body": b""})
         else:
             await answer
 
 
-async def _until(stopping: asyncio.Event, answer: Awaitable[None]) -> None:
-    """Answer for as long as a page is open, but not longer than the server runs."""
+async def _until(stopping: asyncio.Event, answer: Awaitable[None]) -> bool:
+    """Answer for as long as a page is open, but not longer than the server runs.
+
+    Returns:
+        Whether the answer came to its own end.
+    """
     parts = [asyncio.ensure_future(answer), asyncio.ensure_future(stopping.wait())]
     try:
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        return parts[0].done()
     finally:
         for part in parts:
             part.cancel()

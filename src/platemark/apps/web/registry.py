@@ -86,6 +86,14 @@ class RegistryTab:
                 self._merge = gr.Button("Merge into this one", elem_id="pm-registry-merge")
             with gr.Column():
                 self._retire = gr.Button(_RETIRE, elem_id="pm-registry-retire")
+                with gr.Accordion("Split it", open=False) as self._parting:
+                    self._leaving = gr.Dropdown(
+                        [], label="Samples that are another stamp", multiselect=True
+                    )
+                    self._part_name = gr.Textbox(
+                        "", label="Name of that stamp", max_lines=1, elem_id="pm-registry-part-name"
+                    )
+                    self._split = gr.Button("Split off", elem_id="pm-registry-split")
                 with gr.Accordion("Remove it", open=False) as self._removing:
                     gr.HTML(views.notice("For good:", "its samples are removed with it."))
                     self._remove = gr.Button(
@@ -96,13 +104,15 @@ class RegistryTab:
         listed = [self._list, self._count]
         detail = [
             *(self._detail, self._changing, self._new_name, self._others),
+            *(self._parting, self._leaving, self._part_name),
             *(self._retire, self._removing, self._shown),
         ]
         everything = [self._said, *listed, *detail]
+        self._parts = len(listed) + len(detail)
         # One after the other, so that the list is that of what was asked last.
         finding: dict[str, Any] = quiet() | {"concurrency_id": "list", "concurrency_limit": 1}
         asked = [self._search, self._list]
-        self._search.input(self._find, asked, listed, trigger_mode="always_last", **finding)
+        self._search.change(self._find, asked, listed, trigger_mode="always_last", **finding)
         self._list.input(self._show, self._list, [self._said, *detail], **quiet())
         given = [self._file, self._name, self._owner, self._tags, self._cropped]
         self._add.click(self._add_stamps, given, [*everything, *given[:2]], **quiet())
@@ -110,6 +120,8 @@ class RegistryTab:
         self._rename.click(self._rename_design, renaming, everything, **quiet())
         merging = [self._shown, self._others, self._search]
         self._merge.click(self._merge_designs, merging, everything, **quiet())
+        splitting = [self._shown, self._leaving, self._part_name, self._search]
+        self._split.click(self._split_design, splitting, everything, **quiet())
         shown = [self._shown, self._search]
         self._retire.click(self._retire_design, shown, everything, **quiet())
         self._remove.click(self._remove_design, shown, everything, **quiet())
@@ -157,6 +169,9 @@ class RegistryTab:
             gr.update(visible=False),
             "",
             gr.update(value=[]),
+            gr.update(),
+            gr.update(choices=[], value=[]),
+            "",
             _RETIRE,
             gr.update(),
             None,
@@ -178,6 +193,9 @@ class RegistryTab:
             gr.update(visible=may_write),
             design.name,
             gr.update(choices=others, value=[]),
+            gr.update(open=False),
+            gr.update(choices=views.sample_choices(samples), value=[]),
+            "",
             _REINSTATE if design.retired else _RETIRE,
             gr.update(open=False),
             design.id,
@@ -252,6 +270,21 @@ class RegistryTab:
 
         return self._changed(request, text, work)
 
+    def _split_design(
+        self,
+        chosen: str | None,
+        leaving: list[str],
+        name: str,
+        text: str,
+        request: gr.Request,
+    ) -> list[Any]:
+        def work() -> tuple[str, str]:
+            parted = self._registry.split(_one(chosen), leaving, name)
+            said = f"{parted.name} is a stamp of its own now."
+            return parted.id, views.notice("Split.", said, "good")
+
+        return self._changed(request, text, work)
+
     def _retire_design(self, chosen: str | None, text: str, request: gr.Request) -> list[Any]:
         def work() -> tuple[str, str]:
             design = self._registry.design(_one(chosen))
@@ -286,7 +319,7 @@ class RegistryTab:
             details = self._nothing() if chosen is None else self._details(chosen, True)
             return [said, *self._find(text, chosen), *details]
         except PlatemarkError as error:
-            return [views.failure(error), *[gr.skip()] * 9]
+            return [views.failure(error), *[gr.skip()] * self._parts]
 
 
 def _one(chosen: str | None) -> str:

@@ -355,7 +355,7 @@ def design(found: Design, samples: Sequence[tuple[Sample, InkCrop | None]], more
     if found.retired:
         facts.append(("Retired", escape(found.retired[:10])))
     tags = "".join(f'<span class="pm-tagword">{escape(tag)}</span>' for tag in found.tags)
-    thumbs = "".join(_sample(found, *pair) for pair in samples)
+    thumbs = "".join(_sample(found, number, *pair) for number, pair in enumerate(samples, 1))
     rest = f'<p class="pm-hint">And {more} more.</p>' if more else ""
     return (
         f'<section class="pm-design" aria-label="{escape(found.name)}">'
@@ -366,8 +366,17 @@ def design(found: Design, samples: Sequence[tuple[Sample, InkCrop | None]], more
     )
 
 
-def _sample(found: Design, sample: Sample, crop: InkCrop | None) -> str:
-    where = escape(sample.source or "no name")
+def sample_choices(samples: Sequence[Sample]) -> list[tuple[str, str]]:
+    """What samples are called beneath their thumbnails, and their ids."""
+    return [(_caption(number, sample), sample.id) for number, sample in enumerate(samples, 1)]
+
+
+def _caption(number: int, sample: Sample) -> str:
+    return f"{number} · {sample.source or 'no name'}"
+
+
+def _sample(found: Design, number: int, sample: Sample, crop: InkCrop | None) -> str:
+    where = escape(_caption(number, sample))
     picture = (
         "<small>The picture is damaged</small>"
         if crop is None
