@@ -4,16 +4,17 @@ No correspondences are needed. Guesses come from the spectra, which do not know 
 unwrapping about likely centres, for round stamps; each is tried on coarse views. The best are
 refined by gradients, on finer and finer views with more and more freedom (Baker and Matthews 2004,
 Lucas-Kanade 20 years on: the inverse compositional algorithm), with weights that leave out what
-only one of both has ink of.
+only one of both has ink of; where gradients lead nowhere, patches that are found again do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from platemark.geometry import FloatArray
+from platemark.matching.patches import moved_patches
 from platemark.matching.template import (
     COARSE,
     DIRECTIONS,
@@ -103,19 +104,43 @@ def _distinct(found: list[Alignment]) -> list[Alignment]:
 
 def _search(a: InkTemplate, b: InkTemplate, effort: int) -> list[Alignment]:
     """The best alignments among guesses; more of each sort with more effort."""
-    refined: list[tuple[float, FloatArray]] = []
-    for matrix in _guesses(a, b, effort):
-        value, better = _improve(a, b, matrix, COARSE, _SIMILAR, 8)
-        if all(np.abs(better - other).max() > _APART for _, other in refined):
-            refined.append((value, better))
-    refined.sort(key=lambda found: -found[0])
-    distinct = [matrix for _, matrix in refined[: effort * _DISTINCT]]
-    found = [Alignment(*_improve(a, b, matrix, MIDDLE, _AFFINE, 5)) for matrix in distinct]
+    guesses = _guesses(a, b, effort)
+    found = [
+        _followed(a, b, matrix, far=effort > 1)
+        for freedom in [_SIMILAR, _AFFINE][:effort]
+        for matrix in _coarsely(a, b, guesses, freedom)[: effort * _DISTINCT]
+    ]
     ends = [
         Alignment(*_improve(a, b, alignment.matrix, MIDDLE, _PROJECTIVE, 6))
         for alignment in _distinct(found)
     ]
     return _distinct([Alignment(*_improve(a, b, end.matrix, FINE, _PROJECTIVE, 4)) for end in ends])
+
+
+def _coarsely(
+    a: InkTemplate, b: InkTemplate, guesses: Sequence[FloatArray], freedom: FloatArray
+) -> list[FloatArray]:
+    """Guesses refined on coarse views, those that become the same once, best first."""
+    refined: list[tuple[float, FloatArray]] = []
+    for matrix in guesses:
+        value, better = _improve(a, b, matrix, COARSE, freedom, 8)
+        if all(np.abs(better - other).max() > _APART for _, other in refined):
+            refined.append((value, better))
+    refined.sort(key=lambda found: -found[0])
+    return [matrix for _, matrix in refined]
+
+
+def _followed(a: InkTemplate, b: InkTemplate, matrix: FloatArray, *, far: bool) -> Alignment:
+    """Follow the gradients from here, or if ``far`` also from where patches are found again."""
+    straight = Alignment(*_improve(a, b, matrix, MIDDLE, _AFFINE, 5))
+    if not far:
+        return straight
+    seen = laid_on(b.level(MIDDLE).strokes, matrix, MIDDLE)
+    moved = moved_patches(a.level(MIDDLE).strokes, seen)
+    if moved is None:
+        return straight
+    around = Alignment(*_improve(a, b, matrix @ moved, MIDDLE, _AFFINE, 5))
+    return max(straight, around, key=lambda alignment: alignment.agreement)
 
 
 def _guesses(a: InkTemplate, b: InkTemplate, effort: int) -> list[FloatArray]:
