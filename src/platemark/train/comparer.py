@@ -116,15 +116,15 @@ class ComparerTask:
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
         """Pairs as :func:`drawn_pair` gives them, stacked.
 
-        Of three batches two are of :func:`windows`, of which many more take the time of a canvas,
-        and the third of whole canvases, every other time those of wide designs.
+        Of three batches one is of :func:`windows`, of which many more take the time of a canvas,
+        one of whole canvases, and one of whole ones of wide designs.
         """
         return ahead(partial(self._batch, schedule), start)
 
     def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
-        whole = step % 3 == 2
-        wide = whole and bool(self._wide) and (step % 6 == 5 or not self._other)
+        whole = step % 3 != 0
+        wide = whole and bool(self._wide) and (step % 3 == 2 or not self._other)
         pool = (self._wide if wide else self._other) if whole else self.families
         canvases = schedule.batch // (_PER_WIDE_CANVAS if wide else _PER_CANVAS)
         count = max(2, canvases) if whole else schedule.batch

@@ -90,7 +90,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         ComparerTask,
         ComparerNet,
         export_comparer,
-        Schedule(batch=48, rate=2e-3, warmup=200, minutes=90, checkpoint_minutes=8),
+        Schedule(batch=48, rate=1e-3, warmup=200, minutes=90, checkpoint_minutes=8),
         from_ink=True,
     ),
 }
