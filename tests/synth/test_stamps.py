@@ -256,9 +256,18 @@ def test_families_are_a_design_and_its_near_copies(tmp_path: Path) -> None:
         assert len(set(identities)) >= len(identities) - 1
 
 
+def test_all_stamps_have_one_of_the_outlines_that_were_asked(tmp_path: Path) -> None:
+    wanted = ["triangle", "other"]
+    path = generate(tmp_path, 30, 3, kind="artworks", shapes=wanted, workers=1)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert {row["stamps"][0]["shape"] for row in rows} == set(wanted)
+
+
 def test_wrong_wishes_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="near-copies"):
         generate(tmp_path, 1, 1, near_copies=2.0)
+    with pytest.raises(ValueError, match=r"hexagon.*triangle"):
+        generate(tmp_path, 1, 1, shapes=["hexagon"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="empty"):
         StampStudio(backgrounds=tmp_path / "empty")

@@ -165,6 +165,23 @@ def test_boxes_turn_by_quarters_with_their_windows() -> None:
     assert lying > 5 * upright > 0
 
 
+def test_windows_of_stamps_are_not_mirrored() -> None:
+    """The left third of a mark is black, its right third white."""
+    framing = replace(FRAMINGS["stamp"], turned=0.0)
+    seen = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        window = cut_window(stamps([200.0, 130, 290, 190]), SIDE, rng, framing)
+        for box, ignored in zip(window.boxes, window.ignore, strict=True):
+            if ignored or box[2] - box[0] < 12 or not 0 < box[0] < box[2] < SIDE:
+                continue
+            columns = np.linspace(box[0] + 2, box[2] - 2, 7).astype(int)
+            row = window.pixels[int((box[1] + box[3]) / 2)].mean(axis=1)
+            assert row[columns[0]] < row[columns[-1]]
+            seen += 1
+    assert seen > 30
+
+
 def test_what_is_to_be_ignored_is_never_the_focus_and_stays_ignored() -> None:
     labelled = stamps([20.0, 20, 60, 60], [300.0, 200, 400, 300], ignored=1)
     shown = [window for window in windows(labelled, 80, "stamp") if len(window.boxes)]

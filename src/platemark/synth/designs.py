@@ -4,9 +4,10 @@ Convention: millimetres, x to the right, y down; a drawing is (H, W) uint8 ink c
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import get_args
 
 import numpy as np
 
@@ -25,6 +26,7 @@ __all__ = ["Artwork", "Design", "DesignStudio", "StampFonts"]
 Layout = Callable[[Draft], StampShape]
 _LEAST, _MOST = 5.0, 80.0  # millimetres of the longer side
 _ATTEMPTS = 40
+_ATTEMPTS_AT_SHAPE = 1000
 _VISIBLE_SCALE = 8.0  # pixels per millimetre of a scan at 200 dpi
 
 
@@ -108,10 +110,12 @@ class DesignStudio:
 
     Args:
         fonts: the fonts to letter with; languages that none of them covers are left out.
+        shapes: new designs have one of these outlines; empty for any.
     """
 
-    def __init__(self, fonts: StampFonts) -> None:
+    def __init__(self, fonts: StampFonts, shapes: Collection[StampShape] = ()) -> None:
         self.fonts = fonts
+        self._shapes = frozenset(shapes or get_args(StampShape))
         languages = {language.code: language for language in load_languages()}
         covering = {code: fonts.covering(lang.alphabet) for code, lang in languages.items()}
         self.languages: dict[str, Language] = {
@@ -123,6 +127,13 @@ class DesignStudio:
 
     def design(self, rng: np.random.Generator) -> Design:
         """Compose a new design; the state of the generator decides everything."""
+        for _ in range(_ATTEMPTS_AT_SHAPE):
+            made = self._design_of_any_shape(rng)
+            if made.shape in self._shapes:
+                return made
+        raise RuntimeError("no layout gave a stamp of these shapes")  # pragma: no cover
+
+    def _design_of_any_shape(self, rng: np.random.Generator) -> Design:
         code = str(rng.choice(list(self.languages), p=self._shares))
         language = self.languages[code]
         layouts = _CHINESE if language.cjk else _LAYOUTS

@@ -1,14 +1,14 @@
 """``platemark synth stamps``: annotated scenes, imprints and artworks in a folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from platemark.datasets.manifest import StampLine
+from platemark.datasets.manifest import StampLine, StampShape
 from platemark.imaging.image import Pixels
 from platemark.synth.designs import Design
 from platemark.synth.generate import CHUNK, Picture, write_pictures
@@ -31,6 +31,7 @@ class _Order:
     imprints_per_design: int
     near_copies: float
     sides: tuple[float, float]
+    shapes: tuple[StampShape, ...]
     masks: bool
 
     def open(self) -> Callable[[int], Picture]:
@@ -48,6 +49,7 @@ def generate(
     imprints_per_design: int = 5,
     near_copies: float = 0.0,
     sides: tuple[float, float] = IMPRINT_SIDES,
+    shapes: Collection[str] = (),
     masks: bool = True,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -66,6 +68,7 @@ def generate(
         near_copies: share of the designs of imprints and artworks that are near-copies of an
             earlier one. It and its copies have the same string as ``family`` in the manifest.
         sides: least and greatest long side of imprints in pixels.
+        shapes: all designs have one of these outlines; empty for any.
         masks: whether to write the ink mask of every stamp.
         workers: processes; None for one per core.
         progress: called with (done, count).
@@ -75,8 +78,8 @@ def generate(
 
     Raises:
         DatasetError: A font or picture cannot be used; the message names it.
-        ValueError: A count is not positive, the share of copies not in 0..1, or the sides are no
-            range from 32 pixels up.
+        ValueError: A count is not positive, the share of copies not in 0..1, the sides are no
+            range from 32 pixels up, or no stamps have such a shape.
     """
     if count < 1 or imprints_per_design < 1 or not 0 <= near_copies <= 1:
         raise ValueError(
@@ -85,7 +88,21 @@ def generate(
         )
     if not 32 <= sides[0] <= sides[1]:
         raise ValueError(f"expected sides of at least 32 pixels, least first, got {sides}")
-    order = _Order(seed, kind, fonts, backgrounds, imprints_per_design, near_copies, sides, masks)
+    known: tuple[StampShape, ...] = get_args(StampShape)
+    if unknown := set(shapes).difference(known):
+        names = ", ".join(known)
+        raise ValueError(f"no stamps are of the shape {min(unknown)!r}; there are: {names}")
+    order = _Order(
+        seed,
+        kind,
+        fonts,
+        backgrounds,
+        imprints_per_design,
+        near_copies,
+        sides,
+        tuple(shape for shape in known if shape in shapes),
+        masks,
+    )
     return write_pictures(order, output, count, workers=workers, progress=progress)
 
 
@@ -101,7 +118,7 @@ class _Maker:
 
     def __init__(self, order: _Order) -> None:
         self._order = order
-        studio = self._studio = StampStudio(order.fonts, order.backgrounds)
+        studio = self._studio = StampStudio(order.fonts, order.backgrounds, order.shapes)
         self._design = lru_cache(maxsize=2)(self._make_design)
         self._original = lru_cache(maxsize=2)(
             lambda number: studio.designs.design(self._rng(_DESIGNS, number))

@@ -4,12 +4,14 @@ Pictures are (H, W, 3) uint8 RGB; points are (x, y) in the continuous frame wher
 row i) covers [j, j+1) x [i, i+1).
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from platemark.datasets.manifest import StampShape
 from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
 from platemark.synth.clutter import add_clutter
@@ -50,14 +52,20 @@ class StampStudio:
     Args:
         fonts: folder of fonts beside the bundled ones, or None.
         backgrounds: folder of pictures of pages without stamps, or None to typeset all pages.
+        shapes: new stamps have one of these outlines; empty for any.
 
     Raises:
         DatasetError: There are no fonts or pictures where they were to be.
     """
 
-    def __init__(self, fonts: Path | None = None, backgrounds: Path | None = None) -> None:
+    def __init__(
+        self,
+        fonts: Path | None = None,
+        backgrounds: Path | None = None,
+        shapes: Collection[StampShape] = (),
+    ) -> None:
         self.fonts = StampFonts(fonts)
-        self.designs = DesignStudio(self.fonts)
+        self.designs = DesignStudio(self.fonts, shapes)
         self._pages = PageStudio(self.fonts, backgrounds)
 
     def scene(self, rng: np.random.Generator, paper: Paper | None = None) -> Scene:

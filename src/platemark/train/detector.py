@@ -50,6 +50,8 @@ class Framing:
         zoom: pictures are enlarged by this at most.
         tilts: whether windows are at times tilted a little; a box is then that of the tilted
             corners, which holds for marks that fill their corners.
+        mirrored: share of windows that are mirrored; print and stamps are never seen so, and what
+            is to be told by the look of its text is easier to learn without.
         turned: share of windows that are turned by quarters.
         held_out: synthetic scenes held out at most, beside real photos.
         corners: whether the corners of marks are learned; else those of their boxes are, since
@@ -64,6 +66,7 @@ class Framing:
     most: float
     zoom: float
     tilts: bool
+    mirrored: float
     turned: float
     held_out: int
     corners: bool
@@ -78,6 +81,7 @@ FRAMINGS = {
         most=0.8,
         zoom=1.8,
         tilts=True,
+        mirrored=0.5,
         turned=0.0,
         held_out=0,
         corners=True,
@@ -90,6 +94,7 @@ FRAMINGS = {
         most=1.0,
         zoom=3.0,
         tilts=False,
+        mirrored=0.0,
         turned=0.15,
         held_out=60,
         corners=False,
@@ -251,7 +256,7 @@ def cut_window(
         size = box[2:] - box[:2] if rng.random() < 0.9 else size
     if framing.as_validated and rng.random() < framing.as_validated:
         factor = framing.validated / max(width, height) * float(np.exp(rng.uniform(-0.3, 0.3)))
-    mirrored = rng.random() < 0.5
+    mirrored = rng.random() < framing.mirrored
     tilts = framing.tilts and bool(scene.has_quad[wanted_marks].all())
     matrix = factor * _linear(tilts, mirrored, framing.turned, rng)
     spot = _place(matrix, focus, np.abs(matrix) @ (size / 2), (width, height), side, rng)

@@ -77,7 +77,6 @@ def plates(
         regions=region or (),
         workers=workers,
     )
-
     try:
         _report(make, count, folder, quiet=quiet)
     except ValueError as error:
@@ -118,6 +117,14 @@ def stamps(
             help="Long sides of imprints in pixels; default: 80 to 480.",
         ),
     ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SHAPE",
+            help="Only stamps of this outline: circle, oval, rectangle, triangle or other; may be "
+            "repeated.",
+        ),
+    ] = None,
     masks: Annotated[
         bool, typer.Option("--masks/--no-masks", help="Whether to write the ink masks.")
     ] = True,
@@ -149,11 +156,14 @@ def stamps(
         imprints_per_design=imprints_per_design,
         near_copies=near_copies,
         sides=sides or IMPRINT_SIDES,
+        shapes=shape or (),
         masks=masks,
         workers=workers,
     )
-
-    _report(make, count, folder, quiet=quiet)
+    try:
+        _report(make, count, folder, quiet=quiet)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shape") from None
 
 
 def _report(

@@ -15,16 +15,17 @@ from platemark.train.nets.layers import Bottleneck, ConvBlock
 class _Up(nn.Module):
     """One step up: the coarse map enlarged, the fine one added, both mixed."""
 
-    def __init__(self, coarse: int, fine: int, width: int) -> None:
+    def __init__(self, coarse: int, fine: int, width: int, deeper: int = 0) -> None:
         super().__init__()
         self.lateral = ConvBlock(fine, width, kernel=1)
         self.reduce = ConvBlock(coarse, width, kernel=1)
         self.mix = Bottleneck(width, width // 2)
+        self.more = nn.Sequential(*(Bottleneck(width, width // 2) for _ in range(deeper)))
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """(N, C, H, W) and (N, F, 2H, 2W) to (N, width, 2H, 2W)."""
         enlarged = functional.interpolate(self.reduce(coarse), scale_factor=2.0)
-        mixed: Tensor = self.mix(enlarged + self.lateral(fine))
+        mixed: Tensor = self.more(self.mix(enlarged + self.lateral(fine)))
         return mixed
 
 
@@ -62,13 +63,14 @@ class SegmenterNet(nn.Module):
         self.stage1 = ConvBlock(3, c1, 2, kernel=5)
         self.stage2 = nn.Sequential(ConvBlock(c1, c2, 2), Bottleneck(c2, c2 // 2))
         self.stage3 = nn.Sequential(
-            ConvBlock(c2, c3, 2), *(Bottleneck(c3, c3 // 2) for _ in range(3))
+            ConvBlock(c2, c3, 2), *(Bottleneck(c3, c3 // 2) for _ in range(5))
         )
         self.stage4 = nn.Sequential(
             ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(6)), _Whole(c4)
         )
-        self.up3 = _Up(c4, c3, c3)
-        self.up2 = _Up(c3, c2, c2)
+        self.stage4.extend(Bottleneck(c4, c4 // 2) for _ in range(4))
+        self.up3 = _Up(c4, c3, c3, deeper=2)
+        self.up2 = _Up(c3, c2, c2, deeper=1)
         self.up1 = _Up(c2, c1, c1)
         self.refine = Bottleneck(c1, c1 // 2)
         self.head = nn.Sequential(nn.Conv2d(c1, 4, 3, padding=1), nn.PixelShuffle(2))
