@@ -26,6 +26,10 @@ _WITHOUT = (
 )
 
 
+Shown = dict[Any, Any]
+"""New values by the parts of the page that show them; all other parts stay as they are."""
+
+
 class RegistryTab:
     """The contents of the tab.
 
@@ -108,7 +112,6 @@ class RegistryTab:
             *(self._retire, self._removing, self._shown),
         ]
         everything = [self._said, *listed, *detail]
-        self._parts = len(listed) + len(detail)
         # One after the other, so that the list is that of what was asked last.
         finding: dict[str, Any] = quiet() | {"concurrency_id": "list", "concurrency_limit": 1}
         asked = [self._search, self._list]
@@ -132,74 +135,67 @@ class RegistryTab:
     def _registry(self) -> Registry:
         return self._services.registry
 
-    def _greet(self, text: str, request: gr.Request) -> list[Any]:
+    def _greet(self, text: str, request: gr.Request) -> Shown:
         found = self._find(text, None)
         # An empty registry begins with what it waits for.
-        nothing = not found[0]["choices"]
-        return [gr.update(visible=role_of(request) == "write", open=nothing), *found]
+        nothing = not found[self._list]["choices"]
+        adding = gr.update(visible=role_of(request) == "write", open=nothing)
+        return {self._adding: adding, **found}
 
-    def _find(self, text: str, chosen: str | None) -> list[Any]:
+    def _find(self, text: str, chosen: str | None) -> Shown:
         """The list of what is found, and how much that is of all."""
+        none = gr.update(choices=[], value=None)
         try:
             found = self._registry.designs(text.strip(), limit=_LISTED)
             total = len(self._registry)
         except PlatemarkError as error:
-            return [gr.update(choices=[], value=None), views.failure(error)]
+            return {self._list: none, self._count: views.failure(error)}
         if not total:
-            return [gr.update(choices=[], value=None), views.notice(*_NONE)]
+            return {self._list: none, self._count: views.notice(*_NONE)}
         choices = [(f"{design.name} · {design.samples}", design.id) for design in found]
         kept = chosen if any(chosen == id_ for _, id_ in choices) else None
         more = f", the first {_LISTED} are shown" if len(found) == _LISTED < total else ""
         some = f"{len(found)} of {total}" if text.strip() else str(total)
         said = f'<p class="pm-hint" role="status">{some} known{more}</p>'
-        return [gr.update(choices=choices, value=kept), said]
+        return {self._list: gr.update(choices=choices, value=kept), self._count: said}
 
-    def _show(self, chosen: str | None, request: gr.Request) -> list[Any]:
+    def _show(self, chosen: str | None, request: gr.Request) -> Shown:
         if chosen is None:
-            return ["", *self._nothing()]
+            return {self._said: "", **self._nothing()}
         try:
-            return ["", *self._details(chosen, role_of(request) == "write")]
+            return {self._said: "", **self._details(chosen, role_of(request) == "write")}
         except PlatemarkError as error:
-            return [views.failure(error), *self._nothing()]
+            return {self._said: views.failure(error), **self._nothing()}
 
-    def _nothing(self) -> list[Any]:
-        blank = views.empty("registry", *_CHOOSE)
-        return [
-            blank,
-            gr.update(visible=False),
-            "",
-            gr.update(value=[]),
-            gr.update(),
-            gr.update(choices=[], value=[]),
-            "",
-            _RETIRE,
-            gr.update(),
-            None,
-        ]
+    def _nothing(self) -> Shown:
+        return {
+            self._detail: views.empty("registry", *_CHOOSE),
+            self._changing: gr.update(visible=False),
+            self._shown: None,
+        }
 
-    def _details(self, ref: str, may_write: bool) -> list[Any]:
+    def _details(self, ref: str, may_write: bool) -> Shown:
         registry = self._registry
         design = registry.design(ref)
         samples = registry.samples(design.id)
         some = [(sample, self._picture(sample.id)) for sample in samples[:_SHOWN_SAMPLES]]
-        shown = views.design(design, some, max(0, len(samples) - _SHOWN_SAMPLES))
         others = [
             (other.name, other.id)
             for other in registry.designs(limit=_MERGEABLE)
             if other.id != design.id
         ]
-        return [
-            shown,
-            gr.update(visible=may_write),
-            design.name,
-            gr.update(choices=others, value=[]),
-            gr.update(open=False),
-            gr.update(choices=views.sample_choices(samples), value=[]),
-            "",
-            _REINSTATE if design.retired else _RETIRE,
-            gr.update(open=False),
-            design.id,
-        ]
+        return {
+            self._detail: views.design(design, some, max(0, len(samples) - _SHOWN_SAMPLES)),
+            self._changing: gr.update(visible=may_write),
+            self._new_name: design.name,
+            self._others: gr.update(choices=others, value=[]),
+            self._parting: gr.update(open=False),
+            self._leaving: gr.update(choices=views.sample_choices(samples), value=[]),
+            self._part_name: "",
+            self._retire: _REINSTATE if design.retired else _RETIRE,
+            self._removing: gr.update(open=False),
+            self._shown: design.id,
+        }
 
     def _picture(self, sample: str) -> InkCrop | None:
         try:
@@ -215,7 +211,7 @@ class RegistryTab:
         tags: str,
         cropped: bool,
         request: gr.Request,
-    ) -> list[Any]:
+    ) -> Shown:
         """Add every stamp that a picture or document shows."""
 
         def work() -> tuple[str, str]:
@@ -233,8 +229,8 @@ class RegistryTab:
             return added[0].design.id, views.notice(f"{added[0].design.name}:", said, "good")
 
         shown = self._changed(request, "", work)
-        failed = shown[1] == gr.skip()
-        return [*shown, *([gr.skip()] * 2 if failed else [None, ""])]
+        done = self._shown in shown
+        return {**shown, self._file: None, self._name: ""} if done else shown
 
     def _added(self, path: Path, name: str, owner: str, tags: str, cropped: bool) -> list[Added]:
         services = self._services
@@ -253,7 +249,7 @@ class RegistryTab:
 
     def _rename_design(
         self, chosen: str | None, name: str, text: str, request: gr.Request
-    ) -> list[Any]:
+    ) -> Shown:
         def work() -> tuple[str, str]:
             design = self._registry.rename(_one(chosen), name)
             return design.id, views.notice("Renamed.", f"It is {design.name} now.", "good")
@@ -262,7 +258,7 @@ class RegistryTab:
 
     def _merge_designs(
         self, chosen: str | None, others: list[str], text: str, request: gr.Request
-    ) -> list[Any]:
+    ) -> Shown:
         def work() -> tuple[str, str]:
             design = self._registry.merge(_one(chosen), *others)
             said = f"{design.name} has {design.samples} samples now."
@@ -277,7 +273,7 @@ class RegistryTab:
         name: str,
         text: str,
         request: gr.Request,
-    ) -> list[Any]:
+    ) -> Shown:
         def work() -> tuple[str, str]:
             parted = self._registry.split(_one(chosen), leaving, name)
             said = f"{parted.name} is a stamp of its own now."
@@ -285,7 +281,7 @@ class RegistryTab:
 
         return self._changed(request, text, work)
 
-    def _retire_design(self, chosen: str | None, text: str, request: gr.Request) -> list[Any]:
+    def _retire_design(self, chosen: str | None, text: str, request: gr.Request) -> Shown:
         def work() -> tuple[str, str]:
             design = self._registry.design(_one(chosen))
             if design.retired:
@@ -296,7 +292,7 @@ class RegistryTab:
 
         return self._changed(request, text, work)
 
-    def _remove_design(self, chosen: str | None, text: str, request: gr.Request) -> list[Any]:
+    def _remove_design(self, chosen: str | None, text: str, request: gr.Request) -> Shown:
         def work() -> tuple[None, str]:
             design = self._registry.remove(_one(chosen))
             return None, views.notice("Removed:", design.name, "good")
@@ -305,7 +301,7 @@ class RegistryTab:
 
     def _changed(
         self, request: gr.Request, text: str, work: Callable[[], tuple[str | None, str]]
-    ) -> list[Any]:
+    ) -> Shown:
         """Change the registry, and show it as it is then.
 
         Args:
@@ -317,9 +313,9 @@ class RegistryTab:
             check_may_write(request)
             chosen, said = work()
             details = self._nothing() if chosen is None else self._details(chosen, True)
-            return [said, *self._find(text, chosen), *details]
+            return {self._said: said, **self._find(text, chosen), **details}
         except PlatemarkError as error:
-            return [views.failure(error), *[gr.skip()] * self._parts]
+            return {self._said: views.failure(error)}
 
 
 def _one(chosen: str | None) -> str:
