@@ -60,6 +60,16 @@ def test_resize_averages_where_it_shrinks() -> None:
     assert np.abs(resize(stripes, 10, 5).astype(float) - 127.5).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(2339, 1654), (3509, 2481), (1201, 1603), (997, 901)])
+def test_what_large_pictures_show_stays_in_its_place(size: tuple[int, int]) -> None:
+    """Grey levels that rise with rows and columns are where they were, within a pixel or two."""
+    rows, columns = size
+    page = (np.arange(rows)[:, None] / rows + np.arange(columns) / columns) * 127
+    small = resize(np.rint(page).astype(np.uint8), 300, 400).astype(float)
+    expected = ((np.arange(400)[:, None] + 0.5) / 400 + (np.arange(300) + 0.5) / 300) * 127
+    assert np.abs(small - expected).max() < 1.2
+
+
 @given(
     x=st.floats(-10, 50),
     y=st.floats(-10, 30),

@@ -13,6 +13,8 @@ from platemark.models.card import DetectorPreprocess, ReaderPreprocess
 
 # From this probability on a pixel counts as ink when the extent of an imprint is taken.
 _INK = 0.5
+# Share of the rows, or columns, of a large picture that may be left out when it is shrunk.
+_LEFT_OUT = 0.001
 # Share of the ink beyond each side of that extent, so that single specks do not widen it.
 _SPECKS = 0.001
 
@@ -164,15 +166,21 @@ def shrunk(pixels: Pixels, long_side: int) -> Pixels:
 
 
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Resize a picture: averaging where it shrinks, bilinear where it grows."""
-    if pixels.shape[:2] == (height, width):
-        return pixels
+    """Resize a picture: averaging where it shrinks, bilinear where it grows.
+
+    OpenCV averages several times faster by a whole factor, so that large pictures go most of the
+    way by one. Of their last rows and columns one in a thousand may be left out for it.
+    """
     rows, columns = pixels.shape[:2]
+    if (rows, columns) == (height, width):
+        return pixels
     if rows < height or columns < width:
         grown = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(grown, dtype=np.uint8)
-    # OpenCV averages several times faster by a whole factor; large photos go most of the way so.
-    most = min(rows // height, columns // width)
-    factor = next(f for f in range(most, 0, -1) if rows % f == 0 == columns % f)
-    coarse = cv2.resize(pixels, (columns // factor, rows // factor), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    factors = range(min(rows // height, columns // width), 1, -1)
+    spared = (f for f in factors if max(rows % f / rows, columns % f / columns) < _LEFT_OUT)
+    if factor := next(spared, None):
+        size = columns // factor, rows // factor
+        whole = pixels[: size[1] * factor, : size[0] * factor]
+        pixels = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -34,9 +34,9 @@ from platemark.train.pictures import (
 )
 from platemark.train.reader import SYNTHETIC
 
-SIDE = 256
+SIDE = 320
 MARGIN = 0.08
-_STORED_LONG_SIDE = 288
+_STORED_LONG_SIDE = 352
 _CONTEXT = 0.3
 _HELD_OUT = 0.08
 _MOST_HELD_OUT = 200
