@@ -70,3 +70,14 @@ def test_sides_that_are_no_range_are_wrong_usage(tmp_path: Path, sides: tuple[in
     result = run("stamps", "--output", tmp_path, "--count", 1, "--sides", *sides)
     assert result.exit_code == 2
     assert "--sides" in result.stderr
+
+
+def test_only_stamps_of_the_outlines_asked_for_are_drawn(tmp_path: Path) -> None:
+    words = ("--kind", "artworks", "--shape", "triangle", "--shape", "oval", "--workers", 1)
+    result = run("stamps", "--output", tmp_path / "set", "--count", 8, *words)
+    assert result.exit_code == 0, result.output
+    entries = Manifest.read(tmp_path / "set" / "annotations.jsonl")
+    assert {stamp.shape for entry in entries for stamp in entry.stamps} <= {"triangle", "oval"}
+    result = run("stamps", "--output", tmp_path / "none", "--count", 1, "--shape", "hexagon")
+    assert result.exit_code == 2
+    assert "hexagon" in result.output

@@ -13,7 +13,14 @@ from platemark.train.nets.layers import Bottleneck, ConvBlock
 
 
 class _Up(nn.Module):
-    """One step up: the coarse map enlarged, the fine one added, both mixed."""
+    """One step up: the coarse map enlarged, the fine one added, both mixed.
+
+    Args:
+        coarse: maps of the coarse level.
+        fine: maps of the fine level.
+        width: maps given.
+        deeper: blocks beyond the one that mixes them.
+    """
 
     def __init__(self, coarse: int, fine: int, width: int, deeper: int = 0) -> None:
         super().__init__()
