@@ -15,7 +15,7 @@ from platemark.synth.generate import CHUNK, Picture, write_pictures
 from platemark.synth.imprint import StampLabel
 from platemark.synth.stampstudio import IMPRINT_SIDES, StampStudio
 
-__all__ = ["PictureKind", "StampStudio", "generate"]
+__all__ = ["PictureKind", "StampStudio", "generate", "stamp_shapes"]
 
 PictureKind = Literal["scenes", "imprints", "artworks"]
 
@@ -88,10 +88,6 @@ def generate(
         )
     if not 32 <= sides[0] <= sides[1]:
         raise ValueError(f"expected sides of at least 32 pixels, least first, got {sides}")
-    known: tuple[StampShape, ...] = get_args(StampShape)
-    if unknown := set(shapes).difference(known):
-        names = ", ".join(known)
-        raise ValueError(f"no stamps are of the shape {min(unknown)!r}; there are: {names}")
     order = _Order(
         seed,
         kind,
@@ -100,10 +96,23 @@ def generate(
         imprints_per_design,
         near_copies,
         sides,
-        tuple(shape for shape in known if shape in shapes),
+        stamp_shapes(shapes),
         masks,
     )
     return write_pictures(order, output, count, workers=workers, progress=progress)
+
+
+def stamp_shapes(names: Collection[str]) -> tuple[StampShape, ...]:
+    """The outlines of these names.
+
+    Raises:
+        ValueError: No stamps have such a shape.
+    """
+    known: tuple[StampShape, ...] = get_args(StampShape)
+    if unknown := set(names).difference(known):
+        there = ", ".join(known)
+        raise ValueError(f"no stamps are of the shape {min(unknown)!r}; there are: {there}")
+    return tuple(shape for shape in known if shape in names)
 
 
 # Each purpose has random numbers of its own, so that pictures, designs and papers do not depend on

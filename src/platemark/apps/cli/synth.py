@@ -142,9 +142,13 @@ def stamps(
             "expected at least 32 pixels, the least first", param_hint="--sides"
         )
     folder = writable_folder(output, "--output")
-    from platemark.synth.stamps import generate
+    from platemark.synth.stamps import generate, stamp_shapes
     from platemark.synth.stampstudio import IMPRINT_SIDES
 
+    try:
+        shapes = stamp_shapes(shape or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shape") from None
     make = partial(
         generate,
         folder,
@@ -156,14 +160,11 @@ def stamps(
         imprints_per_design=imprints_per_design,
         near_copies=near_copies,
         sides=sides or IMPRINT_SIDES,
-        shapes=shape or (),
+        shapes=shapes,
         masks=masks,
         workers=workers,
     )
-    try:
-        _report(make, count, folder, quiet=quiet)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--shape") from None
+    _report(make, count, folder, quiet=quiet)
 
 
 def _report(

@@ -73,9 +73,11 @@ class SegmenterNet(nn.Module):
             ConvBlock(c2, c3, 2), *(Bottleneck(c3, c3 // 2) for _ in range(5))
         )
         self.stage4 = nn.Sequential(
-            ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(6)), _Whole(c4)
+            ConvBlock(c3, c4, 2),
+            *(Bottleneck(c4, c4 // 2) for _ in range(6)),
+            _Whole(c4),
+            *(Bottleneck(c4, c4 // 2) for _ in range(4)),
         )
-        self.stage4.extend(Bottleneck(c4, c4 // 2) for _ in range(4))
         self.up3 = _Up(c4, c3, c3, deeper=2)
         self.up2 = _Up(c3, c2, c2, deeper=1)
         self.up1 = _Up(c2, c1, c1)
