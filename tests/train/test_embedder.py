@@ -13,10 +13,10 @@ from platemark.datasets.manifest import (  # noqa: E402
     StampAnnotation,
     write_manifest,
 )
-from platemark.train.embedder import SIDE, EmbedderTask, scale  # noqa: E402
+from platemark.train.embedder import SIDE, Design, EmbedderTask, scale  # noqa: E402
 from platemark.train.imprints import Source, simulate  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
-from platemark.train.losses import contrastive_loss  # noqa: E402
+from platemark.train.losses import DesignMemory, contrastive_loss  # noqa: E402
 from platemark.train.nets.embedder import EmbedderNet, PolarTrunk, polar_grid  # noqa: E402
 
 
@@ -105,11 +105,27 @@ def test_near_copies_meet_in_a_batch(designs: Path) -> None:
     task = EmbedderTask([designs])
     ink, numbers, families = next(task.batches(Schedule(batch=8, rate=1e-3), 0))
     assert ink.shape == (8, SIDE, SIDE)
-    assert numbers.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    chosen = numbers.tolist()[::2]
+    assert numbers.tolist() == [number for number in chosen for _ in range(2)]
+    assert len(set(chosen)) == 4
+    assert [number // 2 for number in chosen] == families.tolist()[::2]
     assert len(set(families.tolist())) == 2
     again = next(task.batches(Schedule(batch=8, rate=1e-3), 0))
     assert torch.equal(ink, again[0])
     assert not torch.equal(ink[0], ink[1])
+
+
+def test_pictures_of_a_design_come_again_only_when_all_were_drawn() -> None:
+    imprints = [Source(np.full((4, 4), level, np.uint8), True, False) for level in range(3)]
+    artwork = Source(np.full((4, 4), 9, np.uint8), True, True)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        drawn = Design([artwork], imprints).draw(3, 1.0, rng)
+        assert {id(source) for source in drawn} == {id(source) for source in imprints}
+        assert len(Design([artwork], imprints).draw(7, 1.0, rng)) == 7
+    assert Design([artwork], imprints).draw(2, 0.0, rng) == [artwork, artwork]
+    assert Design([artwork]).draw(1, 1.0, rng) == [artwork]
+    assert Design([], imprints[:1]).draw(2, 0.0, rng) == imprints[:1] * 2
 
 
 def test_one_design_teaches_nothing(tmp_path: Path) -> None:
@@ -211,6 +227,47 @@ def test_the_loss_agrees_with_a_slow_version(weight: float) -> None:
         torch.from_numpy(vectors), torch.tensor(designs), torch.tensor(families), 0.2, weight
     )
     assert float(loss) == pytest.approx(slow_contrast(vectors, designs, families, 0.2, weight))
+
+
+def test_a_memory_adds_the_designs_it_has_seen() -> None:
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(8, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    batch, earlier = torch.from_numpy(vectors[:4]), torch.from_numpy(vectors[4:])
+    designs, families = torch.tensor([3, 3, 1, 1]), torch.tensor([0, 0, 1, 1])
+    memory = DesignMemory(9, 6)
+    alone = contrastive_loss(batch, designs, families, 0.2, 4.0)
+    assert float(contrastive_loss(batch, designs, families, 0.2, 4.0, memory)) == float(alone)
+    # designs 5 and 7 are strangers; what is remembered of design 3 is no negative of it
+    memory.see(earlier, torch.tensor([5, 7, 3, 3]))
+    mean = vectors[6] + vectors[7]
+    mean /= np.linalg.norm(mean)
+    remembered = {5: vectors[4], 7: vectors[5], 3: mean}
+    total = 0.0
+    for i, anchor in enumerate(vectors[:4]):
+        others = sum(np.exp(anchor @ vectors[j] / 0.2) for j in range(4) if j // 2 != i // 2)
+        for design, vector in remembered.items():
+            if design != int(designs[i]):
+                others += np.exp(anchor @ vector / 0.2)
+        same = np.exp(anchor @ vectors[i ^ 1] / 0.2)
+        total -= float(np.log(same / (same + others)))
+    found = contrastive_loss(batch, designs, families, 0.2, 4.0, memory)
+    assert float(found) == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_a_memory_follows_what_it_sees() -> None:
+    memory = DesignMemory(3, 2)
+    turned_on = torch.tensor([[0.0, 1.0]])
+    memory.see(torch.tensor([[1.0, 0.0]]), torch.tensor([1]))
+    near = []
+    for _ in range(4):
+        near.append(memory.cosines(turned_on)[0].tolist())
+        memory.see(turned_on, torch.tensor([1]))
+    assert [row[0] for row in near] == [-float("inf")] * 4
+    similar = [row[1] for row in near]
+    assert similar == sorted(similar)
+    assert similar[0] == 0.0
+    assert similar[-1] > 0.98
 
 
 def test_a_few_steps_tell_two_near_copies_apart(designs: Path) -> None:

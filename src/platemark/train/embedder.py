@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from platemark.tasks.segmenter import Segmenter
 from platemark.train.calibrate import calibrate_embedder
 from platemark.train.imprints import Source, simulate
 from platemark.train.loop import Batch, Schedule
-from platemark.train.losses import contrastive_loss
+from platemark.train.losses import DesignMemory, contrastive_loss
 from platemark.train.pictures import ahead, is_held_out, shrink
 
 SIDE = 192
@@ -30,6 +31,8 @@ _VALIDATION_IMPRINTS = 4
 _TEMPERATURE = 0.07
 # Asks for a margin of 0.07 * log(4), a cosine of about 0.1, between a design and its near-copies.
 _NEAR_WEIGHT = 4.0
+# Designs of one family in a batch: the more there are, the fewer strangers.
+_NEAR_COPIES = 2
 _ROUND = ("circle", "oval")
 
 
@@ -40,16 +43,29 @@ class Design:
     Attributes:
         artworks: clean pictures of it; one is enough.
         imprints: what a segmenter found of imprints of it.
+        number: of the design, among those to learn from or among those held out.
     """
 
     artworks: list[Source] = field(default_factory=list)
     imprints: list[Source] = field(default_factory=list)
+    number: int = 0
 
-    def draw(self, imprint_share: float, rng: np.random.Generator) -> Source:
-        """One of its pictures, an imprint with the probability given where there are both."""
-        wanted = not self.artworks or rng.random() < imprint_share
-        pool = self.imprints if wanted and self.imprints else self.artworks
-        return pool[int(rng.integers(len(pool)))]
+    def draw(self, count: int, imprint_share: float, rng: np.random.Generator) -> list[Source]:
+        """Some of its pictures, each an imprint with the probability given where there are both.
+
+        No picture comes twice before all of its sort have been drawn.
+        """
+        drawn: list[Source] = []
+        rest: dict[bool, list[Source]] = {True: [], False: []}
+        for _ in range(count):
+            imprint = bool(self.imprints) and (
+                not self.artworks or bool(rng.random() < imprint_share)
+            )
+            if not rest[imprint]:
+                pool = self.imprints if imprint else self.artworks
+                rest[imprint] = [pool[index] for index in rng.permutation(len(pool)).tolist()]
+            drawn.append(rest[imprint].pop())
+        return drawn
 
 
 Family = list[Design]
@@ -73,7 +89,7 @@ class EmbedderTask:
         self,
         manifests: Sequence[Path],
         imprints: int = 2,
-        imprint_share: float = 0.6,
+        imprint_share: float = 0.8,
         segmenter: Segmenter | None = None,
     ) -> None:
         self.imprints, self.imprint_share = imprints, imprint_share
@@ -87,6 +103,10 @@ class EmbedderTask:
             spare = len(self.validation) < _MOST_HELD_OUT
             held_out = spare and is_held_out(name, _HELD_OUT)
             (self.validation if held_out else self.families).append(list(designs.values()))
+        for families in (self.families, self.validation):
+            for number, design in enumerate(chain.from_iterable(families)):
+                design.number = number
+        self._memory: DesignMemory | None = None
 
     def size(self) -> int:
         """Designs to learn from; a single one teaches nothing."""
@@ -98,17 +118,17 @@ class EmbedderTask:
         return max(1, self.size() * self.imprints // schedule.batch)
 
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
-        """(N, S, S) uint8 ink, (N,) designs, (N,) families; numbers hold within the batch."""
+        """(N, S, S) uint8 ink, (N,) numbers of designs, (N,) numbers of families."""
         return ahead(partial(self._batch, schedule), start)
 
     def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
         ink: list[Pixels] = []
         labels: list[tuple[int, int]] = []
-        for number, (family, design) in enumerate(self._choose(schedule.batch, rng)):
-            for _ in range(self.imprints):
-                ink.append(simulate(design.draw(self.imprint_share, rng), SIDE, rng))
-                labels.append((number, family))
+        for family, design in self._choose(schedule.batch, rng):
+            for source in design.draw(self.imprints, self.imprint_share, rng):
+                ink.append(simulate(source, SIDE, rng))
+                labels.append((design.number, family))
         designs, families = torch.tensor(labels).T
         return torch.from_numpy(np.stack(ink)), designs, families
 
@@ -118,7 +138,7 @@ class EmbedderTask:
         chosen: list[tuple[int, Design]] = []
         for number in rng.permutation(len(self.families))[:wanted].tolist():
             family = self.families[number]
-            some = rng.permutation(len(family))[: max(2, min(4, wanted // 4))].tolist()
+            some = rng.permutation(len(family))[:_NEAR_COPIES].tolist()
             chosen += [(number, family[index]) for index in some]
             if len(chosen) >= wanted:
                 break
@@ -127,7 +147,14 @@ class EmbedderTask:
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The contrastive loss of the batch."""
         ink, designs, families = batch
-        loss = contrastive_loss(net(scale(ink)), designs, families, _TEMPERATURE, _NEAR_WEIGHT)
+        vectors = net(scale(ink))
+        if self._memory is None:
+            self._memory = DesignMemory(self.size(), vectors.shape[1])
+        loss = contrastive_loss(
+            vectors, designs, families, _TEMPERATURE, _NEAR_WEIGHT, self._memory
+        )
+        if net.training:
+            self._memory.see(vectors, designs)
         return {"contrast": loss}
 
     def calibrate(self, folder: Path) -> ModelCard:
@@ -165,10 +192,9 @@ class EmbedderTask:
         labels: list[tuple[int, int]] = []
         for number, family in enumerate(self.validation):
             for design in family:
-                identity = len(labels) // _VALIDATION_IMPRINTS
-                for _ in range(_VALIDATION_IMPRINTS):
-                    ink.append(simulate(design.draw(self.imprint_share, rng), SIDE, rng))
-                    labels.append((identity, number))
+                for source in design.draw(_VALIDATION_IMPRINTS, self.imprint_share, rng):
+                    ink.append(simulate(source, SIDE, rng))
+                    labels.append((design.number, number))
         numbers = np.array(labels, np.int64).reshape(-1, 2)
         return np.array(ink, np.uint8).reshape(-1, SIDE, SIDE), numbers[:, 0], numbers[:, 1]
 

@@ -192,8 +192,46 @@ def mask_losses(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
     return {"entropy": entropy, "dice": (1 - dice).mean()}
 
 
+class DesignMemory:
+    """What the network last made of every design: negatives beyond those of a batch.
+
+    A batch has some dozen designs, most of which are soon told apart; the few that are mistaken for
+    each other seldom meet in one (cross-batch memory, Wang et al. 2020).
+
+    Args:
+        designs: how many there are.
+        size: of the vectors.
+    """
+
+    _KEPT = 0.5
+
+    def __init__(self, designs: int, size: int) -> None:
+        self._vectors = torch.zeros(designs, size)
+
+    def cosines(self, vectors: Tensor) -> Tensor:
+        """(N, D) of unit length to (N, M), of designs not seen yet minus infinity."""
+        self._vectors = self._vectors.to(vectors.device)
+        known = self._vectors.any(dim=1)
+        return (vectors @ self._vectors.T).masked_fill(~known, -torch.inf)
+
+    @torch.no_grad()
+    def see(self, vectors: Tensor, designs: Tensor) -> None:
+        """Remember vectors (N, D) of designs (N,)."""
+        seen, place = torch.unique(designs, return_inverse=True)
+        sums = torch.zeros(len(seen), vectors.shape[1], device=vectors.device)
+        sums.index_add_(0, place, vectors.float())
+        mixed = functional.normalize(sums, dim=1) + self._KEPT * self._vectors[seen]
+        # Not in place: the loss still needs the old ones for its gradient.
+        self._vectors = self._vectors.index_copy(0, seen, functional.normalize(mixed, dim=1))
+
+
 def contrastive_loss(
-    vectors: Tensor, designs: Tensor, families: Tensor, temperature: float, near_weight: float
+    vectors: Tensor,
+    designs: Tensor,
+    families: Tensor,
+    temperature: float,
+    near_weight: float,
+    memory: DesignMemory | None = None,
 ) -> Tensor:
     """Supervised contrastive loss (Khosla et al. 2020), near-copies weighing more.
 
@@ -203,16 +241,22 @@ def contrastive_loss(
 
     Args:
         vectors: (N, D) of unit length.
-        designs: (N,) int, equal for imprints of one design; each occurs at least twice.
+        designs: (N,) int, equal for imprints of one design; each occurs at least twice. With a
+            memory, the numbers of its designs.
         families: (N,) int, equal for near-copies.
         temperature: divides the cosines.
         near_weight: how many other designs one near-copy counts for.
+        memory: of more designs to be far from.
     """
     same = designs[:, None] == designs[None]
     near = (families[:, None] == families[None]) & ~same
     itself = torch.eye(len(designs), dtype=torch.bool, device=vectors.device)
     logits = (vectors @ vectors.T) / temperature
     weighted = (logits + near * math.log(near_weight)).masked_fill(same, -torch.inf)
+    if memory is not None:
+        remembered = memory.cosines(vectors) / temperature
+        own = torch.zeros_like(remembered, dtype=torch.bool).scatter_(1, designs[:, None], True)
+        weighted = torch.cat([weighted, remembered.masked_fill(own, -torch.inf)], dim=1)
     others = weighted.logsumexp(dim=1, keepdim=True)
     # One positive against all negatives at a time: positives do not compete with each other.
     wrong = functional.softplus(others - logits)

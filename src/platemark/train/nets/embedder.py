@@ -54,6 +54,11 @@ class _Trunk(nn.Sequential):
         )
 
 
+def _deeper(channels: int, ring: bool) -> nn.Sequential:
+    """Blocks after a trunk, where a place sees letters and what is beside them."""
+    return nn.Sequential(*(Bottleneck(channels, channels // 2, ring) for _ in range(4)))
+
+
 class PolarTrunk(nn.Module):
     """Ink to features that hardly change when the imprint is turned.
 
@@ -79,6 +84,7 @@ class PolarTrunk(nn.Module):
         self.sines: Tensor
         self.register_buffer("grid", polar_grid(side, *shape), persistent=False)
         self.trunk = _Trunk(channels, ring=True)
+        self.deeper = _deeper(channels[-1], ring=True)
         self.mix = ConvBlock(channels[-1] * shape[0] // 16, width, kernel=1)
         self.narrow = nn.Conv2d(width, width // 4, 1)
         places = shape[1] // 16
@@ -91,7 +97,7 @@ class PolarTrunk(nn.Module):
         """(N, 1, S, S) to (N, features)."""
         grid = self.grid.expand(ink.shape[0], -1, -1, -1)
         unwrapped = functional.grid_sample(ink, grid, align_corners=False)
-        maps = self.trunk(unwrapped).flatten(1, 2).unsqueeze(2)
+        maps = self.deeper(self.trunk(unwrapped)).flatten(1, 2).unsqueeze(2)
         angles = self.mix(maps)
         narrow = self.narrow(angles).squeeze(2)
         real, imaginary = narrow @ self.cosines, narrow @ self.sines
@@ -112,13 +118,14 @@ class FlatTrunk(nn.Module):
     def __init__(self, side: int, channels: tuple[int, int, int, int], width: int = 128) -> None:
         super().__init__()
         self.trunk = _Trunk(channels, ring=False)
+        self.deeper = _deeper(channels[-1], ring=False)
         self.mix = ConvBlock(channels[-1], width, kernel=1)
         self.narrow = nn.Conv2d(width, width // 8, 1)
         self.features = 2 * width + (width // 8) * (side // 32) ** 2
 
     def forward(self, ink: Tensor) -> Tensor:
         """(N, 1, S, S) to (N, features)."""
-        places = self.mix(self.trunk(ink))
+        places = self.mix(self.deeper(self.trunk(ink)))
         layout = functional.avg_pool2d(self.narrow(places), 2)
         return torch.cat(
             [places.mean(dim=(2, 3)), places.amax(dim=(2, 3)), layout.flatten(1)], dim=1
