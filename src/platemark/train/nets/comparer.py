@@ -33,23 +33,27 @@ class ComparerNet(nn.Module):
         super().__init__()
         c1, c2, c3, c4 = channels
         self.stem = nn.Sequential(
-            ConvBlock(LOOKS, c1, 2, kernel=5), ConvBlock(c1, c2, 2), Bottleneck(c2, c2)
+            ConvBlock(LOOKS, c1, 2, kernel=5),
+            ConvBlock(c1, c2, 2),
+            *(Bottleneck(c2, c2) for _ in range(2)),
         )
-        self.deeper = nn.Sequential(ConvBlock(c2, c3, 2), Bottleneck(c3, c3 // 2))
+        self.deeper = nn.Sequential(
+            ConvBlock(c2, c3, 2), *(Bottleneck(c3, c3 // 2) for _ in range(3))
+        )
         self.join_fine = ConvBlock(3 * c2, c2, kernel=1)
         self.join_middle = ConvBlock(3 * c3, c3, kernel=1)
         self.fine = Bottleneck(c2, c2)
         self.down = ConvBlock(c2, c3, 2)
         self.middle = nn.Sequential(
-            ConvBlock(2 * c3, c3, kernel=1), *(Bottleneck(c3, c3 // 2) for _ in range(2))
+            ConvBlock(2 * c3, c3, kernel=1), *(Bottleneck(c3, c3 // 2) for _ in range(4))
         )
         self.coarse = nn.Sequential(
-            ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(2))
+            ConvBlock(c3, c4, 2), *(Bottleneck(c4, c4 // 2) for _ in range(4))
         )
         self.up_middle = ConvBlock(c4, c3, kernel=1)
         self.mix_middle = Bottleneck(c3, c3 // 2)
         self.up_fine = ConvBlock(c3, c2, kernel=1)
-        self.mix_fine = nn.Sequential(Bottleneck(c2, c2), Bottleneck(c2, c2))
+        self.mix_fine = nn.Sequential(*(Bottleneck(c2, c2) for _ in range(3)))
         self.differs = nn.Conv2d(c2, 1, 1)
         nn.init.constant_(self.differs.bias, _RARE)  # type: ignore[arg-type]
         known = 2 * (c3 + c4) + len(_WORST)
