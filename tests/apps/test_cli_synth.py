@@ -81,3 +81,14 @@ def test_only_stamps_of_the_outlines_asked_for_are_drawn(tmp_path: Path) -> None
     result = run("stamps", "--output", tmp_path / "none", "--count", 1, "--shape", "hexagon")
     assert result.exit_code == 2
     assert "hexagon" in result.output
+
+
+def test_only_plates_of_the_formats_asked_for_are_drawn(tmp_path: Path) -> None:
+    words = ("--kind", "crops", "--region", "il", "--region", "eu-si", "--workers", 1)
+    result = run("plates", "--output", tmp_path / "set", "--count", 6, *words)
+    assert result.exit_code == 0, result.output
+    entries = Manifest.read(tmp_path / "set" / "annotations.jsonl")
+    assert {plate.region for entry in entries for plate in entry.plates} <= {"il", "eu-si"}
+    result = run("plates", "--output", tmp_path / "none", "--count", 1, "--region", "atlantis")
+    assert result.exit_code == 2
+    assert "atlantis" in result.output

@@ -68,13 +68,23 @@ def generate(
         ValueError: There is no plate format of a code in ``regions``.
         DatasetError: A font, photo or manifest cannot be used; the message names it.
     """
-    if unknown := set(regions) - set(load_formats()):
+    order = _Order(seed, kind, fonts, backgrounds, over, plate_regions(regions))
+    return write_pictures(order, output, count, workers=workers, progress=progress)
+
+
+def plate_regions(codes: Sequence[str]) -> tuple[str, ...]:
+    """Codes of plate formats, as they were given.
+
+    Raises:
+        ValueError: There is no format of a code.
+    """
+    known = load_formats()
+    if unknown := set(codes).difference(known):
         raise ValueError(
             f"no plate format has the code {', '.join(sorted(unknown))}; "
-            f"there are: {', '.join(load_formats())}"
+            f"there are: {', '.join(known)}"
         )
-    order = _Order(seed, kind, fonts, backgrounds, over, tuple(regions))
-    return write_pictures(order, output, count, workers=workers, progress=progress)
+    return tuple(codes)
 
 
 def _make(order: _Order, studio: PlateStudio, index: int) -> Picture:

@@ -63,8 +63,12 @@ def plates(
     for path, option in ((fonts, "--fonts"), (backgrounds, "--backgrounds"), (over, "--over")):
         check_exists(path, option)
     folder = writable_folder(output, "--output")
-    from platemark.synth.plates import generate
+    from platemark.synth.plates import generate, plate_regions
 
+    try:
+        regions = plate_regions(region or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--region") from None
     make = partial(
         generate,
         folder,
@@ -74,13 +78,10 @@ def plates(
         fonts=fonts,
         backgrounds=backgrounds,
         over=over,
-        regions=region or (),
+        regions=regions,
         workers=workers,
     )
-    try:
-        _report(make, count, folder, quiet=quiet)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--region") from None
+    _report(make, count, folder, quiet=quiet)
 
 
 @app.command("stamps")
