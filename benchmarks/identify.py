@@ -128,6 +128,14 @@ def part(manifest: Manifest, identities: int, samples: int) -> Split:
     )
 
 
+def spread(imprints: Sequence[Imprint], count: int | None) -> tuple[Imprint, ...]:
+    """So many of the imprints, evenly spread over them; all of them by default."""
+    if count is None or count >= len(imprints):
+        return tuple(imprints)
+    chosen = np.linspace(0, len(imprints) - 1, count).astype(int)
+    return tuple(imprints[index] for index in chosen.tolist())
+
+
 def marks(pipeline: StampPipeline, imprints: Sequence[Imprint]) -> Iterator[StampMark]:
     """The imprints as the pipeline sees them, each found by its annotated box."""
     for imprint in imprints:
@@ -308,6 +316,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fit", action="store_true", help="fit and write the calibration")
     parser.add_argument("--known", type=int, default=1000, help="identities that are known")
     parser.add_argument("--samples", type=int, default=3, help="samples of each")
+    parser.add_argument("--queries", type=int, help="imprints asked about, of all there are")
     parser.add_argument("--baselines", type=int, default=200, help="queries for SIFT and ORB")
     parser.add_argument("--model", help="stamp models, as for `platemark stamps`")
     parser.add_argument("--threads", type=int, default=1)
@@ -320,6 +329,7 @@ def main() -> int:
     cv2.setNumThreads(options.threads)
     console = Console(width=180)
     split = part(Manifest.read(options.manifest), options.known, options.samples)
+    split = replace(split, asked=spread(split.asked, options.queries))
     pipeline = StampPipeline.from_pretrained(options.model, threads=options.threads)
     model = pipeline.embedder.name
     calibration = _INK_ALONE if options.fit else calibration_of(model)
