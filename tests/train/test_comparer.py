@@ -18,6 +18,7 @@ from platemark.train.pairs import (  # noqa: E402
     PairedImprint,
     draw_pair,
     drawn_pair,
+    find_alike,
     windows,
 )
 
@@ -127,6 +128,37 @@ def test_imprints_that_say_different_things_are_no_pair_of_one_stamp() -> None:
     families = [[design]]
     drawn = [draw_pair(families, families, rng) for _ in range(60)]
     assert all(pair.kind == "misplaced" for pair in drawn if pair is not None)
+
+
+def test_strangers_that_look_alike_are_known_and_laid_on_each_other() -> None:
+    ring = np.zeros((200, 300), np.uint8)
+    cv2.circle(ring, (150, 100), 90, 255, 8)
+    imprint, seal = stamp("H")
+    families = [[seal, stamp("O")[1]], [stamp("M")[1]]]
+    for _ in range(12):
+        families.append([replace(seal, imprints=[imprint], artwork=coded(ring))])
+    find_alike(families)
+    assert any(other is families[1][0] for other in seal.alike)
+    assert not any(other is own for other in seal.alike for own in families[0])
+    rng = np.random.default_rng(0)
+    offsets = []
+    while len(offsets) < 12:
+        pair = draw_pair(families[:2], families[1:2], rng)
+        seen = None if pair is None else drawn_pair(pair, False, rng)
+        if pair is None or seen is None or pair.kind != "different":
+            continue
+        assert not seen.same
+        first, second = seen.canvas[..., 0] > 127, seen.canvas[..., 3] > 127
+        offsets.append((first & second).sum() / (first | second).sum())
+    # Turned by chance their frames would hardly meet.
+    assert np.median(offsets) > 0.4
+
+
+def test_a_single_design_has_no_strangers() -> None:
+    design = stamp("H")[1]
+    find_alike([[design]])
+    assert design.alike == []
+    find_alike([])
 
 
 def test_batches_are_the_same_from_the_same_seed(task: ComparerTask) -> None:

@@ -24,6 +24,7 @@ from platemark.train.pairs import (
     SeenPair,
     draw_pair,
     drawn_pair,
+    find_alike,
     template,
     windows,
 )
@@ -68,6 +69,8 @@ class ComparerTask:
             if sum(len(design.imprints) for design in usable) > 1:
                 held_out = is_held_out(name, _HELD_OUT)
                 (self.validation if held_out else self.families).append(usable)
+        find_alike(self.families)
+        find_alike(self.validation)
         self._wide = [family for family in self.families if family[0].wide]
         self._other = [family for family in self.families if not family[0].wide]
 

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from platemark.evaluate.pairs import differing_places, shows_ink
 from platemark.geometry import FloatArray, apply_homography, homography
 from platemark.imaging.image import Pixels
+from platemark.matching.alignment import align
 from platemark.matching.overlay import drawn, frame_to_canvas
 from platemark.matching.template import SURE, InkTemplate, centred
 from platemark.models.card import ComparerPreprocess
+from platemark.models.preprocess import ink_input
 from platemark.train.nets.comparer import LOOKS, STRIDE
 from platemark.train.pictures import decoded, decoded_grey, relight, shrink
 
@@ -28,7 +30,11 @@ UNCLEAR = 255
 """What a map of differences has where it is not known."""
 
 Kind = Literal["same", "near", "misplaced", "different"]
-_SHARES: dict[Kind, float] = {"same": 0.44, "near": 0.38, "misplaced": 0.06, "different": 0.12}
+_SHARES: dict[Kind, float] = {"same": 0.42, "near": 0.35, "misplaced": 0.05, "different": 0.18}
+# So many strangers look alike from afar, and so many are laid as an alignment lays them.
+_ALIKE, _ALIGNED = 0.7, 0.7
+# A design from afar is so many pixels wide and high; so many strangers like it are known of each.
+_AFAR, _MOST_ALIKE = 24, 12
 
 _SIDE, _LOW = SPEC.content + 2 * SPEC.margin, 192
 # So many pairs have exact ink, as of good scans, and so many no pictures.
@@ -62,13 +68,18 @@ class PairedImprint:
 
 @dataclass
 class PairedDesign:
-    """One stamp: its imprints, and its clean artwork (PNG bytes) with its corners and its text."""
+    """One stamp: its imprints, and its clean artwork (PNG bytes) with its corners and its text.
+
+    Strangers that look ``alike`` from afar, such as other seals with a star in a ring, are those
+    that a registry proposes for it.
+    """
 
     imprints: list[PairedImprint] = field(default_factory=list)
     artwork: Pixels | None = None
     corners: FloatArray = field(default_factory=lambda: np.zeros((4, 2)))
     text: str | None = None
     wide: bool = False
+    alike: list["PairedDesign"] = field(default_factory=list)
 
     def coverage(self) -> Pixels:
         """(H, W) uint8, 255 for ink."""
@@ -77,6 +88,33 @@ class PairedDesign:
 
 
 Family = list[PairedDesign]
+
+
+def find_alike(families: Sequence[Family]) -> None:
+    """Note for every design the strangers that are most like it from afar.
+
+    Args:
+        families: of designs that have artwork, which is upright.
+    """
+    designs = [design for family in families for design in family]
+    own = np.array([number for number, family in enumerate(families) for _ in family])
+    seen = np.array([_from_afar(design) for design in designs])
+    most = min(_MOST_ALIKE, len(designs) - 1)
+    for start in range(0, len(designs), 256):
+        some = slice(start, start + 256)
+        likeness = np.where(own[some, None] == own, -np.inf, seen[some] @ seen.T)
+        best = np.argpartition(-likeness, most, axis=1)[:, :most]
+        for design, family, others in zip(designs[some], own[some], best.tolist(), strict=True):
+            design.alike = [designs[other] for other in others if own[other] != family]
+
+
+def _from_afar(design: PairedDesign) -> NDArray[np.float32]:
+    """The artwork as a short vector (D,) of unit length, or 0 where it is all alike."""
+    ink = ink_input(np.asarray(design.coverage(), np.float32) / np.float32(255), 4 * _AFAR)
+    small = cv2.resize(ink, (_AFAR, _AFAR), interpolation=cv2.INTER_AREA).astype(np.float32)
+    blurred = _blurred(small, 0.7).ravel()
+    blurred -= blurred.mean()
+    return blurred / np.float32(max(1e-6, float(np.linalg.norm(blurred))))
 
 
 class Pair(NamedTuple):
@@ -120,10 +158,12 @@ def draw_pair(
             return None
         second = copies[int(rng.integers(len(copies)))]
     elif kind == "different":
-        stranger = others[int(rng.integers(len(others)))]
-        if stranger is family:
+        strangers = others[int(rng.integers(len(others)))]
+        if strangers is family:
             return None
-        second = stranger[int(rng.integers(len(stranger)))]
+        if first.alike and rng.random() < _ALIKE:
+            strangers = first.alike
+        second = strangers[int(rng.integers(len(strangers)))]
     a = first.imprints[int(rng.integers(len(first.imprints)))]
     b = second.imprints[int(rng.integers(len(second.imprints)))]
     redated = a.text != first.text or b.text != second.text
@@ -153,7 +193,11 @@ def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | N
         apply_homography(ink.to_frame, imprint.corners)
         for ink, imprint in ((a, pair.a), (b, pair.b))
     )
-    matrix = _laid(pair.kind, corners_a, corners_b, rng)
+    if pair.kind == "different" and rng.random() < _ALIGNED:
+        ways = align(a, b, quick=True)
+        matrix = ways[int(rng.integers(len(ways)))].matrix
+    else:
+        matrix = _laid(pair.kind, corners_a, corners_b, rng)
     size = (_SIDE, _LOW if wide else _SIDE)
     upright = wide and a.half[1] > a.half[0]
     width, height = size[::-1] if upright else size
