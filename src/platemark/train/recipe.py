@@ -111,6 +111,7 @@ def train(
     device: str = "cpu",
     seed: int = 0,
     batch: int | None = None,
+    rate: float | None = None,
     threads: int | None = None,
     command: str = "",
     report: Callable[[str], None] = print,
@@ -133,12 +134,15 @@ def train(
         device: ``cpu`` or ``cuda``.
         seed: of weights, order and augmentation.
         batch: pictures per step, the recipe's own by default.
+        rate: peak learning rate, the recipe's own by default, which is for a network that knows
+            nothing yet.
         threads: CPU threads, all cores by default.
         command: recorded in the card.
         report: receives a line of text now and then.
 
     Raises:
-        ValueError: there is no recipe for this kind and task, or a length that is not positive.
+        ValueError: there is no recipe for this kind and task, or a length or a rate that is not
+            positive.
         SettingsError: the device is not there.
         ModelMismatch: the checkpoint to resume or start from is missing, damaged or of another
             network.
@@ -149,12 +153,15 @@ def train(
         raise ValueError(f"nothing trains a {kind} {task}; there are: {known}")
     if any(length is not None and length <= 0 for length in (minutes, epochs)):
         raise ValueError(f"minutes and epochs are above 0, got {minutes} and {epochs}")
+    if rate is not None and rate <= 0:
+        raise ValueError(f"a learning rate is above 0, got {rate}")
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("PyTorch finds no CUDA device here; train on the CPU", key="device")
     recipe = RECIPES[kind, task]
     if threads:
         torch.set_num_threads(threads)
-    schedule = replace(recipe.schedule, seed=seed, batch=batch or recipe.schedule.batch)
+    own = recipe.schedule
+    schedule = replace(own, seed=seed, batch=batch or own.batch, rate=rate or own.rate)
     if minutes is not None or epochs is not None:
         schedule = replace(schedule, minutes=minutes, epochs=epochs or 1.0)
     if segmenter is not None and not recipe.from_ink:

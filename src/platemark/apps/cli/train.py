@@ -68,6 +68,13 @@ def train(
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
     batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Peak learning rate; by default that of a network which knows nothing yet.",
+        ),
+    ] = None,
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -86,8 +93,8 @@ def train(
         check_exists(manifest, "--data")
     if minutes is not None and epochs is not None:
         raise typer.BadParameter("give --minutes or --epochs, not both")
-    if 0 in (minutes, epochs):
-        raise typer.BadParameter("--minutes and --epochs are above 0")
+    if 0 in (minutes, epochs, rate):
+        raise typer.BadParameter("--minutes, --epochs and --rate are above 0")
     if start is not None and str(start) not in bundled_names():
         check_exists(start, "--start-from")
     if segmenter is not None and task not in ("embedder", "comparer"):
@@ -96,8 +103,9 @@ def train(
     folder = writable_folder(output, "--output")
     report = _ignore if quiet else _report
     words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
-    lengths = {"--minutes": minutes, "--epochs": epochs, "--batch": batch, "--seed": seed}
-    words += [word for key, v in lengths.items() if v is not None for word in (key, f"{v:g}")]
+    numbers = {"--minutes": minutes, "--epochs": epochs, "--batch": batch, "--rate": rate}
+    numbers["--seed"] = seed
+    words += [word for key, v in numbers.items() if v is not None for word in (key, f"{v:g}")]
     models = {"--start-from": start, "--segmenter": segmenter}
     words += [word for key, v in models.items() if v is not None for word in (key, str(v))]
     try:
@@ -114,6 +122,7 @@ def train(
             device=device,
             seed=seed,
             batch=batch,
+            rate=rate,
             threads=threads,
             command=shlex.join([*words, "--output", str(output)]),
             report=report,
