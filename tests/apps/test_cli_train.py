@@ -33,14 +33,29 @@ def scenes(tmp_path: Path) -> Path:
 
 def test_models_are_trained_packaged_and_run(manifest: Path, scenes: Path, tmp_path: Path) -> None:
     output = tmp_path / "models" / "plate-reader"
-    words = ("--kind", "plate", "--epochs", "1", "--batch", "4", "--threads", "1")
+    words = (
+        "--kind",
+        "plate",
+        "--epochs",
+        "1",
+        "--batch",
+        "4",
+        "--rate",
+        "0.001",
+        "--threads",
+        "1",
+    )
     result = run("reader", *words, "--data", manifest, manifest, "--output", output)
     assert result.exit_code == 0, result.output
     assert result.stdout.strip() == str(output)
     card = json.loads((output / "card.json").read_text())
     assert (card["task"], card["kind"]) == ("reader", "plate")
     assert len(card["training"]["data"]) == 2
-    assert card["training"]["command"].startswith("platemark train reader --kind plate --data")
+    command = card["training"]["command"]
+    assert command.startswith("platemark train reader --kind plate --data")
+    assert "--batch 4 --rate 0.001 --seed 0" in command
+    schedule = json.loads((output / "schedule.json").read_text())
+    assert (schedule["batch"], schedule["rate"]) == (4, 0.001)
     verified = CliRunner().invoke(app, ["models", "verify", str(output)])
     assert verified.exit_code == 0
     # what was learned in a few steps runs as any other model does
@@ -86,5 +101,5 @@ def test_wrong_usage(manifest: Path, tmp_path: Path) -> None:
     assert run("reader", "--data", manifest, *output, *both).exit_code == 2
     ink = ("--segmenter", tmp_path)
     assert run("reader", "--data", manifest, *output, *ink).exit_code == 2
-    for nothing in (("--minutes", "0"), ("--epochs", "0"), ("--minutes", "-1")):
+    for nothing in (("--minutes", "0"), ("--epochs", "0"), ("--minutes", "-1"), ("--rate", "0")):
         assert run("reader", "--data", manifest, *output, *nothing).exit_code == 2

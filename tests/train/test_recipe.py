@@ -235,6 +235,8 @@ def test_what_cannot_be_trained(crops: Path, tmp_path: Path) -> None:
         train("stamp", "reader", [crops], tmp_path)
     with pytest.raises(ValueError, match="above 0"):
         train("plate", "reader", [crops], tmp_path, minutes=0)
+    with pytest.raises(ValueError, match="rate"):
+        train("plate", "reader", [crops], tmp_path, rate=-1)
     with pytest.raises(DatasetError, match="train splits"):
         train("plate", "detector", [crops], tmp_path)
     with pytest.raises(DatasetError, match="nowhere"):
