@@ -32,7 +32,7 @@ _TEMPERATURE = 0.07
 # Asks for a margin of 0.07 * log(4), a cosine of about 0.1, between a design and its near-copies.
 _NEAR_WEIGHT = 4.0
 # Designs of one family in a batch: the more there are, the fewer strangers.
-_NEAR_COPIES = 2
+_NEAR_COPIES = 4
 _ROUND = ("circle", "oval")
 
 
@@ -138,24 +138,25 @@ class EmbedderTask:
         chosen: list[tuple[int, Design]] = []
         for number in rng.permutation(len(self.families))[:wanted].tolist():
             family = self.families[number]
-            some = rng.permutation(len(family))[:_NEAR_COPIES].tolist()
+            some = rng.permutation(len(family))[: max(2, min(_NEAR_COPIES, wanted // 4))].tolist()
             chosen += [(number, family[index]) for index in some]
             if len(chosen) >= wanted:
                 break
         return chosen[:wanted]
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """The contrastive loss of the batch."""
+        """The contrastive loss of the batch, and that beside all designs seen before."""
         ink, designs, families = batch
         vectors = net(scale(ink))
         if self._memory is None:
             self._memory = DesignMemory(self.size(), vectors.shape[1])
-        loss = contrastive_loss(
-            vectors, designs, families, _TEMPERATURE, _NEAR_WEIGHT, self._memory
-        )
+        losses = {
+            "contrast": contrastive_loss(vectors, designs, families, _TEMPERATURE, _NEAR_WEIGHT),
+            "remembered": self._memory.loss(vectors, designs, _TEMPERATURE),
+        }
         if net.training:
             self._memory.see(vectors, designs)
-        return {"contrast": loss}
+        return losses
 
     def calibrate(self, folder: Path) -> ModelCard:
         """Find the cosines that part same from different, on imprints of held-out families."""

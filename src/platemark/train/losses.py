@@ -208,11 +208,26 @@ class DesignMemory:
     def __init__(self, designs: int, size: int) -> None:
         self._vectors = torch.zeros(designs, size)
 
-    def cosines(self, vectors: Tensor) -> Tensor:
-        """(N, D) of unit length to (N, M), of designs not seen yet minus infinity."""
+    def loss(self, vectors: Tensor, designs: Tensor, temperature: float) -> Tensor:
+        """Every vector is to be nearer to what is remembered of its design than of any other.
+
+        Were what is remembered a negative alone, the network could get away from all of it at once
+        by turning the space.
+
+        Args:
+            vectors: (N, D) of unit length.
+            designs: (N,) int, numbers of their designs; those not seen before do not count.
+            temperature: divides the cosines.
+        """
         self._vectors = self._vectors.to(vectors.device)
         known = self._vectors.any(dim=1)
-        return (vectors @ self._vectors.T).masked_fill(~known, -torch.inf)
+        logits = vectors @ self._vectors.T / temperature
+        own = logits.gather(1, designs[:, None]).squeeze(1)
+        is_own = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, designs[:, None], True)
+        others = logits.masked_fill(is_own | ~known, -torch.inf).logsumexp(dim=1)
+        # Without any other design to be told from, there is nothing to learn yet.
+        counted = known[designs] & others.isfinite()
+        return functional.softplus(others - own)[counted].sum() / len(vectors)
 
     @torch.no_grad()
     def see(self, vectors: Tensor, designs: Tensor) -> None:
@@ -226,12 +241,7 @@ class DesignMemory:
 
 
 def contrastive_loss(
-    vectors: Tensor,
-    designs: Tensor,
-    families: Tensor,
-    temperature: float,
-    near_weight: float,
-    memory: DesignMemory | None = None,
+    vectors: Tensor, designs: Tensor, families: Tensor, temperature: float, near_weight: float
 ) -> Tensor:
     """Supervised contrastive loss (Khosla et al. 2020), near-copies weighing more.
 
@@ -241,22 +251,16 @@ def contrastive_loss(
 
     Args:
         vectors: (N, D) of unit length.
-        designs: (N,) int, equal for imprints of one design; each occurs at least twice. With a
-            memory, the numbers of its designs.
+        designs: (N,) int, equal for imprints of one design; each occurs at least twice.
         families: (N,) int, equal for near-copies.
         temperature: divides the cosines.
         near_weight: how many other designs one near-copy counts for.
-        memory: of more designs to be far from.
     """
     same = designs[:, None] == designs[None]
     near = (families[:, None] == families[None]) & ~same
     itself = torch.eye(len(designs), dtype=torch.bool, device=vectors.device)
     logits = (vectors @ vectors.T) / temperature
     weighted = (logits + near * math.log(near_weight)).masked_fill(same, -torch.inf)
-    if memory is not None:
-        remembered = memory.cosines(vectors) / temperature
-        own = torch.zeros_like(remembered, dtype=torch.bool).scatter_(1, designs[:, None], True)
-        weighted = torch.cat([weighted, remembered.masked_fill(own, -torch.inf)], dim=1)
     others = weighted.logsumexp(dim=1, keepdim=True)
     # One positive against all negatives at a time: positives do not compete with each other.
     wrong = functional.softplus(others - logits)
