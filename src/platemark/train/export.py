@@ -128,7 +128,7 @@ _DETECTORS: dict[str, dict[str, Any]] = {
     },
     "stamp": {
         "preprocess": DetectorPreprocess(
-            long_side=832, max_upscale=2.0, coarse_looks=CoarseLooks(long_sides=(256, 128))
+            long_side=832, max_upscale=2.0, coarse_looks=CoarseLooks(long_sides=(320, 160))
         ),
         "thresholds": {"min_score": 0.3},
     },
