@@ -72,23 +72,25 @@ def test_sides_that_are_no_range_are_wrong_usage(tmp_path: Path, sides: tuple[in
     assert "--sides" in result.stderr
 
 
-def test_only_stamps_of_the_outlines_asked_for_are_drawn(tmp_path: Path) -> None:
-    words = ("--kind", "artworks", "--shape", "triangle", "--shape", "oval", "--workers", 1)
-    result = run("stamps", "--output", tmp_path / "set", "--count", 8, *words)
+@pytest.mark.parametrize(
+    ("mark", "option", "asked", "unknown"),
+    [
+        ("stamps", "--shape", ("triangle", "oval"), "hexagon"),
+        ("plates", "--region", ("il", "eu-si"), "atlantis"),
+    ],
+)
+def test_only_marks_of_the_sorts_asked_for_are_drawn(
+    tmp_path: Path, mark: str, option: str, asked: tuple[str, str], unknown: str
+) -> None:
+    words = ("--kind", "artworks" if mark == "stamps" else "crops", "--workers", 1)
+    sorts = [word for sort in asked for word in (option, sort)]
+    result = run(mark, "--output", tmp_path / "set", "--count", 8, *words, *sorts)
     assert result.exit_code == 0, result.output
     entries = Manifest.read(tmp_path / "set" / "annotations.jsonl")
-    assert {stamp.shape for entry in entries for stamp in entry.stamps} <= {"triangle", "oval"}
-    result = run("stamps", "--output", tmp_path / "none", "--count", 1, "--shape", "hexagon")
+    drawn = [stamp.shape for entry in entries for stamp in entry.stamps]
+    drawn += [plate.region for entry in entries for plate in entry.plates]
+    assert len(drawn) == 8
+    assert set(drawn) <= set(asked)
+    result = run(mark, "--output", tmp_path / "none", "--count", 1, option, unknown)
     assert result.exit_code == 2
-    assert "hexagon" in result.output
-
-
-def test_only_plates_of_the_formats_asked_for_are_drawn(tmp_path: Path) -> None:
-    words = ("--kind", "crops", "--region", "il", "--region", "eu-si", "--workers", 1)
-    result = run("plates", "--output", tmp_path / "set", "--count", 6, *words)
-    assert result.exit_code == 0, result.output
-    entries = Manifest.read(tmp_path / "set" / "annotations.jsonl")
-    assert {plate.region for entry in entries for plate in entry.plates} <= {"il", "eu-si"}
-    result = run("plates", "--output", tmp_path / "none", "--count", 1, "--region", "atlantis")
-    assert result.exit_code == 2
-    assert "atlantis" in result.output
+    assert unknown in result.output
