@@ -255,12 +255,12 @@ def by_vector(split: Split, found: Sequence[Sequence[Candidate]]) -> list[Answer
     return at_best_threshold(said)
 
 
-def by_features(name: str, split: Split, asked: Sequence[int]) -> list[Answer]:
+def by_features(name: str, split: Split, asked: Sequence[Imprint]) -> list[Answer]:
     """What a method without learning says of some of the imprints, compared with all samples."""
     matcher = MATCHERS[name]()
     samples = [(one.identity, matcher.describe(cut_out(one))) for one in split.known]
     said = []
-    for imprint in (split.asked[index] for index in asked):
+    for imprint in asked:
         own = matcher.describe(cut_out(imprint))
         value, best = max((matcher.compare(own, other), who) for who, other in samples)
         said.append(split.answer(imprint, best, value, value, False))
@@ -350,10 +350,9 @@ def main() -> int:
         "platemark": answers(split, found),
         "vectors alone, best threshold": by_vector(split, found),
     }
-    chosen = np.linspace(0, len(split.asked) - 1, min(options.baselines, len(split.asked)))
+    asked = spread(split.asked, options.baselines)
     for name in ("SIFT + RANSAC", "ORB") if options.baselines else ():
-        some = by_features(name, split, np.unique(chosen.astype(int)).tolist())
-        rows[f"{name}, best threshold"] = some
+        rows[f"{name}, best threshold"] = by_features(name, split, asked)
     data = report(console, rows)
     if options.json:
         run = {"manifest": str(options.manifest), "model": model, "median_ms": round(median, 1)}

@@ -33,19 +33,9 @@ def scenes(tmp_path: Path) -> Path:
 
 def test_models_are_trained_packaged_and_run(manifest: Path, scenes: Path, tmp_path: Path) -> None:
     output = tmp_path / "models" / "plate-reader"
-    words = (
-        "--kind",
-        "plate",
-        "--epochs",
-        "1",
-        "--batch",
-        "4",
-        "--rate",
-        "0.001",
-        "--threads",
-        "1",
-    )
-    result = run("reader", *words, "--data", manifest, manifest, "--output", output)
+    words = ("--kind", "plate", "--epochs", "1", "--threads", "1")
+    steps = ("--batch", "4", "--rate", "0.001")
+    result = run("reader", *words, *steps, "--data", manifest, manifest, "--output", output)
     assert result.exit_code == 0, result.output
     assert result.stdout.strip() == str(output)
     card = json.loads((output / "card.json").read_text())

@@ -141,17 +141,17 @@ def test_strangers_that_look_alike_are_known_and_laid_on_each_other() -> None:
     assert any(other is families[1][0] for other in seal.alike)
     assert not any(other is own for other in seal.alike for own in families[0])
     rng = np.random.default_rng(0)
-    offsets = []
-    while len(offsets) < 12:
+    overlaps = []
+    while len(overlaps) < 12:
         pair = draw_pair(families[:2], families[1:2], rng)
         seen = None if pair is None else drawn_pair(pair, False, rng)
         if pair is None or seen is None or pair.kind != "different":
             continue
         assert not seen.same
         first, second = seen.canvas[..., 0] > 127, seen.canvas[..., 3] > 127
-        offsets.append((first & second).sum() / (first | second).sum())
+        overlaps.append((first & second).sum() / (first | second).sum())
     # Turned by chance their frames would hardly meet.
-    assert np.median(offsets) > 0.4
+    assert np.median(overlaps) > 0.4
 
 
 def test_a_single_design_has_no_strangers() -> None:

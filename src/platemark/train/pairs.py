@@ -193,11 +193,7 @@ def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | N
         apply_homography(ink.to_frame, imprint.corners)
         for ink, imprint in ((a, pair.a), (b, pair.b))
     )
-    if pair.kind == "different" and rng.random() < _ALIGNED:
-        ways = align(a, b, quick=True)
-        matrix = ways[int(rng.integers(len(ways)))].matrix
-    else:
-        matrix = _laid(pair.kind, corners_a, corners_b, rng)
+    matrix = _laid(pair.kind, (a, b), (corners_a, corners_b), rng)
     size = (_SIDE, _LOW if wide else _SIDE)
     upright = wide and a.half[1] > a.half[0]
     width, height = size[::-1] if upright else size
@@ -264,9 +260,16 @@ def _disturbed(
 
 
 def _laid(
-    kind: Kind, corners_a: FloatArray, corners_b: FloatArray, rng: np.random.Generator
+    kind: Kind,
+    inks: tuple[InkTemplate, InkTemplate],
+    corners: tuple[FloatArray, FloatArray],
+    rng: np.random.Generator,
 ) -> FloatArray:
     """Homography (3, 3) between the frames: nearly the right one, as an alignment finds it."""
+    corners_a, corners_b = corners
+    if kind == "different" and rng.random() < _ALIGNED:
+        ways = align(*inks, quick=True)
+        return ways[int(rng.integers(len(ways)))].matrix
     if kind == "different":
         turned = _turning(float(rng.integers(4)) * np.pi / 2 + float(rng.normal(0, 0.2)))
         turned[:2, :2] *= np.exp(rng.normal(0, 0.05))

@@ -103,8 +103,8 @@ def train(
     folder = writable_folder(output, "--output")
     report = _ignore if quiet else _report
     words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
-    numbers = {"--minutes": minutes, "--epochs": epochs, "--batch": batch, "--rate": rate}
-    numbers["--seed"] = seed
+    lengths = {"--minutes": minutes, "--epochs": epochs}
+    numbers = lengths | {"--batch": batch, "--rate": rate, "--seed": seed}
     words += [word for key, v in numbers.items() if v is not None for word in (key, f"{v:g}")]
     models = {"--start-from": start, "--segmenter": segmenter}
     words += [word for key, v in models.items() if v is not None for word in (key, str(v))]
