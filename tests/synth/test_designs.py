@@ -202,6 +202,29 @@ def test_ring_text_reads_clockwise_outside_and_counter_clockwise_inside() -> Non
         assert all(middle[1] < 0 for middle in middles), "about the top"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        RingText("AB C.", Lettering(FACE, 2.0), 100.0, rx=10, ry=8, outward=False, middle=40),
+        RingText("AB C.", Lettering(FACE, 2.0, slant=0.2), 6.0, rx=10, ry=10, bent=True),
+        StraightText("AB C.", Lettering(FACE, 2.0, stretch=1.3), 100.0, x=3, y=-2, angle=30),
+        StraightText("AB C.", Lettering(FACE, 2.0), 20.0, x=3, y=-2, vertical=True),
+    ],
+)
+def test_places_are_where_each_character_has_its_ink(text: Text) -> None:
+    places = text.places(FONTS)
+    boxes = [extent([shape]) for shape in text.shapes(FONTS)]
+    middles = np.array([((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes])
+    np.testing.assert_allclose(places[[0, 1, 3, 4]], middles, atol=1e-9)
+    assert np.isnan(places[2]).all()
+
+
+def test_joining_letters_have_no_places_of_their_own() -> None:
+    places = StraightText("سلام 7", Lettering(FACE, 2.0), 100.0).places(FONTS)
+    assert places.shape == (6, 2)
+    assert np.isnan(places).all()
+
+
 def test_a_text_longer_than_its_room_is_narrowed() -> None:
     look = Lettering(FACE, 2.0)
     natural = measure("COMPANY", look, FONTS).width

@@ -15,8 +15,9 @@ from platemark.synth.designs import Design
 from platemark.synth.generate import CHUNK
 from platemark.synth.imprint import Imprint, StampLabel
 from platemark.synth.ink import INK_SHARE, Ink
+from platemark.synth.photos import read_grey
 from platemark.synth.scan import Capture, Scanner
-from platemark.synth.stamps import StampStudio, generate
+from platemark.synth.stamps import PictureKind, StampStudio, generate
 from platemark.types import INK_COLORS, STAMP_SHAPES
 
 BLUE = Ink("blue", (30, 60, 190))
@@ -234,6 +235,24 @@ def test_the_manifest_says_what_is_in_the_pictures(tmp_path: Path) -> None:
         assert stamp.text == " / ".join(line.text for line in stamp.lines)
         assert stamp.rotation is not None
         assert entry.split == "train"
+        for line in stamp.lines:
+            assert [place is None for place in line.places] == [c == " " for c in line.text]
+
+
+@pytest.mark.parametrize("kind", ["imprints", "artworks"])
+def test_characters_stand_where_the_manifest_says(tmp_path: Path, kind: PictureKind) -> None:
+    manifest = Manifest.read(generate(tmp_path, 6, 5, kind=kind, workers=1))
+    for entry in manifest:
+        (stamp,) = entry.stamps
+        places = [place for line in stamp.lines for place in line.places if place is not None]
+        inside = cv2.convexHull(stamp.corners.astype(np.float32))
+        assert places
+        assert all(cv2.pointPolygonTest(inside, place, False) >= 0 for place in places)
+        if kind == "artworks":
+            ink = read_grey(manifest.path(entry))
+            around = cv2.blur(ink, (9, 9))
+            seen = [around[int(y), int(x)] for x, y in places]
+            assert np.mean([value not in (0, 255) for value in seen]) > 0.8
 
 
 def test_families_are_a_design_and_its_near_copies(tmp_path: Path) -> None:

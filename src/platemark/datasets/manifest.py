@@ -110,12 +110,15 @@ class StampLine(BaseModel):
     Attributes:
         text: The line.
         path: Whether it runs round a ring or straight.
+        places: (x, y) of the middle of each character, in pixels of the stored picture, None for
+            one without ink, as a space; empty where they are not known.
     """
 
     model_config = ConfigDict(frozen=True)
 
     text: str
     path: Literal["ring", "straight"]
+    places: tuple[tuple[float, float] | None, ...] = ()
 
 
 class StampAnnotation(Annotation):

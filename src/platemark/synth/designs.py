@@ -12,6 +12,7 @@ from typing import get_args
 import numpy as np
 
 from platemark.datasets.manifest import StampLine, StampShape
+from platemark.geometry import FloatArray
 from platemark.synth import marks, seals
 from platemark.synth.drafting import Draft
 from platemark.synth.elements import Element
@@ -64,11 +65,26 @@ class Design:
     @property
     def lines(self) -> tuple[StampLine, ...]:
         """Its texts: those round the ring first, then the straight ones."""
-        ring = [
-            StampLine(text=e.text, path="ring") for e in self.elements if isinstance(e, RingText)
-        ]
-        rows = [e for e in self.elements if isinstance(e, StraightText)]
-        return (*ring, *(StampLine(text=row.text, path="straight") for row in rows))
+        return tuple(
+            StampLine(text=text.text, path="ring" if isinstance(text, RingText) else "straight")
+            for text in self._texts
+        )
+
+    @property
+    def places(self) -> tuple[FloatArray, ...]:
+        """Where the characters of each line stand: middles (N, 2) of their ink, or NaN.
+
+        The bounds are the unit square, so that a homography from it to a quad gives the places in
+        a picture.
+        """
+        corner, size = np.array(self.bounds[:2]), np.array([self.width_mm, self.height_mm])
+        return tuple((text.places(self.fonts) - corner) / size for text in self._texts)
+
+    @property
+    def _texts(self) -> tuple[RingText | StraightText, ...]:
+        rings = [element for element in self.elements if isinstance(element, RingText)]
+        rows = [element for element in self.elements if isinstance(element, StraightText)]
+        return (*rings, *rows)
 
     @property
     def width_mm(self) -> float:

@@ -45,6 +45,8 @@ class StampLabel:
         rotation: clockwise turn in degrees.
         identity: of the design.
         lines: texts of the design.
+        places: (N, 2) for each line, middles of its characters, the corners of the design being
+            those of the unit square; NaN for characters without ink.
         share: what each pixel has of the imprint's full ink.
     """
 
@@ -55,6 +57,7 @@ class StampLabel:
     rotation: float
     identity: str
     lines: tuple[StampLine, ...]
+    places: tuple[FloatArray, ...]
     share: SoftMask
 
     def mask(self, width: int, height: int) -> BoolMask:
@@ -180,6 +183,7 @@ class Imprint:
             float(np.degrees(np.arctan2(across[1], across[0]))),
             self.design.identity,
             self.design.lines,
+            self.design.places,
             soft,
         )
         return label, None

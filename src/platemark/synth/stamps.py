@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from platemark.datasets.manifest import StampLine, StampShape
+from platemark.geometry import FloatArray, apply_homography, box_to_quad, homography
 from platemark.imaging.image import Pixels
 from platemark.synth.designs import Design
 from platemark.synth.generate import CHUNK, Picture, write_pictures
@@ -170,7 +171,7 @@ class _Maker:
             "quad": np.round(quad, 2).tolist(),
             "shape": design.shape,
             "rotation": 0.0,
-            **_said(design.identity, design.lines),
+            **_said(design.identity, design.lines, design.places, quad),
         }
         return Picture(pixels, {"stamps": [stamp], "kind": "isolated", "family": family})
 
@@ -202,13 +203,20 @@ def _stamp_row(label: StampLabel) -> dict[str, Any]:
         "shape": label.shape,
         "color": label.color,
         "rotation": round(label.rotation, 2),
-        **_said(label.identity, label.lines),
+        **_said(label.identity, label.lines, label.places, label.quad),
     }
 
 
-def _said(identity: str, lines: tuple[StampLine, ...]) -> dict[str, Any]:
-    return {
-        "identity": identity,
-        "text": " / ".join(line.text for line in lines),
-        "lines": [line.model_dump() for line in lines],
-    }
+def _said(
+    identity: str, lines: tuple[StampLine, ...], places: tuple[FloatArray, ...], quad: FloatArray
+) -> dict[str, Any]:
+    """Whose it is, what it says, and where each character stands in the picture."""
+    to_picture = homography(box_to_quad((0.0, 0.0, 1.0, 1.0)), quad)
+    rows = []
+    for line, middles in zip(lines, places, strict=True):
+        row: dict[str, Any] = {"text": line.text, "path": line.path}
+        if np.isfinite(middles).any():
+            seen = np.round(apply_homography(to_picture, middles), 1).tolist()
+            row["places"] = [None if np.isnan(x) else (x, y) for x, y in seen]
+        rows.append(row)
+    return {"identity": identity, "text": " / ".join(line.text for line in lines), "lines": rows}

@@ -131,6 +131,31 @@ class Text:
     ink: bool = True
     date: bool = False
 
+    def shapes(self, fonts: StampFonts) -> Iterator[Shape]:
+        """The letters."""
+        return self._inked(*self._placed(fonts))
+
+    def places(self, fonts: StampFonts) -> Floats:
+        """Middles (N, 2) of the ink of its N characters (mm), NaN where there is none.
+
+        Letters of joining scripts are not apart: all are NaN.
+        """
+        middles = np.full((len(self.text), 2), np.nan)
+        glyphs, points = self._placed(fonts)
+        if len(glyphs) != len(middles):
+            return middles
+        start = 0
+        for middle, glyph in zip(middles, glyphs, strict=True):
+            own = points[start : start + len(glyph.points)]
+            if len(own):
+                middle[:] = (own.min(axis=0) + own.max(axis=0)) / 2
+            start += len(glyph.points)
+        return middles
+
+    def _placed(self, fonts: StampFonts) -> tuple[list[Glyph], Points]:
+        """Its letters, and the corners (N, 2) of all their outlines where they stand (mm)."""
+        raise NotImplementedError
+
     def _set(self, fonts: StampFonts) -> _Setting:
         look = self.look
         glyphs = _glyphs(self.text, look, fonts)
@@ -177,8 +202,7 @@ class StraightText(Text):
     angle: float = 0.0
     vertical: bool = False
 
-    def shapes(self, fonts: StampFonts) -> Iterator[Shape]:
-        """The letters."""
+    def _placed(self, fonts: StampFonts) -> tuple[list[Glyph], Points]:
         if self.vertical:
             return self._column(fonts)
         setting = self._set(fonts)
@@ -188,9 +212,9 @@ class StraightText(Text):
             turn = np.radians(self.angle)
             matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
             points = points @ matrix
-        return self._inked(setting.glyphs, points + np.array([self.x, self.y]))
+        return setting.glyphs, points + np.array([self.x, self.y])
 
-    def _column(self, fonts: StampFonts) -> Iterator[Shape]:
+    def _column(self, fonts: StampFonts) -> tuple[list[Glyph], Points]:
         look = self.look
         glyphs = _glyphs(self.text, look, fonts)
         pitch = self.room / max(len(glyphs), 1)
@@ -200,7 +224,7 @@ class StraightText(Text):
             letter = (glyph.points - middle) * (look.stretch * look.size, look.size)
             place = np.array([self.x, self.y - self.room / 2 + (row + 0.5) * pitch])
             placed.append(letter + place)
-        return self._inked(glyphs, np.concatenate(placed))
+        return glyphs, np.concatenate(placed)
 
 
 @dataclass(frozen=True)
@@ -221,17 +245,14 @@ class RingText(Text):
     outward: bool = True
     bent: bool = False
 
-    def shapes(self, fonts: StampFonts) -> Iterator[Shape]:
-        """The letters."""
+    def _placed(self, fonts: StampFonts) -> tuple[list[Glyph], Points]:
         setting = self._set(fonts)
         path = ellipse_path(self.rx, self.ry)
         sense = 1.0 if self.outward else -1.0
         start = self.middle / 360 * path.length - sense * setting.ways[-1] / 2
         if self.bent or any(map(is_joining, self.text)):
-            points = self._bent(path, start, sense, setting)
-        else:
-            points = self._turned(path, start, sense, setting)
-        return self._inked(setting.glyphs, points)
+            return setting.glyphs, self._bent(path, start, sense, setting)
+        return setting.glyphs, self._turned(path, start, sense, setting)
 
     def _turned(self, path: Path, start: float, sense: float, setting: _Setting) -> Points:
         advances = np.array([glyph.advance for glyph in setting.glyphs])

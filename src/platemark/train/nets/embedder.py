@@ -2,19 +2,31 @@
 
 Round the centre a turn of the stamp is a shift of the columns: the polar unwrap (as in polar
 transformer networks, Esteves et al. 2018), convolutions that go round, and statistics over the
-angle that no shift changes (mean, maximum, and the magnitudes of the Fourier coefficients, which
-keep what follows what). Stamps that are not round, and mostly upright, are seen better flat.
+angle that no shift changes: mean, maximum, and the Fourier coefficients, by their magnitudes, which
+keep what follows what, and as they are once the whole is turned to where it begins. Stamps that are
+not round, and mostly upright, are seen better flat. While learning, each place is asked for its
+letters too: stamps differ in what they say.
 """
 
 import math
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from platemark.geometry import FloatArray
+from platemark.train.letters import LETTERS
 from platemark.train.nets.layers import Bottleneck, ConvBlock
 
 _EPSILON = 1e-6
+_RARE = -6.0
+ANGLES = 384
+"""Columns of the unwrapped ring."""
+STRIDE = 16
+"""Columns of it, or pixels of the input, for one place."""
 
 
 def polar_grid(side: int, radii: int, angles: int) -> Tensor:
@@ -34,6 +46,24 @@ def polar_grid(side: int, radii: int, angles: int) -> Tensor:
     return torch.stack(
         [radius[:, None] * angle.cos()[None], radius[:, None] * angle.sin()[None]], dim=-1
     )
+
+
+def places(points: FloatArray, ring: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
+    """Numbers (K,) of the places that letters are at.
+
+    Args:
+        points: (K, 2) in pixels of the input.
+        ring: (K,) whether they stand round the ring. Those are asked of the angles, which come
+            first, all others of the places of the flat picture, which come row by row.
+        side: of the input in pixels.
+    """
+    from_middle = points - side / 2
+    angles = np.arctan2(from_middle[:, 1], from_middle[:, 0]) / (2 * np.pi) * ANGLES
+    around = np.rint(angles / STRIDE).astype(np.int64) % (ANGLES // STRIDE)
+    # A convolution of stride 2 has the middle of its first place on the first pixel's.
+    cells = np.rint((points - 0.5) / STRIDE).astype(np.int64).clip(0, side // STRIDE - 1)
+    flat = ANGLES // STRIDE + cells[:, 1] * (side // STRIDE) + cells[:, 0]
+    return np.where(ring, around, flat)
 
 
 class _Trunk(nn.Sequential):
@@ -59,24 +89,59 @@ def _deeper(channels: int, ring: bool) -> nn.Sequential:
     return nn.Sequential(*(Bottleneck(channels, channels // 2, ring) for _ in range(4)))
 
 
+class Seen(NamedTuple):
+    """What a trunk makes of ink.
+
+    Attributes:
+        features: (N, F) of the whole.
+        arranged: (N, A) of what stands where.
+        letters: (N, L, P) how many of each of ``LETTERS`` to expect at every place.
+    """
+
+    features: Tensor
+    arranged: Tensor
+    letters: Tensor
+
+
+class _Letters(nn.Module):
+    """How many of each letter to expect at every place."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.counted = nn.Conv2d(width, len(LETTERS), 1)
+        nn.init.constant_(self.counted.bias, _RARE)  # type: ignore[arg-type]
+
+    def forward(self, places: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, L, H W)."""
+        return functional.softplus(self.counted(places).float()).flatten(2)
+
+
 class PolarTrunk(nn.Module):
     """Ink to features that hardly change when the imprint is turned.
+
+    Where an imprint begins is learned: the phase of one feature's first harmonic, by which those of
+    all others are turned back, so that what is between letters is not lost (the phases of a Fourier
+    descriptor made invariant as of Zahn & Roskies 1972).
 
     Args:
         side: of the input in pixels.
         channels: widths at strides 2, 4, 8 and 16.
         shape: rows and columns of the unwrapped picture, multiples of 16.
         width: features of each angle.
-        harmonics: Fourier coefficients kept, of a quarter of the features.
+        harmonics: Fourier coefficients of which magnitudes are kept, of a quarter of the features.
+        begins: guesses of where an imprint begins.
+        placed: features and Fourier coefficients kept whole.
     """
 
     def __init__(
         self,
         side: int,
         channels: tuple[int, int, int, int],
-        shape: tuple[int, int] = (64, 384),
+        shape: tuple[int, int] = (64, ANGLES),
         width: int = 128,
         harmonics: int = 6,
+        begins: int = 2,
+        placed: tuple[int, int] = (48, 10),
     ) -> None:
         super().__init__()
         self.grid: Tensor
@@ -87,23 +152,50 @@ class PolarTrunk(nn.Module):
         self.deeper = _deeper(channels[-1], ring=True)
         self.mix = ConvBlock(channels[-1] * shape[0] // 16, width, kernel=1)
         self.narrow = nn.Conv2d(width, width // 4, 1)
+        self.begin = nn.Conv2d(width, begins, 1)
+        self.placed = nn.Conv2d(width, placed[0], 1)
+        self.letters = _Letters(width)
         places = shape[1] // 16
-        turn = torch.arange(places)[:, None] * torch.arange(1, harmonics + 1) * 2 * math.pi / places
+        most = torch.arange(1, max(harmonics, placed[1]) + 1)
+        turn = torch.arange(places)[:, None] * most * 2 * math.pi / places
         self.register_buffer("cosines", turn.cos() / places, persistent=False)
         self.register_buffer("sines", turn.sin() / places, persistent=False)
+        self.harmonics, self.kept = harmonics, placed[1]
         self.features = 2 * width + harmonics * (width // 4)
+        self.arranged = 2 * begins * placed[0] * placed[1]
 
-    def forward(self, ink: Tensor) -> Tensor:
-        """(N, 1, S, S) to (N, features)."""
+    def forward(self, ink: Tensor) -> Seen:
+        """(N, 1, S, S) to what is seen of it."""
         grid = self.grid.expand(ink.shape[0], -1, -1, -1)
         unwrapped = functional.grid_sample(ink, grid, align_corners=False)
         maps = self.deeper(self.trunk(unwrapped)).flatten(1, 2).unsqueeze(2)
         angles = self.mix(maps)
-        narrow = self.narrow(angles).squeeze(2)
-        real, imaginary = narrow @ self.cosines, narrow @ self.sines
+        real, imaginary = self._harmonics(self.narrow(angles), self.harmonics)
         spectrum = (real.square() + imaginary.square() + _EPSILON).sqrt()
-        angles = angles.squeeze(2)
-        return torch.cat([angles.mean(dim=2), angles.amax(dim=2), spectrum.flatten(1)], dim=1)
+        flat = angles.squeeze(2)
+        features = [flat.mean(dim=2), flat.amax(dim=2), spectrum.flatten(1)]
+        return Seen(torch.cat(features, dim=1), self._turned_back(angles), self.letters(angles))
+
+    def _harmonics(self, angles: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Real and imaginary Fourier coefficients (N, C, count) of (N, C, 1, A), from the first."""
+        values = angles.squeeze(2).float()
+        return values @ self.cosines[:, :count], values @ self.sines[:, :count]
+
+    def _turned_back(self, angles: Tensor) -> Tensor:
+        """(N, C, 1, A) to coefficients (N, arranged), as if it began at the first angle."""
+        real, imaginary = self._harmonics(self.begin(angles), 1)
+        length = (real.square() + imaginary.square() + _EPSILON).sqrt()
+        cosine, sine = real / length, imaginary / length
+        turns = [(cosine, sine)]
+        for _ in range(self.kept - 1):
+            before, beside = turns[-1]
+            turns.append((before * cosine - beside * sine, before * sine + beside * cosine))
+        back = [torch.cat(parts, dim=2).unsqueeze(1) for parts in zip(*turns, strict=True)]
+        real, imaginary = (
+            part.unsqueeze(2) for part in self._harmonics(self.placed(angles), self.kept)
+        )
+        turned = real * back[0] + imaginary * back[1], imaginary * back[0] - real * back[1]
+        return torch.cat([part.flatten(1) for part in turned], dim=1)
 
 
 class FlatTrunk(nn.Module):
@@ -113,23 +205,29 @@ class FlatTrunk(nn.Module):
         side: of the input in pixels, a multiple of 32.
         channels: widths at strides 2, 4, 8 and 16.
         width: features of each place.
+        placed: features kept of each of the places, four of which are one.
     """
 
-    def __init__(self, side: int, channels: tuple[int, int, int, int], width: int = 128) -> None:
+    def __init__(
+        self, side: int, channels: tuple[int, int, int, int], width: int = 128, placed: int = 32
+    ) -> None:
         super().__init__()
         self.trunk = _Trunk(channels, ring=False)
         self.deeper = _deeper(channels[-1], ring=False)
         self.mix = ConvBlock(channels[-1], width, kernel=1)
         self.narrow = nn.Conv2d(width, width // 8, 1)
+        self.placed = nn.Conv2d(width, placed, 1)
+        self.letters = _Letters(width)
         self.features = 2 * width + (width // 8) * (side // 32) ** 2
+        self.arranged = placed * (side // 32) ** 2
 
-    def forward(self, ink: Tensor) -> Tensor:
-        """(N, 1, S, S) to (N, features)."""
+    def forward(self, ink: Tensor) -> Seen:
+        """(N, 1, S, S) to what is seen of it."""
         places = self.mix(self.deeper(self.trunk(ink)))
         layout = functional.avg_pool2d(self.narrow(places), 2)
-        return torch.cat(
-            [places.mean(dim=(2, 3)), places.amax(dim=(2, 3)), layout.flatten(1)], dim=1
-        )
+        features = [places.mean(dim=(2, 3)), places.amax(dim=(2, 3)), layout.flatten(1)]
+        arranged = functional.avg_pool2d(self.placed(places), 2).flatten(1).float()
+        return Seen(torch.cat(features, dim=1), arranged, self.letters(places))
 
 
 class EmbedderNet(nn.Module):
@@ -152,8 +250,23 @@ class EmbedderNet(nn.Module):
         self.flat = FlatTrunk(side, channels)
         features = self.polar.features + self.flat.features
         self.join = nn.Sequential(nn.BatchNorm1d(features), nn.Linear(features, size))
+        arranged = self.polar.arranged + self.flat.arranged
+        self.arrange = nn.Sequential(nn.BatchNorm1d(arranged), nn.Linear(arranged, size))
+        # Nothing at first, so that a network without it can go on from what it knows.
+        nn.init.zeros_(self.arrange[1].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.arrange[1].bias)  # type: ignore[arg-type]
 
     def forward(self, ink: Tensor) -> Tensor:
         """(N, 1, S, S) float32 in 0..1 to (N, D) float32 of unit length."""
-        joined = self.join(torch.cat([self.polar(ink), self.flat(ink)], dim=1)).float()
-        return functional.normalize(joined, dim=1)
+        return self.embed(ink)[0]
+
+    def embed(self, ink: Tensor) -> tuple[Tensor, Tensor]:
+        """The same vectors, and (N, L, P) letters expected at the places of both trunks.
+
+        See :func:`places`.
+        """
+        polar, flat = self.polar(ink), self.flat(ink)
+        joined = self.join(torch.cat([polar.features, flat.features], dim=1)).float()
+        arranged = self.arrange(torch.cat([polar.arranged, flat.arranged], dim=1)).float()
+        vectors = functional.normalize(joined + arranged, dim=1)
+        return vectors, torch.cat([polar.letters, flat.letters], dim=2)
