@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--command", default="")
     parser.add_argument("--limit", action="append", default=[])
     parser.add_argument("--training", type=json.loads, default={}, help="JSON added to the card")
-    parser.add_argument("--min-score", type=float)
+    parser.add_argument("--threshold", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--version", help="a new one, so that vectors of others are not taken")
     arguments = parser.parse_args()
     card = ModelCard.read(arguments.run / CARD_NAME)
@@ -72,8 +72,9 @@ def main() -> None:
         changes["version"] = arguments.version
     if arguments.limit:
         changes["limits"] = tuple(arguments.limit)
-    if arguments.min_score is not None:
-        changes["thresholds"] = card.thresholds | {"min_score": arguments.min_score}
+    if arguments.threshold:
+        stated = dict(pair.split("=") for pair in arguments.threshold)
+        changes["thresholds"] = card.thresholds | {name: float(v) for name, v in stated.items()}
     if arguments.evaluation:
         evaluation = json.loads(arguments.evaluation.read_text(encoding="utf-8"))
         figures = tuple(

@@ -60,6 +60,7 @@ class Services:
             figures.timed("stamp_segment", stamps.segmenter),
             figures.timed("stamp_embed", stamps.embedder),
             comparer=stamps.comparer,
+            gate=stamps.gate,
         )
         self._identifying = StampPipeline(
             self.stamps.detector,
@@ -67,6 +68,7 @@ class Services:
             self.stamps.embedder,
             registry,
             self.stamps.comparer,
+            self.stamps.gate,
         )
 
     @classmethod
@@ -192,7 +194,7 @@ class Services:
         Raises:
             InferenceFailed: A network did not run.
         """
-        find = whole_picture if cropped else self.stamps.detector
+        find = whole_picture if cropped else self.stamps.find
         return self.stamps.describe(image, find(image))
 
     def compare(self, a: Image, b: Image, *, cropped: bool = False) -> Comparison:

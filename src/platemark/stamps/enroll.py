@@ -235,7 +235,7 @@ def name_stamps(
     for item in read_expanded(expand_inputs([document])):
         if isinstance(item, Unread):
             raise item.error
-        marks = pipeline.describe(item, pipeline.detector(item))
+        marks = pipeline.describe(item, pipeline.find(item))
         found += sorted(marks, key=lambda mark: (mark.box[1], mark.box[0]))
     if len(found) != len(names):
         places = "; ".join(
@@ -310,7 +310,7 @@ def _stamps(
     elif entry.whole:
         detections = whole_picture(image)
     else:
-        detections = list(pipeline.detector(image))
+        detections = pipeline.find(image)
         if not detections and entry.or_whole:
             detections = whole_picture(image)
             warnings.append(f"no stamp was found in {image.source}: the whole picture was taken")

@@ -1,7 +1,7 @@
 """Stamps and seals: the parts and the order of the steps."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import cv2
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.imaging.image import Image
+from platemark.imaging.ink import ink_and_paper
 from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.matching.match import bundled_comparer
 from platemark.models.store import ModelName, choose_parts
@@ -28,6 +29,36 @@ _CROP_SIDE = 640
 _PARTS = ("detector", "segmenter", "embedder", "comparer")
 
 
+@dataclass(frozen=True)
+class InkGate:
+    """Which detections are taken for stamps: sure ones, and doubtful ones with ink to be seen.
+
+    Holes punched into paper, dents and folds have the outline of a stamp, but no ink.
+
+    Attributes:
+        sure: Detections with this score pass, however faint they are.
+        contrast: Others pass when their ink is darker than the paper by this many grey levels, in
+            the colour of the light in which it differs most.
+    """
+
+    sure: float
+    contrast: float
+
+    @classmethod
+    def of(cls, thresholds: Mapping[str, float]) -> Self | None:
+        """The gate that a detector's card states, or None."""
+        if "sure_score" not in thresholds or "least_contrast" not in thresholds:
+            return None
+        return cls(thresholds["sure_score"], thresholds["least_contrast"])
+
+    def admits(self, image: Image, detection: Detection, mask: SoftMask) -> bool:
+        """Whether a detection with such ink counts as a stamp."""
+        if detection.score >= self.sure:
+            return True
+        colors = ink_and_paper(mask.cut(image.pixels), mask.probability)
+        return colors is not None and float((colors[1] - colors[0]).max()) >= self.contrast
+
+
 class StampPipeline(Pipeline):
     """Finds stamps, tells their ink from the print beneath, describes, embeds and identifies it.
 
@@ -36,6 +67,7 @@ class StampPipeline(Pipeline):
         segmenter: Tells the ink of a stamp.
         embedder: Makes a vector of the ink.
         comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
+        gate: Which detections count as stamps once their ink is known; by default all.
         registry: The known stamps, of which each mark's ``identity`` names the one it is most
             like; without it nobody looks.
 
@@ -50,12 +82,14 @@ class StampPipeline(Pipeline):
         embedder: Embedder,
         registry: Registry | None = None,
         comparer: Comparer | None = None,
+        gate: InkGate | None = None,
     ) -> None:
-        super().__init__(detector, self.describe)
+        super().__init__(self.find, self.describe)
         self.detector = detector
         self.segmenter = segmenter
         self.embedder = embedder
         self._comparer = comparer
+        self.gate = gate
         self.registry = registry
         if registry is not None:
             registry.check_model(embedder.name)
@@ -77,7 +111,8 @@ class StampPipeline(Pipeline):
                 one model (a bundled name, a model folder, an ``.onnx`` with its card beside it),
                 which takes the place of the bundled one.
             threads: Threads for one run; by default one for each core.
-            min_score: Least score of a stamp; by default that of the detector's card.
+            min_score: Least score of a stamp, however faint it is; by default the detector's card
+                decides, where it says so with the help of the ink, see `InkGate`.
             registry: The known stamps.
 
         Raises:
@@ -87,14 +122,16 @@ class StampPipeline(Pipeline):
             VectorMismatch: The vectors of the registry are of another model.
         """
         parts = choose_parts(model, "stamp", _PARTS)
+        detector = Detector.from_pretrained(
+            parts["detector"], kind="stamp", threads=threads, min_score=min_score
+        )
         return cls(
-            Detector.from_pretrained(
-                parts["detector"], kind="stamp", threads=threads, min_score=min_score
-            ),
+            detector,
             Segmenter.from_pretrained(parts["segmenter"], threads=threads),
             Embedder.from_pretrained(parts["embedder"], threads=threads),
             registry,
             load_comparer(model),
+            InkGate.of(detector.model.card.thresholds) if min_score is None else None,
         )
 
     @property
@@ -105,6 +142,24 @@ class StampPipeline(Pipeline):
     def with_detector(self, detector: Detect) -> Pipeline:
         """Return a pipeline that describes as this one what something else finds."""
         return Pipeline(detector, self.describe)
+
+    def find(self, image: Image) -> list[Detection]:
+        """Find what counts as a stamp, surest first: see `InkGate`.
+
+        Raises:
+            InferenceFailed: A network did not run.
+        """
+        detections = self.detector(image)
+        if self.gate is None:
+            return detections
+        doubtful = [one for one in detections if one.score < self.gate.sure]
+        masks = self.segmenter(image, [one.box for one in doubtful])
+        faint = [
+            one
+            for one, mask in zip(doubtful, masks, strict=True)
+            if not self.gate.admits(image, one, mask)
+        ]
+        return [one for one in detections if one not in faint]
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
         """Cut out, describe, embed and identify detected stamps, a mark for each in their order.

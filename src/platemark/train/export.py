@@ -130,7 +130,7 @@ _DETECTORS: dict[str, dict[str, Any]] = {
         "preprocess": DetectorPreprocess(
             long_side=832, max_upscale=2.0, coarse_looks=CoarseLooks(long_sides=(320, 160))
         ),
-        "thresholds": {"min_score": 0.3},
+        "thresholds": {"min_score": 0.3, "sure_score": 0.7, "least_contrast": 30.0},
     },
 }
 
