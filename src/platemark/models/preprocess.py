@@ -126,32 +126,18 @@ def ink_input(probability: NDArray[np.float32], side: int, margin: float = 0.0) 
     Returns:
         (side, side) uint8, 255 where it is surely ink; 0 throughout where there is no ink.
     """
-    return framed_ink_input(probability, side, margin)[0]
-
-
-def framed_ink_input(
-    probability: NDArray[np.float32], side: int, margin: float = 0.0
-) -> tuple[Pixels, FloatArray]:
-    """An embedder's input as :func:`ink_input` makes it, and where the mask lies in it.
-
-    Returns:
-        The input, and the matrix (3, 3) that takes points of the mask to it: two scales, equal but
-        for rounding, and a shift; the identity where there is no ink.
-    """
     square = np.zeros((side, side), np.uint8)
     ink = probability >= _INK
     columns, rows = _extent(ink.sum(axis=0)), _extent(ink.sum(axis=1))
     if columns is None or rows is None:
-        return square, np.eye(3)
+        return square
     part = np.rint(255.0 * np.clip(probability[slice(*rows), slice(*columns)], 0, 1))
     inner = max(1, round(side * (1.0 - 2.0 * margin)))
     fitted, (x, y) = _centred(np.asarray(part, np.uint8), inner)
     first = (side - inner) // 2
     height, width = fitted.shape
     square[first + y : first + y + height, first + x : first + x + width] = fitted
-    across, down = width / part.shape[1], height / part.shape[0]
-    left, top = first + x - across * columns[0], first + y - down * rows[0]
-    return square, np.array([[across, 0.0, left], [0.0, down, top], [0.0, 0.0, 1.0]])
+    return square
 
 
 def _extent(profile: NDArray[np.integer]) -> tuple[int, int] | None:

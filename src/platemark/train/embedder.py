@@ -1,14 +1,10 @@
-"""Teaches the embedder: imprints of one design near each other, near-copies of it apart.
-
-And to tell letters, which near-copies differ in.
-"""
+"""Teaches the embedder: imprints of one design near each other, near-copies of it apart."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,10 +19,8 @@ from platemark.synth.photos import read_photo
 from platemark.tasks.segmenter import Segmenter
 from platemark.train.calibrate import calibrate_embedder
 from platemark.train.imprints import Source, simulate
-from platemark.train.letters import Letters
 from platemark.train.loop import Batch, Schedule
-from platemark.train.losses import DesignMemory, contrastive_loss, letter_loss
-from platemark.train.nets.embedder import EmbedderNet, places
+from platemark.train.losses import DesignMemory, contrastive_loss
 from platemark.train.pictures import ahead, is_held_out, shrink
 
 SIDE = 192
@@ -42,36 +36,6 @@ _NEAR_COPIES = 4
 _ROUND = ("circle", "oval")
 
 
-class Sample(NamedTuple):
-    """A picture of a design.
-
-    Attributes:
-        source: its ink.
-        letters: what stands where in it, in pixels of its ink.
-    """
-
-    source: Source
-    letters: Letters
-
-
-class Simulated(NamedTuple):
-    """Inputs, and what is known of them.
-
-    Attributes:
-        ink: (N, S, S) uint8.
-        designs: (N,) numbers of designs.
-        families: (N,) numbers of families.
-        letters: (M, 3) picture, place and number of each letter.
-        known: (N,) bool, whether the letters are known.
-    """
-
-    ink: Pixels
-    designs: NDArray[np.int64]
-    families: NDArray[np.int64]
-    letters: NDArray[np.int64]
-    known: NDArray[np.bool_]
-
-
 @dataclass
 class Design:
     """One stamp: what its imprints are made from.
@@ -82,17 +46,17 @@ class Design:
         number: of the design, among those to learn from or among those held out.
     """
 
-    artworks: list[Sample] = field(default_factory=list)
-    imprints: list[Sample] = field(default_factory=list)
+    artworks: list[Source] = field(default_factory=list)
+    imprints: list[Source] = field(default_factory=list)
     number: int = 0
 
-    def draw(self, count: int, imprint_share: float, rng: np.random.Generator) -> list[Sample]:
+    def draw(self, count: int, imprint_share: float, rng: np.random.Generator) -> list[Source]:
         """Some of its pictures, each an imprint with the probability given where there are both.
 
         No picture comes twice before all of its sort have been drawn.
         """
-        drawn: list[Sample] = []
-        rest: dict[bool, list[Sample]] = {True: [], False: []}
+        drawn: list[Source] = []
+        rest: dict[bool, list[Source]] = {True: [], False: []}
         for _ in range(count):
             imprint = bool(self.imprints) and (
                 not self.artworks or bool(rng.random() < imprint_share)
@@ -154,17 +118,19 @@ class EmbedderTask:
         return max(1, self.size() * self.imprints // schedule.batch)
 
     def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
-        """What :class:`Simulated` has, as tensors."""
+        """(N, S, S) uint8 ink, (N,) numbers of designs, (N,) numbers of families."""
         return ahead(partial(self._batch, schedule), start)
 
     def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
-        chosen = [
-            (design.number, family, sample)
-            for family, design in self._choose(schedule.batch, rng)
-            for sample in design.draw(self.imprints, self.imprint_share, rng)
-        ]
-        return tuple(map(torch.from_numpy, _simulated(chosen, rng)))
+        ink: list[Pixels] = []
+        labels: list[tuple[int, int]] = []
+        for family, design in self._choose(schedule.batch, rng):
+            for source in design.draw(self.imprints, self.imprint_share, rng):
+                ink.append(simulate(source, SIDE, rng))
+                labels.append((design.number, family))
+        designs, families = torch.tensor(labels).T
+        return torch.from_numpy(np.stack(ink)), designs, families
 
     def _choose(self, batch: int, rng: np.random.Generator) -> list[tuple[int, Design]]:
         """Numbers of families, and some designs of each: near-copies meet in one batch."""
@@ -179,16 +145,14 @@ class EmbedderTask:
         return chosen[:wanted]
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Of the designs of the batch, of all that were seen before, and of letters."""
-        ink, designs, families, letters, known = batch
-        assert isinstance(net, EmbedderNet)
-        vectors, rates = net.embed(scale(ink))
+        """The contrastive loss of the batch, and that beside all designs seen before."""
+        ink, designs, families = batch
+        vectors = net(scale(ink))
         if self._memory is None:
             self._memory = DesignMemory(self.size(), vectors.shape[1])
         losses = {
             "contrast": contrastive_loss(vectors, designs, families, _TEMPERATURE, _NEAR_WEIGHT),
             "remembered": self._memory.loss(vectors, designs, _TEMPERATURE),
-            "letters": letter_loss(rates, letters, known),
         }
         if net.training:
             self._memory.see(vectors, designs)
@@ -196,69 +160,44 @@ class EmbedderTask:
 
     def calibrate(self, folder: Path) -> ModelCard:
         """Find the cosines that part same from different, on imprints of held-out families."""
-        held = self._held_out()
-        return calibrate_embedder(folder, held.ink, held.designs, held.families)
+        return calibrate_embedder(folder, *self._held_out())
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Retrieval among imprints of held-out families, each asking for the others of its design.
 
         ``near`` is the share of imprints that are nearer to all of their design than to any
-        near-copy, ``letters`` that of letters than which nothing is likelier where they stand.
+        near-copy.
         """
-        held = self._held_out()
-        if not len(held.ink):
+        ink, designs, families = self._held_out()
+        if not len(ink):
             return {}
-        assert isinstance(net, EmbedderNet)
         device = next(net.parameters()).device
-        parts = [net.embed(scale(torch.from_numpy(part).to(device))) for part in _chunks(held.ink)]
-        vectors = torch.cat([vectors for vectors, _ in parts]).cpu().numpy()
-        likeliest = torch.cat([rates.argmax(dim=1) for _, rates in parts]).cpu().numpy()
-        picture, place, number = held.letters.T
+        parts = [net(scale(torch.from_numpy(part).to(device))).cpu() for part in _chunks(ink)]
+        vectors = torch.cat(parts).numpy()
         cosines = vectors @ vectors.T
-        correct = held.designs[nearest(cosines, held.designs, 5)] == held.designs[:, None]
-        others = np.bincount(held.designs)[held.designs] - 1
+        correct = designs[nearest(cosines, designs, 5)] == designs[:, None]
+        others = np.bincount(designs)[designs] - 1
         precision = average_precision_at(correct, others, 5)
-        figures = {
-            "cmc1": cmc(correct, 1).value,
-            "map5": float(precision.mean()),
-            "near": _told_from_near_copies(cosines, held.designs, held.families),
+        return {
+            "cmc1": round(cmc(correct, 1).value, 4),
+            "map5": round(float(precision.mean()), 4),
+            "near": round(_told_from_near_copies(cosines, designs, families), 4),
+            "imprints": len(ink),
         }
-        if len(number):
-            figures["letters"] = float((likeliest[picture, place] == number).mean())
-        rounded = {name: round(figure, 4) for name, figure in figures.items()}
-        return rounded | {"imprints": len(held.ink)}
 
-    def _held_out(self) -> Simulated:
-        """Pictures of the families held out, the same at every call."""
+    def _held_out(self) -> tuple[Pixels, NDArray[np.int64], NDArray[np.int64]]:
+        """Inputs (N, S, S), designs (N,) and families (N,): the same at every call."""
         rng = np.random.default_rng(0)
-        chosen = [
-            (design.number, number, sample)
-            for number, family in enumerate(self.validation)
-            for design in family
-            for sample in design.draw(_VALIDATION_IMPRINTS, self.imprint_share, rng)
-        ]
-        return _simulated(chosen, rng)
-
-
-def _simulated(chosen: Sequence[tuple[int, int, Sample]], rng: np.random.Generator) -> Simulated:
-    """Samples, each with the numbers of its design and family, as the network sees them."""
-    ink: list[Pixels] = []
-    letters: list[NDArray[np.int64]] = []
-    for index, (_, _, sample) in enumerate(chosen):
-        made, matrix = simulate(sample.source, SIDE, rng)
-        ink.append(made)
-        seen = sample.letters.moved(matrix)
-        where = places(seen.points, seen.ring, SIDE)
-        letters.append(np.stack([np.full_like(where, index), where, seen.numbers], axis=1))
-    numbers = np.array([(design, family) for design, family, _ in chosen], np.int64).reshape(-1, 2)
-    return Simulated(
-        np.array(ink, np.uint8).reshape(-1, SIDE, SIDE),
-        numbers[:, 0].copy(),
-        numbers[:, 1].copy(),
-        np.concatenate([np.zeros((0, 3), np.int64), *letters]),
-        np.array([sample.letters.known for _, _, sample in chosen], bool),
-    )
+        ink: list[Pixels] = []
+        labels: list[tuple[int, int]] = []
+        for number, family in enumerate(self.validation):
+            for design in family:
+                for source in design.draw(_VALIDATION_IMPRINTS, self.imprint_share, rng):
+                    ink.append(simulate(source, SIDE, rng))
+                    labels.append((design.number, number))
+        numbers = np.array(labels, np.int64).reshape(-1, 2)
+        return np.array(ink, np.uint8).reshape(-1, SIDE, SIDE), numbers[:, 0], numbers[:, 1]
 
 
 def scale(ink: Tensor) -> Tensor:
@@ -288,37 +227,31 @@ def _load(path: Path, segmenter: Segmenter, known: dict[str, dict[str, Design]])
         for stamp in entry.stamps:
             if entry.kind == "scene" or stamp.identity is None:
                 continue
-            sample = _sample(manifest.path(entry), entry.kind == "isolated", stamp, segmenter)
-            if sample is None:
+            source = _source(manifest.path(entry), entry.kind == "isolated", stamp, segmenter)
+            if source is None:
                 continue
             family = family_of(entry, stamp) or stamp.identity
             design = known.setdefault(family, {}).setdefault(stamp.identity, Design())
-            (design.artworks if sample.source.clean else design.imprints).append(sample)
+            (design.artworks if source.clean else design.imprints).append(source)
 
 
-def _sample(
+def _source(
     picture: Path, artwork: bool, stamp: StampAnnotation, segmenter: Segmenter
-) -> Sample | None:
+) -> Source | None:
     """The ink of a stamp, cut out and shrunk where the network would not see more; None if none."""
     pixels = read_photo(picture)
-    left, top = 0, 0
     if artwork:
         ink = _coverage(pixels)
     else:
         (found,) = segmenter(Image.read(pixels), [stamp.box])
         ink = np.asarray(np.rint(255 * found.probability), np.uint8)
-        left, top = found.left, found.top
     rows, columns = (np.flatnonzero((ink > 127).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return None
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = ink.shape
-    factor = _STORED_LONG_SIDE / max(height, width)
+    factor = _STORED_LONG_SIDE / max(ink.shape)
     ink = shrink(ink, factor) if factor < 1 else ink.copy()
-    zoom = np.diag([ink.shape[1] / width, ink.shape[0] / height, 1.0])
-    shift = np.array([[1.0, 0.0, -left - columns[0]], [0.0, 1.0, -top - rows[0]], [0.0, 0.0, 1.0]])
-    letters = Letters.of(stamp.lines).moved(zoom @ shift)
-    return Sample(Source(ink, stamp.shape in _ROUND, artwork), letters)
+    return Source(ink, stamp.shape in _ROUND, artwork)
 
 
 def _coverage(artwork: Pixels) -> Pixels:

@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
-from platemark.models.preprocess import framed_ink_input
+from platemark.models.preprocess import ink_input
 from platemark.train.pictures import shrink
 
 Ink = NDArray[np.floating]
@@ -37,24 +36,19 @@ class Source(NamedTuple):
     clean: bool
 
 
-def simulate(source: Source, side: int, rng: np.random.Generator) -> tuple[Pixels, FloatArray]:
-    """One imprint of a stamp as the embedder's input, never the same twice.
-
-    Returns:
-        (side, side) uint8, and the homography (3, 3) from pixels of the source to it.
-    """
+def simulate(source: Source, side: int, rng: np.random.Generator) -> Pixels:
+    """One imprint of a stamp as the embedder's input, (side, side) uint8, never the same twice."""
     for _ in range(3):
-        made, matrix = _simulate(source, side, rng)
+        made = _simulate(source, side, rng)
         if (made > 127).mean() > 0.01:  # else next to nothing was left
-            return made, matrix
-    return framed_ink_input(np.asarray(source.coverage / 255, np.float32), side)
+            return made
+    return ink_input(np.asarray(source.coverage / 255, np.float32), side)
 
 
-def _simulate(source: Source, side: int, rng: np.random.Generator) -> tuple[Pixels, FloatArray]:
+def _simulate(source: Source, side: int, rng: np.random.Generator) -> Pixels:
     low, high = (0.45, 0.75) if rng.random() < 0.15 else (0.75, 1.3)
     extent = round(side * float(rng.uniform(low, high)))
-    laid, to_laid = _lay(source, extent, rng)
-    ink: Ink = laid.astype(np.float32) / 255
+    ink: Ink = _lay(source, extent, rng).astype(np.float32) / 255
     if source.clean:
         ink = _wear(ink, rng)
     elif rng.random() < 0.3:
@@ -62,15 +56,11 @@ def _simulate(source: Source, side: int, rng: np.random.Generator) -> tuple[Pixe
     ink = _cross(ink, rng)
     if rng.random() < 0.12:
         _cut_off(ink, rng)
-    made, to_input = framed_ink_input(np.asarray(ink, np.float32), side)
-    return made, to_input @ to_laid
+    return ink_input(np.asarray(ink, np.float32), side)
 
 
-def _lay(source: Source, extent: int, rng: np.random.Generator) -> tuple[Pixels, FloatArray]:
-    """Turned, stretched a little and in perspective, its longer side about ``extent`` pixels.
-
-    And the homography (3, 3) from pixels of the source.
-    """
+def _lay(source: Source, extent: int, rng: np.random.Generator) -> Pixels:
+    """Turned, stretched a little and in perspective, its longer side about ``extent`` pixels."""
     coverage = source.coverage
     factor = extent / max(coverage.shape)
     if factor < 0.7:
@@ -88,10 +78,7 @@ def _lay(source: Source, extent: int, rng: np.random.Generator) -> tuple[Pixels,
         corners.astype(np.float32), (target - low).astype(np.float32)
     )
     columns, rows = np.ceil(high - low).astype(int).tolist()
-    laid = np.asarray(cv2.warpPerspective(coverage, matrix, (columns, rows)), np.uint8)
-    own_height, own_width = source.coverage.shape
-    shrunk = np.diag([width / own_width, height / own_height, 1.0])
-    return laid, np.asarray(matrix @ shrunk, np.float64)
+    return np.asarray(cv2.warpPerspective(coverage, matrix, (columns, rows)), np.uint8)
 
 
 def _angle(source: Source, rng: np.random.Generator) -> float:

@@ -267,23 +267,3 @@ def contrastive_loss(
     positive = same & ~itself
     per_imprint = (wrong * positive).sum(dim=1) / positive.sum(dim=1).clamp(min=1)
     return per_imprint.mean()
-
-
-def letter_loss(rates: Tensor, letters: Tensor, known: Tensor) -> Tensor:
-    """How badly letters are foreseen: negative log-likelihood of a Poisson process.
-
-    Of every place is said how many of each letter to expect there, so that a place may have none or
-    several.
-
-    Args:
-        rates: (N, L, P) positive, of L letters at P places of N pictures.
-        letters: (M, 3) int64, picture, place and number of each letter there is.
-        known: (N,) bool, pictures of which it is known what letters they have.
-
-    Returns:
-        The mean for a letter.
-    """
-    picture, place, number = letters.unbind(dim=1)
-    expected = rates.sum(dim=(1, 2))[known].sum()
-    found = torch.log(rates[picture, number, place] + 1e-6).sum()
-    return (expected - found) / max(1, len(letters))

@@ -4,29 +4,19 @@ Round the centre a turn of the stamp is a shift of the columns: the polar unwrap
 transformer networks, Esteves et al. 2018), convolutions that go round, and statistics over the
 angle that no shift changes: mean, maximum, and the Fourier coefficients, by their magnitudes, which
 keep what follows what, and as they are once the whole is turned to where it begins. Stamps that are
-not round, and mostly upright, are seen better flat. While learning, each place is asked for its
-letters too: stamps differ in what they say.
+not round, and mostly upright, are seen better flat.
 """
 
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from platemark.geometry import FloatArray
-from platemark.train.letters import LETTERS
 from platemark.train.nets.layers import Bottleneck, ConvBlock
 
 _EPSILON = 1e-6
-_RARE = -6.0
-ANGLES = 384
-"""Columns of the unwrapped ring."""
-STRIDE = 16
-"""Columns of it, or pixels of the input, for one place."""
 
 
 def polar_grid(side: int, radii: int, angles: int) -> Tensor:
@@ -46,24 +36,6 @@ def polar_grid(side: int, radii: int, angles: int) -> Tensor:
     return torch.stack(
         [radius[:, None] * angle.cos()[None], radius[:, None] * angle.sin()[None]], dim=-1
     )
-
-
-def places(points: FloatArray, ring: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
-    """Numbers (K,) of the places that letters are at.
-
-    Args:
-        points: (K, 2) in pixels of the input.
-        ring: (K,) whether they stand round the ring. Those are asked of the angles, which come
-            first, all others of the places of the flat picture, which come row by row.
-        side: of the input in pixels.
-    """
-    from_middle = points - side / 2
-    angles = np.arctan2(from_middle[:, 1], from_middle[:, 0]) / (2 * np.pi) * ANGLES
-    around = np.rint(angles / STRIDE).astype(np.int64) % (ANGLES // STRIDE)
-    # A convolution of stride 2 has the middle of its first place on the first pixel's.
-    cells = np.rint((points - 0.5) / STRIDE).astype(np.int64).clip(0, side // STRIDE - 1)
-    flat = ANGLES // STRIDE + cells[:, 1] * (side // STRIDE) + cells[:, 0]
-    return np.where(ring, around, flat)
 
 
 class _Trunk(nn.Sequential):
@@ -95,25 +67,10 @@ class Seen(NamedTuple):
     Attributes:
         features: (N, F) of the whole.
         arranged: (N, A) of what stands where.
-        letters: (N, L, P) how many of each of ``LETTERS`` to expect at every place.
     """
 
     features: Tensor
     arranged: Tensor
-    letters: Tensor
-
-
-class _Letters(nn.Module):
-    """How many of each letter to expect at every place."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.counted = nn.Conv2d(width, len(LETTERS), 1)
-        nn.init.constant_(self.counted.bias, _RARE)  # type: ignore[arg-type]
-
-    def forward(self, places: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, L, H W)."""
-        return functional.softplus(self.counted(places).float()).flatten(2)
 
 
 class PolarTrunk(nn.Module):
@@ -137,7 +94,7 @@ class PolarTrunk(nn.Module):
         self,
         side: int,
         channels: tuple[int, int, int, int],
-        shape: tuple[int, int] = (64, ANGLES),
+        shape: tuple[int, int] = (64, 384),
         width: int = 128,
         harmonics: int = 6,
         begins: int = 2,
@@ -154,7 +111,6 @@ class PolarTrunk(nn.Module):
         self.narrow = nn.Conv2d(width, width // 4, 1)
         self.begin = nn.Conv2d(width, begins, 1)
         self.placed = nn.Conv2d(width, placed[0], 1)
-        self.letters = _Letters(width)
         places = shape[1] // 16
         most = torch.arange(1, max(harmonics, placed[1]) + 1)
         turn = torch.arange(places)[:, None] * most * 2 * math.pi / places
@@ -174,7 +130,7 @@ class PolarTrunk(nn.Module):
         spectrum = (real.square() + imaginary.square() + _EPSILON).sqrt()
         flat = angles.squeeze(2)
         features = [flat.mean(dim=2), flat.amax(dim=2), spectrum.flatten(1)]
-        return Seen(torch.cat(features, dim=1), self._turned_back(angles), self.letters(angles))
+        return Seen(torch.cat(features, dim=1), self._turned_back(angles))
 
     def _harmonics(self, angles: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Real and imaginary Fourier coefficients (N, C, count) of (N, C, 1, A), from the first."""
@@ -217,7 +173,6 @@ class FlatTrunk(nn.Module):
         self.mix = ConvBlock(channels[-1], width, kernel=1)
         self.narrow = nn.Conv2d(width, width // 8, 1)
         self.placed = nn.Conv2d(width, placed, 1)
-        self.letters = _Letters(width)
         self.features = 2 * width + (width // 8) * (side // 32) ** 2
         self.arranged = placed * (side // 32) ** 2
 
@@ -227,7 +182,7 @@ class FlatTrunk(nn.Module):
         layout = functional.avg_pool2d(self.narrow(places), 2)
         features = [places.mean(dim=(2, 3)), places.amax(dim=(2, 3)), layout.flatten(1)]
         arranged = functional.avg_pool2d(self.placed(places), 2).flatten(1).float()
-        return Seen(torch.cat(features, dim=1), arranged, self.letters(places))
+        return Seen(torch.cat(features, dim=1), arranged)
 
 
 class EmbedderNet(nn.Module):
@@ -258,15 +213,7 @@ class EmbedderNet(nn.Module):
 
     def forward(self, ink: Tensor) -> Tensor:
         """(N, 1, S, S) float32 in 0..1 to (N, D) float32 of unit length."""
-        return self.embed(ink)[0]
-
-    def embed(self, ink: Tensor) -> tuple[Tensor, Tensor]:
-        """The same vectors, and (N, L, P) letters expected at the places of both trunks.
-
-        See :func:`places`.
-        """
         polar, flat = self.polar(ink), self.flat(ink)
         joined = self.join(torch.cat([polar.features, flat.features], dim=1)).float()
         arranged = self.arrange(torch.cat([polar.arranged, flat.arranged], dim=1)).float()
-        vectors = functional.normalize(joined + arranged, dim=1)
-        return vectors, torch.cat([polar.letters, flat.letters], dim=2)
+        return functional.normalize(joined + arranged, dim=1)
