@@ -261,9 +261,7 @@ def test_suppression_agrees_with_the_geometry() -> None:
 
 def test_batches_depend_on_the_seed_and_the_step_alone(scenes: Path) -> None:
     task, schedule = DetectorTask([scenes], sides=[64]), Schedule(batch=3, rate=1e-3, seed=3)
-    stream = task.batches(schedule, 0)
-    first, second = next(stream), next(stream)
-    again = next(task.batches(schedule, 1))
+    first, second, again = (task.batch(schedule, step) for step in (0, 1, 1))
     assert all(torch.equal(a, b) for a, b in zip(second, again, strict=True))
     assert first[0].shape == (3, 64, 64, 3)
     assert not torch.equal(first[0], second[0])

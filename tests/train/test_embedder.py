@@ -103,14 +103,14 @@ def test_designs_are_known_by_family_and_identity(designs: Path) -> None:
 
 def test_near_copies_meet_in_a_batch(designs: Path) -> None:
     task = EmbedderTask([designs])
-    ink, numbers, families = next(task.batches(Schedule(batch=8, rate=1e-3), 0))
+    ink, numbers, families = task.batch(Schedule(batch=8, rate=1e-3), 0)
     assert ink.shape == (8, SIDE, SIDE)
     chosen = numbers.tolist()[::2]
     assert numbers.tolist() == [number for number in chosen for _ in range(2)]
     assert len(set(chosen)) == 4
     assert [number // 2 for number in chosen] == families.tolist()[::2]
     assert len(set(families.tolist())) == 2
-    again = next(task.batches(Schedule(batch=8, rate=1e-3), 0))
+    again = task.batch(Schedule(batch=8, rate=1e-3), 0)
     assert torch.equal(ink, again[0])
     assert not torch.equal(ink[0], ink[1])
 
@@ -291,7 +291,7 @@ def test_a_memory_follows_what_it_sees() -> None:
 def test_a_few_steps_tell_two_near_copies_apart(designs: Path) -> None:
     torch.manual_seed(0)
     task = EmbedderTask([designs])
-    batch = next(task.batches(Schedule(batch=8, rate=1e-3), 0))
+    batch = task.batch(Schedule(batch=8, rate=1e-3), 0)
     net = EmbedderNet(channels=(8, 8, 16, 16))
     optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3)
     history = []

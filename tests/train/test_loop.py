@@ -1,7 +1,8 @@
 """The loop: it learns, goes on where it stopped, and repeats itself from a seed."""
 
+import copy
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from platemark.errors import ModelMismatch  # noqa: E402
-from platemark.train.loop import Batch, Schedule, fit  # noqa: E402
+from platemark.train.batches import Batch  # noqa: E402
+from platemark.train.loop import Schedule, fit  # noqa: E402
 from platemark.train.nets.reader import ReaderNet  # noqa: E402
 from platemark.train.reader import ALPHABET, ReaderTask  # noqa: E402
 
@@ -24,11 +26,10 @@ class Interrupted(ReaderTask):
         self.__dict__.update(vars(task))
         self._last = last
 
-    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
-        for step, batch in enumerate(super().batches(schedule, start), start):
-            if step == self._last:
-                raise KeyboardInterrupt
-            yield batch
+    def batch(self, schedule: Schedule, step: int) -> Batch:
+        if step == self._last:
+            raise KeyboardInterrupt
+        return super().batch(schedule, step)
 
 
 def equal(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -37,9 +38,20 @@ def equal(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 
 def loss(task: ReaderTask, net: torch.nn.Module) -> float:
-    batch = next(task.batches(replace(SCHEDULE, batch=30), 999))
+    batch = task.batch(replace(SCHEDULE, batch=30), 999)
     with torch.no_grad():
         return float(task.losses(net.eval(), batch)["ctc"])
+
+
+def test_processes_make_the_same_batches_as_a_thread(
+    task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
+) -> None:
+    schedule = replace(SCHEDULE, epochs=0.2)
+    torch.manual_seed(1)
+    begun = net()
+    alone = fit(copy.deepcopy(begun), task, schedule, tmp_path / "alone")
+    helped = fit(copy.deepcopy(begun), task, replace(schedule, workers=2), tmp_path / "helped")
+    assert equal(alone, helped)
 
 
 def test_twenty_steps_lower_the_loss(

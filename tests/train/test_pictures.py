@@ -1,11 +1,11 @@
-"""What the tasks share: memory, held-out keys, batches made ahead."""
+"""What the tasks share: memory, held-out keys."""
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from platemark.train.pictures import Memory, ahead, decoded, is_held_out  # noqa: E402
+from platemark.train.pictures import Memory, decoded, is_held_out  # noqa: E402
 
 
 def test_pictures_beyond_the_room_are_kept_as_jpeg() -> None:
@@ -25,15 +25,3 @@ def test_held_out_keys_are_about_the_share_and_always_the_same() -> None:
     assert len(chosen) == pytest.approx(400, rel=0.2)
     assert all(is_held_out(key, 0.2) for key in chosen)
     assert is_held_out("images/a.jpg", 0.08) == is_held_out("images/a.jpg", 0.08)
-
-
-def test_batches_made_ahead_come_in_order_and_pass_errors_on() -> None:
-    def make(step: int) -> tuple[torch.Tensor, ...]:
-        if step == 8:
-            raise ValueError("no batch 8")
-        return (torch.tensor(step),)
-
-    stream = ahead(make, 5)
-    assert [int(next(stream)[0]) for _ in range(3)] == [5, 6, 7]
-    with pytest.raises(ValueError, match="no batch 8"):
-        next(stream)

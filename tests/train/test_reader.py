@@ -116,9 +116,7 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
 
 def test_batches_depend_on_the_seed_and_the_step_alone(crops: Path) -> None:
     task, schedule = ReaderTask([crops]), Schedule(batch=4, rate=1e-3, seed=3)
-    stream = task.batches(schedule, 0)
-    first, second = next(stream), next(stream)
-    again = next(task.batches(schedule, 1))
+    first, second, again = (task.batch(schedule, step) for step in (0, 1, 1))
     assert all(torch.equal(a, b) for a, b in zip(second, again, strict=True))
     assert not torch.equal(first[0], second[0])
     pictures, classes, lengths = first

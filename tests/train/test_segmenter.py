@@ -67,8 +67,8 @@ def test_places_without_stamps_are_seen_now_and_then(rings: Path, tmp_path: Path
     assert (len(task.bare), task.size()) == (8, len(task.synthetic))
     for imprint in task.bare:
         assert not imprint.mask().any()
-    batches = task.batches(Schedule(batch=64, rate=1e-3), 0)
-    empty = [not mask.any() for _ in range(3) for mask in next(batches)[1]]
+    schedule = Schedule(batch=64, rate=1e-3)
+    empty = [not mask.any() for step in range(3) for mask in task.batch(schedule, step)[1]]
     assert 0 < sum(empty) < 0.15 * len(empty)
 
 
@@ -117,9 +117,7 @@ def test_stored_imprints_are_shrunk_with_their_masks_and_boxes(tmp_path: Path) -
 
 def test_batches_depend_on_the_seed_and_the_step_alone(rings: Path) -> None:
     task, schedule = SegmenterTask([rings]), Schedule(batch=3, rate=1e-3, seed=3)
-    stream = task.batches(schedule, 0)
-    first, second = next(stream), next(stream)
-    again = next(task.batches(schedule, 1))
+    first, second, again = (task.batch(schedule, step) for step in (0, 1, 1))
     assert all(torch.equal(a, b) for a, b in zip(second, again, strict=True))
     assert not torch.equal(first[0], second[0])
 
@@ -141,7 +139,7 @@ def test_mask_losses_agree_with_their_definitions() -> None:
 def test_a_few_steps_fit_a_few_crops(rings: Path) -> None:
     torch.manual_seed(0)
     task = SegmenterTask([rings])
-    crops, masks = next(task.batches(Schedule(batch=3, rate=1e-3), 0))
+    crops, masks = task.batch(Schedule(batch=3, rate=1e-3), 0)
     batch = crops[:, ::2, ::2], masks[:, ::2, ::2]
     net = SegmenterNet((8, 8, 16, 16))
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2)

@@ -1,7 +1,6 @@
 """Teaches the comparer: pairs of drawn imprints, of one stamp and of its near-copies."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,9 @@ from platemark.imaging.image import Image
 from platemark.models.card import ModelCard
 from platemark.synth.photos import read_grey, read_photo
 from platemark.tasks.segmenter import Segmenter
+from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_comparer
-from platemark.train.loop import Batch, Schedule
+from platemark.train.loop import Schedule
 from platemark.train.pairs import (
     Family,
     PairedDesign,
@@ -28,7 +28,7 @@ from platemark.train.pairs import (
     template,
     windows,
 )
-from platemark.train.pictures import ahead, as_jpeg, as_png, is_held_out, shrink
+from platemark.train.pictures import as_jpeg, as_png, is_held_out, shrink
 
 _HELD_OUT = 0.06
 _VALIDATED = 400
@@ -116,15 +116,12 @@ class ComparerTask:
         """Batches that show about every imprint once."""
         return max(1, 3 * self.size() // (2 * schedule.batch))
 
-    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+    def batch(self, schedule: Schedule, step: int) -> Batch:
         """Pairs as :func:`drawn_pair` gives them, stacked.
 
         Of three batches one is of :func:`windows`, of which many more take the time of a canvas,
         one of whole canvases, and one of whole ones of wide designs.
         """
-        return ahead(partial(self._batch, schedule), start)
-
-    def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
         whole = step % 3 != 0
         wide = whole and bool(self._wide) and (step % 3 == 2 or not self._other)

@@ -1,8 +1,7 @@
 """Teaches the detector: square windows of scenes, with marks of every size or without any."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +16,13 @@ from platemark.geometry import box_to_quad, nms
 from platemark.imaging.image import Pixels
 from platemark.models.card import ModelCard
 from platemark.synth.photos import read_photo
+from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_detector
-from platemark.train.loop import Batch, Schedule
+from platemark.train.loop import Schedule
 from platemark.train.losses import Marks, detection_losses, iou
 from platemark.train.pictures import (
     Memory,
     MixedExamples,
-    ahead,
     decoded,
     is_held_out,
     relight,
@@ -178,11 +177,8 @@ class DetectorTask(MixedExamples[LabelledScene]):
             else:
                 (self.real if real else self.synthetic).append(scene)
 
-    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+    def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, S, S, 3) uint8; boxes, quads, has_quad, ignore, present, padded to equal length."""
-        return ahead(partial(self._batch, schedule), start)
-
-    def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
         side = self.sides[step % len(self.sides)]
         size = max(1, round(schedule.batch * (self.sides[0] / side) ** 2))

@@ -1,8 +1,7 @@
 """Teaches the embedder: imprints of one design near each other, near-copies of it apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,11 +16,12 @@ from platemark.metrics import average_precision_at, cmc, nearest
 from platemark.models.card import ModelCard
 from platemark.synth.photos import read_photo
 from platemark.tasks.segmenter import Segmenter
+from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_embedder
 from platemark.train.imprints import Source, simulate
-from platemark.train.loop import Batch, Schedule
+from platemark.train.loop import Schedule
 from platemark.train.losses import DesignMemory, contrastive_loss
-from platemark.train.pictures import ahead, is_held_out, shrink
+from platemark.train.pictures import is_held_out, shrink
 
 SIDE = 192
 _STORED_LONG_SIDE = 256
@@ -117,11 +117,8 @@ class EmbedderTask:
         """Batches that show about every design once."""
         return max(1, self.size() * self.imprints // schedule.batch)
 
-    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+    def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, S, S) uint8 ink, (N,) numbers of designs, (N,) numbers of families."""
-        return ahead(partial(self._batch, schedule), start)
-
-    def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
         ink: list[Pixels] = []
         labels: list[tuple[int, int]] = []

@@ -10,8 +10,9 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Protocol
@@ -21,8 +22,7 @@ from torch import Tensor, nn
 
 from platemark.errors import ModelMismatch
 from platemark.models.card import ModelCard
-
-Batch = tuple[Tensor, ...]
+from platemark.train.batches import Batch, ahead
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Schedule:
         average: decay of the exponential moving average of the weights.
         checkpoint_minutes: how often the state is written.
         seed: of the weights and of the order and augmentation of the data.
+        workers: processes that make batches, which come to the same with any number of them; 0 for
+            a thread, which is enough where the network takes longer than its batches.
     """
 
     batch: int
@@ -50,13 +52,14 @@ class Schedule:
     average: float = 0.999
     checkpoint_minutes: float = 3.0
     seed: int = 0
+    workers: int = 0
 
 
 class Task(Protocol):
     """What differs between the networks: the data and the loss."""
 
-    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
-        """Endless batches, the first being number ``start`` of the run."""
+    def batch(self, schedule: Schedule, step: int) -> Batch:
+        """Batch number ``step`` of the run, always the same; may be called in other processes."""
         ...
 
     def size(self) -> int:
@@ -118,7 +121,7 @@ def fit(
     precision = _Precision(device, trial=schedule.minutes is not None)
     log = _Log(output / "log.csv", resume)
     started, last_saved = time.monotonic() - seconds, time.monotonic()
-    for batch in task.batches(schedule, step):
+    for batch in ahead(partial(task.batch, schedule), step, schedule.workers):
         seconds = time.monotonic() - started
         progress = step / total_steps if limit is None else seconds / limit
         if progress >= 1:

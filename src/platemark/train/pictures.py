@@ -1,8 +1,6 @@
-"""What the tasks share: examples real and drawn, pictures in memory, light, batches made ahead."""
+"""What the tasks share: examples real and drawn, pictures in memory, light."""
 
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 import cv2
@@ -10,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.imaging.image import Pixels
-from platemark.train.loop import Batch, Schedule
+from platemark.train.loop import Schedule
 
 Example = TypeVar("Example")
 
@@ -120,14 +118,3 @@ def relight(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def _levels(values: NDArray[np.floating]) -> Pixels:
     return np.asarray(np.clip(values, 0, 255), np.uint8)
-
-
-def ahead(make: Callable[[int], Batch], start: int) -> Iterator[Batch]:
-    """Batches ``start``, ``start + 1`` and so on, each made while the one before is in use."""
-    with ThreadPoolExecutor(1) as threads:
-        step = start
-        waiting = threads.submit(make, step)
-        while True:
-            step += 1
-            ready, waiting = waiting.result(), threads.submit(make, step)
-            yield ready

@@ -6,7 +6,6 @@ sees in the new data, and the scale and shift that undo them: what the network s
 """
 
 from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from torch import Tensor, nn
 
 from platemark.errors import ModelMismatch, ModelNotFound
 from platemark.models.store import locate_model
-from platemark.train.loop import Batch, Schedule, Task, read_checkpoint
+from platemark.train.batches import Batch
+from platemark.train.loop import Schedule, Task, read_checkpoint
 
 _PREFIX = "net."
 _FOLDED = "_bias"  # the exporter's suffix for the bias that a folded normalisation leaves
@@ -54,7 +54,8 @@ def start_from(source: Path, net: nn.Module, task: Task, schedule: Schedule, sta
         known = f"{convolution}.weight" in fitting
         if known and isinstance(normalisation, nn.BatchNorm2d):
             shifted[normalisation] = shift
-    settle(net, shifted, task, islice(task.batches(schedule, 0), _SETTLING_BATCHES))
+    examples = (task.batch(schedule, step) for step in range(_SETTLING_BATCHES))
+    settle(net, shifted, task, examples)
 
 
 def take_weights(net: nn.Module, known: dict[str, Tensor], source: Path) -> set[str]:

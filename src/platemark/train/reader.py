@@ -1,6 +1,6 @@
 """Teaches the reader: crops rectified by corners as inexact as the detector's, CTC loss."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from platemark.imaging.image import Pixels
 from platemark.models.card import ModelCard
 from platemark.synth.photos import read_grey
 from platemark.synth.scene import flatten
+from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_reader
-from platemark.train.loop import Batch, Schedule
+from platemark.train.loop import Schedule
 from platemark.train.pictures import MixedExamples, is_held_out
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
@@ -90,17 +91,14 @@ class ReaderTask(MixedExamples[TextCrop]):
                 else:
                     (self.validation if held_out(text) else self.real).append(crop)
 
-    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+    def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, 1, H, W) float32 pictures, (sum of lengths,) classes, (N,) lengths."""
-        step = start
-        while True:
-            rng = np.random.default_rng((schedule.seed, step))
-            chosen = self.choose(schedule.batch, rng)
-            pictures = np.stack([disturb(crop, rng) for crop in chosen])
-            classes = np.concatenate([crop.classes for crop in chosen])
-            lengths = np.array([len(crop.classes) for crop in chosen])
-            yield scale(pictures), torch.from_numpy(classes), torch.from_numpy(lengths)
-            step += 1
+        rng = np.random.default_rng((schedule.seed, step))
+        chosen = self.choose(schedule.batch, rng)
+        pictures = np.stack([disturb(crop, rng) for crop in chosen])
+        classes = np.concatenate([crop.classes for crop in chosen])
+        lengths = np.array([len(crop.classes) for crop in chosen])
+        return scale(pictures), torch.from_numpy(classes), torch.from_numpy(lengths)
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The CTC loss per plate (Graves et al. 2006)."""

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -113,6 +114,7 @@ def train(
     batch: int | None = None,
     rate: float | None = None,
     threads: int | None = None,
+    workers: int = 0,
     command: str = "",
     report: Callable[[str], None] = print,
 ) -> ModelCard:
@@ -137,13 +139,14 @@ def train(
         rate: peak learning rate, the recipe's own by default, which is for a network that knows
             nothing yet.
         threads: CPU threads, all cores by default.
+        workers: processes that make batches, for a GPU that would wait for one thread of them.
         command: recorded in the card.
         report: receives a line of text now and then.
 
     Raises:
         ValueError: there is no recipe for this kind and task, or a length or a rate that is not
             positive.
-        SettingsError: the device is not there.
+        SettingsError: the device is not there, or this system cannot fork the workers.
         ModelMismatch: the checkpoint to resume or start from is missing, damaged or of another
             network.
         DatasetError: a manifest or picture cannot be read, or the train splits teach nothing.
@@ -155,13 +158,17 @@ def train(
         raise ValueError(f"minutes and epochs are above 0, got {minutes} and {epochs}")
     if rate is not None and rate <= 0:
         raise ValueError(f"a learning rate is above 0, got {rate}")
+    if workers and not hasattr(os, "fork"):
+        raise SettingsError("batches are made in processes only where there is fork", key="workers")
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("PyTorch finds no CUDA device here; train on the CPU", key="device")
     recipe = RECIPES[kind, task]
     if threads:
         torch.set_num_threads(threads)
     own = recipe.schedule
-    schedule = replace(own, seed=seed, batch=batch or own.batch, rate=rate or own.rate)
+    schedule = replace(
+        own, seed=seed, batch=batch or own.batch, rate=rate or own.rate, workers=workers
+    )
     if minutes is not None or epochs is not None:
         schedule = replace(schedule, minutes=minutes, epochs=epochs or 1.0)
     if segmenter is not None and not recipe.from_ink:

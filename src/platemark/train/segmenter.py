@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,14 +16,14 @@ from platemark.imaging.image import Pixels
 from platemark.models.card import ModelCard
 from platemark.models.preprocess import square_crop
 from platemark.synth.photos import read_grey, read_photo
+from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_segmenter
 from platemark.train.detector import scale
-from platemark.train.loop import Batch, Schedule
+from platemark.train.loop import Schedule
 from platemark.train.losses import mask_losses
 from platemark.train.pictures import (
     Memory,
     MixedExamples,
-    ahead,
     as_png,
     decoded,
     decoded_grey,
@@ -141,11 +140,8 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
         kept = self._memory.keep(np.ascontiguousarray(part))
         return MaskedImprint(kept, as_png(ink), box, real)
 
-    def batches(self, schedule: Schedule, start: int) -> Iterator[Batch]:
+    def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, S, S, 3) uint8 crops, (N, S, S) uint8 masks."""
-        return ahead(partial(self._batch, schedule), start)
-
-    def _batch(self, schedule: Schedule, step: int) -> Batch:
         rng = np.random.default_rng((schedule.seed, step))
         chosen = self.choose(schedule.batch, rng)
         for place in np.flatnonzero(rng.random(len(chosen)) < _BARE_SHARE * bool(self.bare)):

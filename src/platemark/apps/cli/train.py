@@ -76,6 +76,9 @@ def train(
         ),
     ] = None,
     threads: ThreadsOption = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that make batches; for a GPU, most of the cores.")
+    ] = 0,
     quiet: QuietOption = False,
 ) -> None:
     """Train a network on annotated images and package it as a model.
@@ -124,6 +127,7 @@ def train(
             batch=batch,
             rate=rate,
             threads=threads,
+            workers=workers,
             command=shlex.join([*words, "--output", str(output)]),
             report=report,
         )
