@@ -194,8 +194,9 @@ class Services:
         Raises:
             InferenceFailed: A network did not run.
         """
-        find = whole_picture if cropped else self.stamps.find
-        return self.stamps.describe(image, find(image))
+        if cropped:
+            return self.stamps.describe(image, whole_picture(image))
+        return self.stamps.marks(image)
 
     def compare(self, a: Image, b: Image, *, cropped: bool = False) -> Comparison:
         """Compare the stamps of two pictures; see `platemark.stamps.compare.compare`."""

@@ -235,7 +235,7 @@ def name_stamps(
     for item in read_expanded(expand_inputs([document])):
         if isinstance(item, Unread):
             raise item.error
-        marks = pipeline.describe(item, pipeline.find(item))
+        marks = pipeline.marks(item)
         found += sorted(marks, key=lambda mark: (mark.box[1], mark.box[0]))
     if len(found) != len(names):
         places = "; ".join(
@@ -309,12 +309,12 @@ def _stamps(
         detections = [boxed(box)]
     elif entry.whole:
         detections = whole_picture(image)
+    elif found := pipeline.marks(image):
+        return found
+    elif entry.or_whole:
+        detections = whole_picture(image)
+        warnings.append(f"no stamp was found in {image.source}: the whole picture was taken")
     else:
-        detections = pipeline.find(image)
-        if not detections and entry.or_whole:
-            detections = whole_picture(image)
-            warnings.append(f"no stamp was found in {image.source}: the whole picture was taken")
-    if not detections:
         raise NoStampFound(
             f"no stamp was found in {image.source}"
             + (f" page {image.page}" if image.page else "")

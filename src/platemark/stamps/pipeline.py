@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import cv2
@@ -67,9 +68,9 @@ class StampPipeline(Pipeline):
         segmenter: Tells the ink of a stamp.
         embedder: Makes a vector of the ink.
         comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
-        gate: Which detections count as stamps once their ink is known; by default all.
         registry: The known stamps, of which each mark's ``identity`` names the one it is most
             like; without it nobody looks.
+        gate: Which detections count as stamps once their ink is known; by default all.
 
     Raises:
         VectorMismatch: The vectors of the registry are of another model than the embedder.
@@ -84,7 +85,7 @@ class StampPipeline(Pipeline):
         comparer: Comparer | None = None,
         gate: InkGate | None = None,
     ) -> None:
-        super().__init__(self.find, self.describe)
+        super().__init__(detector, partial(self._described, gate=gate))
         self.detector = detector
         self.segmenter = segmenter
         self.embedder = embedder
@@ -143,23 +144,14 @@ class StampPipeline(Pipeline):
         """Return a pipeline that describes as this one what something else finds."""
         return Pipeline(detector, self.describe)
 
-    def find(self, image: Image) -> list[Detection]:
-        """Find what counts as a stamp, surest first: see `InkGate`.
+    def marks(self, image: Image) -> list[StampMark]:
+        """Find the stamps of a page and describe them, surest first.
 
         Raises:
             InferenceFailed: A network did not run.
+            RegistryError: The registry does not answer.
         """
-        detections = self.detector(image)
-        if self.gate is None:
-            return detections
-        doubtful = [one for one in detections if one.score < self.gate.sure]
-        masks = self.segmenter(image, [one.box for one in doubtful])
-        faint = [
-            one
-            for one, mask in zip(doubtful, masks, strict=True)
-            if not self.gate.admits(image, one, mask)
-        ]
-        return [one for one in detections if one not in faint]
+        return self._described(image, self.detector(image), gate=self.gate)
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
         """Cut out, describe, embed and identify detected stamps, a mark for each in their order.
@@ -170,14 +162,23 @@ class StampPipeline(Pipeline):
             InferenceFailed: A network did not run.
             RegistryError: The registry does not answer.
         """
+        return self._described(image, detections)
+
+    def _described(
+        self, image: Image, detections: Sequence[Detection], gate: InkGate | None = None
+    ) -> list[StampMark]:
+        """A mark of each detection that the gate admits."""
         marks: list[StampMark] = []
         for start in range(0, len(detections), _BATCH):
             batch = detections[start : start + _BATCH]
             masks = self.segmenter(image, [detection.box for detection in batch])
-            vectors = self.embedder(masks)
+            pairs = list(zip(batch, masks, strict=True))
+            if gate is not None:
+                pairs = [pair for pair in pairs if gate.admits(image, *pair)]
+            vectors = self.embedder([mask for _, mask in pairs])
             marks += [
-                self._identified(self._mark(image, *parts))
-                for parts in zip(batch, masks, vectors, strict=True)
+                self._identified(self._mark(image, *pair, vector))
+                for pair, vector in zip(pairs, vectors, strict=True)
             ]
         return marks
 

@@ -1,5 +1,6 @@
 """Typesetting: texts set straight, in a column or round a ring, as outlines in millimetres."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -114,7 +115,7 @@ def _ways(glyphs: list[Glyph], look: Lettering) -> Floats:
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(ABC):
     """A text of a design.
 
     Attributes:
@@ -152,9 +153,9 @@ class Text:
             start += len(glyph.points)
         return middles
 
+    @abstractmethod
     def _placed(self, fonts: StampFonts) -> tuple[list[Glyph], Points]:
         """Its letters, and the corners (N, 2) of all their outlines where they stand (mm)."""
-        raise NotImplementedError
 
     def _set(self, fonts: StampFonts) -> _Setting:
         look = self.look

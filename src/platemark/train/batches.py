@@ -29,6 +29,7 @@ def ahead(make: Callable[[int], Batch], start: int, workers: int = 0) -> Iterato
             worker_init_fn=_begin,
             multiprocessing_context="fork",
         )
+        return
     with ThreadPoolExecutor(1) as threads:
         step = start
         waiting = threads.submit(make, step)
