@@ -49,7 +49,7 @@ def labelled(
 ) -> tuple[Capture, StampLabel | None, tuple[float, float, float, float] | None]:
     page = paper() if page is None else page
     scanner = scanner or Scanner()
-    plain = scanner.capture(page, np.random.default_rng(3)) if scanner.tone == "bilevel" else None
+    plain = scanner.capture(page, np.random.default_rng(3))
     stamp.stamp(page)
     capture = scanner.capture(page, np.random.default_rng(3))
     return capture, *stamp.label(capture, plain)
@@ -124,6 +124,27 @@ def test_a_stamp_too_faint_to_see_is_ignored() -> None:
     assert label is None
     assert ignored is not None
     assert strong.pixels.min() < 60
+
+
+def _static(strength: float) -> Pixels:
+    noise = np.random.default_rng(5).normal(190, strength, (500, 500, 1))
+    return np.repeat(noise.clip(0, 255).astype(np.uint8), 3, axis=2)
+
+
+@pytest.mark.parametrize(("strength", "seen"), [(4.0, True), (60.0, False)])
+def test_a_stamp_in_static_is_ignored(strength: float, seen: bool) -> None:
+    pale = replace(BLUE, rgb=(230, 230, 235))
+    _, label, ignored = labelled(imprint(ink=pale), _static(strength), Scanner(tone="grey"))
+    assert (label is not None) == seen
+    assert (ignored is None) == seen
+
+
+def test_a_stamp_over_print_is_seen() -> None:
+    printed = paper()
+    printed[::12], printed[1::12] = 20, 20  # a sixth of the page is black
+    _, label, _ = labelled(imprint(), printed)
+    assert label is not None
+    assert label.mask(500, 500)[::12].any(), "it shows through the print"
 
 
 def test_ink_that_black_and_white_leaves_out_is_not_in_the_mask() -> None:

@@ -10,6 +10,7 @@ from typing import Self
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from platemark.datasets.manifest import StampLine
 from platemark.geometry import FloatArray, apply_homography, quad_to_box
@@ -25,10 +26,15 @@ Box = tuple[float, float, float, float]
 # Coverage is this much finer than the page, so that turning it blurs no strokes.
 _FINER = 1.3
 _MASTER_SIDE = 420
-# With less of its ink to be seen an imprint is not to be found; ink that is less darker than the
-# paper (grey levels) is not seen.
+# With less of its ink to be seen an imprint is not to be found. Ink that darkens the paper by less
+# (grey levels) is not seen, nor is what makes no more of a difference than noise and print do.
 _LEAST_SHARE = 0.4
 _LEAST_CONTRAST = 11.0
+_LEAST_CLEARNESS = 1.0
+# Noise is what remains beside the mean of so large a part of the imprint.
+_NOISE_SHARE = 1 / 8
+# Median absolute deviations in a standard deviation of normal noise.
+_DEVIATIONS = 1.4826
 _LEAST_SIDES = (8, 16)
 _LEAST_INK = 12
 
@@ -137,15 +143,12 @@ class Imprint:
         """(4,) box around the design on the page."""
         return quad_to_box(apply_homography(self.matrix, self.quad))
 
-    def label(
-        self, capture: Capture, plain: Capture | None = None
-    ) -> tuple[StampLabel | None, Box | None]:
+    def label(self, capture: Capture, plain: Capture) -> tuple[StampLabel | None, Box | None]:
         """What is to be said of the imprint in a captured picture.
 
         Args:
             capture: the captured page.
-            plain: the same page without stamps, captured likewise. Needed where much of the ink may
-                vanish (black and white): only ink that made a difference counts.
+            plain: the same page without stamps, captured likewise.
 
         Returns:
             The label, or the box to ignore where the imprint can hardly be seen, or neither where
@@ -167,7 +170,7 @@ class Imprint:
         amount = np.count_nonzero(ink & seen)
         if amount < max(_LEAST_SHARE * whole, _LEAST_INK):
             return None, box
-        if plain is not None:
+        if capture.tone == "bilevel":  # much of the ink vanishes; elsewhere it shows through print
             soft = replace(soft, probability=np.where(seen, soft.probability, np.float32(0)))
             box = _bounds(ink & seen, soft)
         sides = box[2] - box[0], box[3] - box[1]
@@ -209,23 +212,21 @@ def _area_change(matrix: FloatArray, quad: FloatArray) -> float:
     return float(abs(a * d - b * c))
 
 
-def _visible(share: SoftMask, capture: Capture, plain: Capture | None) -> BoolMask:
-    """Where a picture is darker than its paper, in the channel that shows it best, (h, w).
+def _visible(share: SoftMask, capture: Capture, plain: Capture) -> BoolMask:
+    """Where a picture is darker for the imprint, in the channel that shows it best, (h, w).
 
-    The paper is that of the page without stamps, or else the mean about each pixel of what is not
-    ink.
+    It is to be darker by more than the noise and the print of the page without stamps, of which the
+    median deviation tells: a few letters beneath an imprint do not hide it, a page of static does.
     """
-    seen = share.cut(capture.pixels)
-    if plain is not None:
-        gone = cv2.subtract(share.cut(plain.pixels), seen).max(axis=2)
-        # A dithered page shows the ink in some of its dots.
-        return np.asarray(cv2.dilate(gone, np.ones((3, 3), np.uint8)) > _LEAST_CONTRAST)
-    side = 2 * max(3, max(seen.shape) // 16) + 1
-    bare = (share.probability < 0.05).astype(np.float32)
-    amount = cv2.blur(bare, (side, side))[..., None]
-    mean = cv2.blur(seen * bare[..., None], (side, side)) / np.maximum(amount, 1e-3)
-    contrast = (mean - cv2.blur(seen, (3, 3))).max(axis=2)
-    return np.asarray((contrast > _LEAST_CONTRAST) & (amount[..., 0] > 1e-3))
+    bare, seen = (_smooth(share.cut(page.pixels), 3) for page in (plain, capture))
+    side = 2 * max(3, round(_NOISE_SHARE * max(seen.shape) / 2)) + 1
+    noise = np.median(np.abs(bare - _smooth(bare, side)), axis=(0, 1))
+    least = np.maximum(_LEAST_CONTRAST, _LEAST_CLEARNESS * _DEVIATIONS * noise)
+    return np.asarray((bare - seen > least).any(axis=2))
+
+
+def _smooth(pixels: NDArray[np.generic], side: int) -> Alpha:
+    return np.asarray(cv2.blur(np.asarray(pixels, np.float32), (side, side)), np.float32)
 
 
 @lru_cache(maxsize=4)

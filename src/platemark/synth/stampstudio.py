@@ -199,12 +199,12 @@ class StampStudio:
 
 def _captured(
     scanner: Scanner, paper: Paper, imprints: list[Imprint], rng: np.random.Generator
-) -> tuple[Capture, Capture | None]:
-    """Stamp the paper and capture it; in black and white it is captured without stamps too."""
+) -> tuple[Capture, Capture]:
+    """The paper stamped and captured, and as it would have been captured without stamps."""
     dpi, moment = paper.scale * MM_PER_INCH, int(rng.integers(2**63))
-    plain = None
-    if imprints and scanner.tone == "bilevel":
-        plain = scanner.capture(paper.pixels, np.random.default_rng(moment), dpi)
+    plain = scanner.capture(paper.pixels, np.random.default_rng(moment), dpi)
+    if not imprints:
+        return plain, plain
     for imprint in imprints:
         imprint.stamp(paper.pixels)
     return scanner.capture(paper.pixels, np.random.default_rng(moment), dpi), plain
