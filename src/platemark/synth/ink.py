@@ -6,7 +6,7 @@ per millimetre. Points are (x, y) in the continuous frame where pixel (column j,
 """
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import cv2
@@ -98,6 +98,23 @@ class Ink:
             rim=some(0.35, 0.1, 0.7),
             smear=some(0.05, 0.4, 2.5),
             strike=some(0.06, 0.2, 0.9),
+        )
+
+    @classmethod
+    def sound(cls, rng: np.random.Generator) -> Self:
+        """An ink of a pad in order, pressed with care: even and whole."""
+        ink = cls.draw(rng)
+        return replace(
+            ink,
+            strength=float(rng.uniform(0.85, 1)),
+            spread=min(ink.spread, 0.06),
+            gain=float(rng.normal(0, 0.04)),
+            uneven=min(ink.uneven, 0.25),
+            tilt=0.0,
+            missing=0.0,
+            grain=min(ink.grain, 0.15),
+            smear=0.0,
+            strike=0.0,
         )
 
     def print(self, coverage: Pixels, rng: np.random.Generator, scale: float = 8.0) -> Alpha:

@@ -111,6 +111,18 @@ class Scanner:
             jpeg=int(rng.integers(25, 96)) if rng.random() < 0.85 else None,
         )
 
+    @classmethod
+    def usual(cls, rng: np.random.Generator) -> Self:
+        """A random device in order: nobody notices blur, noise or compression."""
+        return replace(
+            cls.draw(rng),
+            white=float(rng.uniform(0.85, 1.0)),
+            gamma=float(np.exp(rng.normal(0, 0.08))),
+            blur=float(min(rng.exponential(0.25), 0.7)),
+            noise=float(rng.uniform(0, 3)),
+            jpeg=int(rng.integers(60, 96)),
+        )
+
     def capture(self, page: Pixels, rng: np.random.Generator, dpi: float = 100.0) -> Capture:
         """Scan, fax or photograph a page; the picture is as large as the page.
 

@@ -27,6 +27,8 @@ from platemark.synth.studio import surface
 from platemark.synth.typesetting import MM_PER_INCH, print_ink
 
 _LONG_SIDES = (500, 1400)
+# Most scans and imprints in files are in order; the others are there to be found as well.
+_USUAL_SCANS, _SOUND_INKS = 0.55, 0.5
 IMPRINT_SIDES = (80.0, 480.0)
 """Least and greatest long side in pixels of imprints close up, unless others are asked for."""
 
@@ -90,7 +92,8 @@ class StampStudio:
             imprints.append(_placed(imprint, paper.pixels, [i.box for i in imprints], rng))
             if rng.random() < 0.25:
                 _sign(paper, imprints[-1].box, rng)
-        capture, plain = _captured(Scanner.draw(rng), paper, imprints, rng)
+        scanner = Scanner.usual(rng) if rng.random() < _USUAL_SCANS else Scanner.draw(rng)
+        capture, plain = _captured(scanner, paper, imprints, rng)
         labels = [imprint.label(capture, plain) for imprint in imprints]
         stamps = [label for label, _ in labels if label is not None]
         return Scene(capture.pixels, stamps, [box for _, box in labels if box is not None])
@@ -118,7 +121,8 @@ class StampStudio:
         design = self.designs.design(rng)
         room = 1.05 * max(paper.pixels.shape[:2]) / max(design.width_mm, design.height_mm)
         scale = min(size * paper.scale, room)
-        return Imprint.press(design, scale, _angle(design, rng), Ink.draw(rng), rng)
+        ink = Ink.sound(rng) if rng.random() < _SOUND_INKS else Ink.draw(rng)
+        return Imprint.press(design, scale, _angle(design, rng), ink, rng)
 
     def papers(self, rng: np.random.Generator) -> list[Paper]:
         """A few pages with clutter at different resolutions, for :meth:`imprint`."""
