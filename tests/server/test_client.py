@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 import platemark as pm
 from platemark import errors
-from platemark.client import RemotePipeline
+from platemark.client import RemotePipeline, RemoteRegistry
 from platemark.pipeline import Pipeline
+from platemark.registry import Registry
 
 from .conftest import LETTER, PHOTO, Serve
 from .test_access import READ, WRITE
@@ -129,3 +131,81 @@ def test_a_server_that_is_not_there_or_no_server_of_ours() -> None:
 def test_readiness(remote: Any) -> None:
     assert remote.ready()
     assert remote.ready(verify=True)
+
+
+@pytest.fixture
+def registry(serve: Serve, tmp_path: Path) -> Iterator[Any]:
+    """The registry of a server that has no designs yet."""
+    with (
+        serve(registry=tmp_path / "stamps.db") as server,
+        pm.Client(str(server.base_url)) as client,
+    ):
+        yield client.registry
+
+
+def test_the_registry_has_the_calls_of_one_here() -> None:
+    own = {name for name in vars(Registry) if not name.startswith("_")}
+    there = {name for name in vars(RemoteRegistry) if not name.startswith("_")}
+    # These are for whoever has the file or the models.
+    apart = {"open", "close", "model", "check_model", "picture", "reindex", "build_index"}
+    assert own - there == apart
+    assert there - own == {"cut_out"}
+
+
+def test_stamps_are_kept_on_the_server_and_found_again(registry: Any) -> None:
+    (added,) = registry.add("A/S ACME", LETTER, tags=["blue", "round"], owner="x")
+    assert (added.new_design, added.new_sample, added.alike) == (True, True, ())
+    assert registry.add("A/S ACME", LETTER)[0].new_sample is False
+    design = registry.design("A/S ACME")
+    assert design == registry.design(design.id)
+    assert (design.tags, design.owner, design.samples) == (("blue", "round"), "x", 1)
+    assert registry.samples("A/S ACME") == [added.sample]
+    assert registry.cut_out(added.sample.id).mode == "RGBA"
+    (found,) = registry.identify(LETTER, top_k=1)
+    (candidate,) = found.candidates
+    assert (found.page, candidate.design, candidate.accepted) == (0, design, True)
+    assert found.mark.identity == candidate.identity
+
+
+def test_what_is_said_of_designs_is_changed_on_the_server(registry: Any, tmp_path: Path) -> None:
+    half = np.asarray(PIL.Image.open(LETTER).convert("RGB").resize((500, 700)))
+    registry.add("one", LETTER)
+    registry.add("two", half, duplicates="allow", notes="smaller")
+    assert len(registry) == 2
+    assert registry.update("two", owner="me").owner == "me"
+    assert registry.retire("two").retired
+    assert [design.name for design in registry.designs(retired=False)] == ["one"]
+    assert registry.reinstate("two").retired is None
+    assert registry.rename("two", "second").name == "second"
+    assert registry.merge("one", "second").samples == 2
+    first, _ = registry.samples("one")
+    assert registry.split("one", [first.id], "apart").samples == 1
+    registry.export(tmp_path / "all.zip")
+    assert registry.remove_sample(first.id).samples == 0
+    assert registry.remove("apart").name == "apart"
+    registry.remove("one")
+    assert registry.load(tmp_path / "all.zip") == 2
+    assert [design.name for design in registry.designs(limit=1)] == ["apart"]
+    assert [design.name for design in registry.designs(offset=1)] == ["one"]
+
+
+def test_what_the_registry_refuses_is_raised_as_here(registry: Any, tmp_path: Path) -> None:
+    with pytest.raises(errors.DesignNotFound, match="nobody"):
+        registry.design("nobody")
+    with pytest.raises(errors.DesignNotFound):
+        registry.remove("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    blank = np.full((200, 200, 3), 255, np.uint8)
+    for call in (registry.identify, lambda picture: registry.add("blank", picture)):
+        with pytest.raises(errors.UnreadableImage):
+            call(b"no picture")
+    with pytest.raises(errors.NoStampFound):
+        registry.add("blank", blank)
+    registry.add("one", LETTER)
+    with pytest.raises(errors.DuplicateDesign):
+        registry.add("two", LETTER)
+    with pytest.raises(errors.InvalidDesign):
+        registry.merge("one", "one")
+    (tmp_path / "bad.zip").write_bytes(b"no archive")
+    with pytest.raises(errors.ArchiveError):
+        registry.load(tmp_path / "bad.zip")
+    assert len(registry) == 1

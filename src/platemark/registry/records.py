@@ -4,16 +4,16 @@ import re
 import secrets
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from platemark.errors import InvalidDesign
-from platemark.types import Box, Identity
+from platemark.types import Box, Identity, as_box
 
 LONGEST_NAME = 500
 LONGEST_NOTES = 100_000
@@ -66,6 +66,21 @@ class Design:
             "samples": self.samples,
         }
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(
+            data["design"],
+            data["name"],
+            data["created"],
+            data["changed"],
+            data["notes"],
+            tuple(data["tags"]),
+            data["owner"],
+            data["retired"],
+            data["samples"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -102,6 +117,20 @@ class Sample:
             "box": [round(float(value), 2) for value in self.box],
             "digest": self.digest,
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], design: str) -> Self:
+        """Make one from its JSON object and the id of its design."""
+        return cls(
+            data["sample"],
+            design,
+            data["created"],
+            data["model"],
+            data["source"],
+            data["page"],
+            as_box(data["box"]),
+            data["digest"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ from platemark.train.reader import SYNTHETIC
 
 SIDE = 320
 MARGIN = 0.08
-_STORED_LONG_SIDE = 352
+# Somewhat more than the network sees, so that windows may be a little smaller than the stamp.
+_STORED_LONG_SIDE = round(1.1 * SIDE)
 _CONTEXT = 0.3
 _HELD_OUT = 0.08
 _MOST_HELD_OUT = 200

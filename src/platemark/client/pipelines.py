@@ -1,0 +1,126 @@
+"""Pipelines that run on a server, with the calls of those in this process."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, overload
+
+import PIL.Image
+
+from platemark.client.connection import Connection, error_said, source_of, upload
+from platemark.errors import PlatemarkError, ServiceError
+from platemark.imaging.draw import draw_image
+from platemark.imaging.image import ImageInput
+from platemark.imaging.sources import Unread, expand_inputs, open_pages
+from platemark.types import Failure, Mark, Result
+
+
+class RemotePipeline:
+    """A pipeline that runs on a server, with the calls of `platemark.pipeline.Pipeline`.
+
+    Args:
+        connection: The server.
+        path: Its route.
+        params: What is always asked for.
+    """
+
+    def __init__(self, connection: Connection, path: str, params: Mapping[str, Any]) -> None:
+        self._connection, self._path, self._params = connection, path, params
+
+    def __call__(self, image: ImageInput) -> Result:
+        """Find and describe the marks of one image; of a document, those of its first page.
+
+        Args:
+            image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
+
+        Raises:
+            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnsupportedInput: It is a folder, a video or a PDF with a password.
+            InputTooLarge: It has too many bytes or pixels.
+            ServiceError: The server cannot be reached, or refuses.
+        """
+        return _sound(self._ask(image, page=0)[0])
+
+    def pages(self, document: ImageInput) -> "RemotePages":
+        """Find and describe the marks of all pages of a PDF or TIFF, in one request.
+
+        Raises:
+            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnsupportedInput: It is a folder, a video or a PDF with a password.
+            InputTooLarge: It has too many bytes or pages.
+            ServiceError: The server cannot be reached, or refuses.
+        """
+        results = self._ask(document)
+        if len(results) == 1:
+            _sound(results[0])
+        return RemotePages(results)
+
+    def stream(self, inputs: ImageInput | Iterable[ImageInput]) -> Iterator[Result]:
+        """Do many inputs lazily, in order, one result per image or page.
+
+        An input that fails gives a result with an ``error``, and the others go on.
+
+        Args:
+            inputs: Paths, folders, globs, ``@list.txt``, or images as for `__call__`.
+
+        Raises:
+            ServiceError: The server cannot be reached, or refuses every request.
+        """
+        for value in expand_inputs(inputs):
+            try:
+                if isinstance(value, Unread):
+                    raise value.error
+                yield from self._ask(value)
+            except ServiceError:
+                raise
+            except PlatemarkError as error:
+                source = value.source if isinstance(value, Unread) else source_of(value)
+                yield Result(source, error=Failure(error.code, error.message))
+
+    def _ask(self, value: ImageInput, **params: Any) -> list[Result]:
+        source, data = upload(value)
+        answer = self._connection.request(
+            "POST",
+            self._path,
+            params={**self._params, **params},
+            files={"files": (source, data)},
+        )
+        return [
+            replace(result, source=source, draw=partial(_draw, value, result.page))
+            for result in map(Result.from_dict, answer.json())
+        ]
+
+
+class RemotePages(Sequence[Result]):
+    """The results of a document's pages; asking for a page that failed raises its error.
+
+    Args:
+        results: One for each page.
+    """
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self._results = results
+
+    def __len__(self) -> int:
+        """Return the number of pages."""
+        return len(self._results)
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Result]: ...
+    def __getitem__(self, index: int | slice) -> Result | list[Result]:
+        """Return the result of a page, or of several."""
+        if isinstance(index, slice):
+            return [_sound(result) for result in self._results[index]]
+        return _sound(self._results[index])
+
+
+def _draw(value: ImageInput, page: int, marks: Sequence[Mark]) -> PIL.Image.Image:
+    return draw_image(open_pages(value).read(page), marks)
+
+
+def _sound(result: Result) -> Result:
+    if result.error is not None:
+        raise error_said(result.error.code, result.error.message, ServiceError, result.source)
+    return result
