@@ -122,25 +122,13 @@ def test_batches_depend_on_the_seed_and_the_step_alone(rings: Path) -> None:
     assert not torch.equal(first[0], second[0])
 
 
-def astray(found: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Where there is ink in one of the masks (N, H, W), and none in the other within a pixel."""
-    near = np.ones((3, 3), np.uint8)
-    near_found, near_true = (
-        np.stack([cv2.dilate(one.astype(np.uint8), near) > 0 for one in masks])
-        for masks in (found, true)
-    )
-    return (found & ~near_true) | (true & ~near_found)
-
-
 def test_mask_losses_agree_with_their_definitions() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 8, 8, generator=generator)
-    masks = (torch.rand(3, 8, 8, generator=generator) > 0.8).float()
-    assert astray(logits.numpy() > 0, masks.numpy() > 0.5).any()
+    masks = (torch.rand(3, 8, 8, generator=generator) > 0.5).float()
     losses = mask_losses(logits, masks)
     p, m = logits.sigmoid().double().numpy(), masks.double().numpy()
-    entropy = -(m * np.log(p) + (1 - m) * np.log(1 - p))
-    entropy = (entropy * (1 + 2 * astray(p > 0.5, m > 0.5))).mean()
+    entropy = -(m * np.log(p) + (1 - m) * np.log(1 - p)).mean()
     dice = [(2 * (a * b).sum() + 1) / (a.sum() + b.sum() + 1) for a, b in zip(p, m, strict=True)]
     assert float(losses["entropy"]) == pytest.approx(entropy, rel=1e-5)
     assert float(losses["dice"]) == pytest.approx(1 - np.mean(dice), rel=1e-5)

@@ -15,8 +15,6 @@ _SCORE_POWER, _IOU_POWER = 0.5, 4.0
 _CENTRE_SPREAD = 0.4
 # Of the varifocal loss: weight of empty cells, and how fast it falls with their score.
 _EMPTY_WEIGHT, _EMPTY_POWER = 0.75, 2.0
-# Pixels that are wrong with none of their kind beside them count so much more.
-_ASTRAY = 2.0
 # Longer side of the marks that a cell may answer for, in strides of its level.
 _SMALLEST_SIDE, _LARGEST_SIDE = 0.75, 28.0
 
@@ -181,28 +179,17 @@ def mask_losses(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
     """Cross-entropy of pixels, and 1 less the soft Dice coefficient of each crop.
 
     Their sum is that of nnU-Net (Isensee et al. 2021); Dice after V-Net (Milletari et al. 2016).
-    Most pixels that are wrong lie at the edges of strokes, where nobody is sure of half a pixel. So
-    those that are wrong with nothing of their kind beside them, such as print taken for ink, count
-    more.
 
     Args:
         logits: (N, H, W) of ink.
         masks: (N, H, W) share of ink in 0..1.
     """
-    entropy = functional.binary_cross_entropy_with_logits(logits, masks, reduction="none")
-    entropy = (entropy * (1 + _ASTRAY * _astray(logits, masks))).mean()
+    entropy = functional.binary_cross_entropy_with_logits(logits, masks)
     found = logits.sigmoid()
     overlap = (found * masks).sum(dim=(1, 2))
     total = found.sum(dim=(1, 2)) + masks.sum(dim=(1, 2))
     dice = (2 * overlap + 1) / (total + 1)
     return {"entropy": entropy, "dice": (1 - dice).mean()}
-
-
-def _astray(logits: Tensor, masks: Tensor) -> Tensor:
-    """Where ink is found more than a pixel from any, or there is ink more than a pixel from it."""
-    found, true = (logits.detach() > 0).float(), (masks > 0.5).float()
-    near_true, near_found = (functional.max_pool2d(m, 3, 1, 1) for m in (true, found))
-    return torch.maximum(found * (1 - near_true), true * (1 - near_found))
 
 
 class DesignMemory:
