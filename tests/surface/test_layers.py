@@ -17,11 +17,11 @@ ROOT = Path(platemark.__file__).parent
 LAYERS = [
     {"errors", "types", "masks"},
     {"datasets", "imaging", "geometry"},
-    {"models", "pipeline", "metrics", "client"},
+    {"models", "pipeline", "metrics"},
     {"tasks"},
     {"matching"},
     {"registry"},
-    {"plates", "stamps"},
+    {"plates", "stamps", "client"},
     {"synth", "evaluate"},
     {"train"},
     {"apps"},
@@ -130,7 +130,7 @@ def test_the_web_app_library_is_imported_by_the_web_app_only() -> None:
 
 
 def test_the_client_library_is_imported_by_the_client_only() -> None:
-    assert files_that_import("httpx") == {"client.py"}
+    assert files_that_import("httpx") == {"client/connection.py"}
 
 
 def test_the_command_line_library_is_imported_in_apps_only() -> None:
