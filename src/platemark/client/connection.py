@@ -103,14 +103,14 @@ def upload(value: ImageInput) -> tuple[str, bytes]:
         UnreadableImage: The file is missing or may not be read.
         UnsupportedInput: It is a folder or a video.
     """
-    source = source_of(value)
     if isinstance(value, (str, PathLike)):
+        source = source_of(value)
         return source, read_file(value, source)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return source, bytes(value)
-    stream = io.BytesIO()
-    PIL.Image.fromarray(Image.read(value).pixels).save(stream, "PNG", compress_level=1)
-    return source, stream.getvalue()
+        return source_of(value), bytes(value)
+    image, stream = Image.read(value), io.BytesIO()
+    PIL.Image.fromarray(image.pixels).save(stream, "PNG", compress_level=1)
+    return image.source, stream.getvalue()
 
 
 def source_of(value: ImageInput) -> str:

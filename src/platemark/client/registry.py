@@ -2,8 +2,9 @@
 
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -153,13 +154,14 @@ class RemoteRegistry:
         stamps = [stamp for page in pages for stamp in page.get("added", [])]
         for said in (*pages, *stamps):
             _refuse(said)
+        design_of = cache(self.design)
         return [
             Added(
                 Design.from_dict(stamp["design"]),
                 Sample.from_dict(stamp["sample"], stamp["design"]["design"]),
                 stamp["new_design"],
                 stamp["new_sample"],
-                self._candidates(stamp["alike"]),
+                _candidates(stamp["alike"], design_of),
             )
             for stamp in stamps
         ]
@@ -187,9 +189,12 @@ class RemoteRegistry:
         pages = self._ask("POST", "identify", params=params, files={"files": upload(picture)})
         for page in pages:
             _refuse(page)
+        design_of = cache(self.design)
         return [
             IdentifiedStamp(
-                page["page"], StampMark.from_dict(mark), self._candidates(mark["candidates"])
+                page["page"],
+                StampMark.from_dict(mark),
+                _candidates(mark["candidates"], design_of),
             )
             for page in pages
             for mark in page["marks"]
@@ -302,18 +307,21 @@ class RemoteRegistry:
     def _id(self, ref: str) -> str:
         return ref if is_id(ref) else self.design(ref).id
 
-    def _candidates(self, said: Iterable[dict[str, Any]]) -> tuple[Candidate, ...]:
-        """Candidates of their JSON objects, which name designs by their ids."""
-        return tuple(
-            Candidate(
-                self.design(one["design"]),
-                one["sample"],
-                one["similarity"],
-                one["score"],
-                one["accepted"],
-            )
-            for one in said
+
+def _candidates(
+    said: Iterable[dict[str, Any]], design_of: Callable[[str], Design]
+) -> tuple[Candidate, ...]:
+    """Candidates of their JSON objects, which name designs by their ids."""
+    return tuple(
+        Candidate(
+            design_of(one["design"]),
+            one["sample"],
+            one["similarity"],
+            one["score"],
+            one["accepted"],
         )
+        for one in said
+    )
 
 
 def _refuse(said: dict[str, Any]) -> None:

@@ -30,7 +30,6 @@ _MASTER_SIDE = 420
 # (grey levels) is not seen, nor is what makes no more of a difference than noise and print do.
 _LEAST_SHARE = 0.4
 _LEAST_CONTRAST = 11.0
-_LEAST_CLEARNESS = 1.0
 # Noise is what remains beside the mean of so large a part of the imprint.
 _NOISE_SHARE = 1 / 8
 # Median absolute deviations in a standard deviation of normal noise.
@@ -221,7 +220,7 @@ def _visible(share: SoftMask, capture: Capture, plain: Capture) -> BoolMask:
     bare, seen = (_smooth(share.cut(page.pixels), 3) for page in (plain, capture))
     side = 2 * max(3, round(_NOISE_SHARE * max(seen.shape) / 2)) + 1
     noise = np.median(np.abs(bare - _smooth(bare, side)), axis=(0, 1))
-    least = np.maximum(_LEAST_CONTRAST, _LEAST_CLEARNESS * _DEVIATIONS * noise)
+    least = np.maximum(_LEAST_CONTRAST, _DEVIATIONS * noise)
     return np.asarray((bare - seen > least).any(axis=2))
 
 
