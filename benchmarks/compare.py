@@ -231,7 +231,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=300, help="most pairs of each kind")
     parser.add_argument("--designs", type=Path, metavar="MANIFEST", help="artworks of that seed")
     parser.add_argument("--real", type=Path, metavar="MANIFEST", help="annotated real pages")
-    parser.add_argument("--split", choices=("train", "test"), default="test", help="of --real")
+    parser.add_argument(
+        "--split", choices=("train", "dev", "test"), default="test", help="of --real"
+    )
     parser.add_argument("--model", help="stamp models, as for `platemark stamps`")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     options = parser.parse_args()

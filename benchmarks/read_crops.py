@@ -181,7 +181,7 @@ def share(counted: Rate) -> tuple[str, str]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("manifest", type=Path, help="JSON Lines, as `platemark evaluate` takes")
-    parser.add_argument("--split", choices=("train", "test"), default="test")
+    parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
     parser.add_argument("--system", choices=SYSTEMS, action="append", help="default: all of them")
     parser.add_argument("--group", action="append", help="only plates of this source (repeatable)")
     parser.add_argument(

@@ -315,7 +315,7 @@ def ours_among(evaluation: StampEvaluation, imprints: Sequence[Imprint]) -> Retr
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("manifest", type=Path, help="JSON Lines, as `platemark evaluate` takes")
-    parser.add_argument("--split", choices=("train", "test"), default="test")
+    parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
     parser.add_argument("--model", help="stamp models, as for `platemark stamps`")
     parser.add_argument("--negatives", type=Path, help="a folder of pages without stamps")
     parser.add_argument(

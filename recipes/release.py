@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--evaluation", type=Path)
     parser.add_argument("--dataset", default="")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", help="default: what the evaluation states")
     parser.add_argument("--append", action="store_true")
     parser.add_argument("--command", default="")
     parser.add_argument("--limit", action="append", default=[])
@@ -80,7 +80,7 @@ def main() -> None:
         figures = tuple(
             Metric(
                 dataset=arguments.dataset,
-                split=arguments.split,
+                split=arguments.split or evaluation["split"],
                 command=arguments.command,
                 **figure,
             )

@@ -38,6 +38,7 @@ def manifest(tmp_path: Path, paint: Paint) -> Path:
             ("a/good", "AB12CD", "test"),
             ("b/bad", "AB12CE", "test"),
             ("b/gone", "XX", "train"),
+            ("a/good", "AB12CD", "dev"),
         )
     ]
     file = tmp_path / "set/annotations.jsonl"
@@ -54,6 +55,14 @@ def test_json_report(manifest: Path) -> None:
     assert scene["detection"]["0.5"]["precision"]["n"] == 3
     assert report["groups"]["a"]["end_to_end"]["exact"]["value"] == 1.0
     assert set(report["reliability"]) == {"detection", "text"}
+
+
+def test_the_split_asked_for_is_measured_and_stated(manifest: Path) -> None:
+    report = json.loads(run(manifest, "--split", "dev").stdout)
+    assert (report["split"], report["images"]) == ("dev", {"scene": 1, "crop": 0})
+    rows = [json.loads(line) | {"source": "platemark synth"} for line in manifest.open()]
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    assert json.loads(run(manifest).stdout)["split"] == "synthetic"
 
 
 def test_table_report_names_groups_and_figures(manifest: Path) -> None:

@@ -38,7 +38,7 @@ entries = st.builds(
     height=st.integers(1, 9000),
     plates=st.lists(annotations, max_size=3).map(tuple),
     kind=st.sampled_from(["scene", "crop"]),
-    split=st.sampled_from(["train", "test"]),
+    split=st.sampled_from(["train", "dev", "test"]),
 )
 
 
@@ -68,8 +68,9 @@ def test_unknown_keys_survive(tmp_path: Path) -> None:
 def test_split_and_kind_choose_lines(tmp_path: Path) -> None:
     crop = LINE | {"kind": "crop"}
     held_out = LINE | {"split": "test"}
-    file = lines_of(tmp_path, LINE, "", crop, held_out)
-    assert len(Manifest.read(file)) == 3
+    file = lines_of(tmp_path, LINE, "", crop, held_out, LINE | {"split": "dev"})
+    assert len(Manifest.read(file)) == 4
+    assert [entry.split for entry in Manifest.read(file, split="dev")] == ["dev"]
     assert [entry.split for entry in Manifest.read(file, split="test")] == ["test"]
     assert [entry.kind for entry in Manifest.read(file, kind="crop")] == ["crop"]
 

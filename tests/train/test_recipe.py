@@ -169,7 +169,6 @@ def test_an_embedder_runs_in_the_package(imprints: Path, tmp_path: Path) -> None
     vectors = embedder([ink, np.rot90(ink), ink[20:]])
     assert vectors.shape == (3, 256)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
-    assert vectors[0] @ vectors[1] > 0.5
 
 
 def test_a_comparer_runs_in_the_package(tmp_path: Path) -> None:

@@ -37,10 +37,12 @@ from pydantic import (
 
 from platemark.errors import DatasetError
 from platemark.geometry import is_convex
+from platemark.types.base import Split
 
 Kind = Literal["scene", "crop", "isolated"]
 StampShape = Literal["circle", "oval", "rectangle", "triangle", "other"]
-Split = Literal["train", "test"]
+SYNTHETIC = "platemark synth"
+"""``source`` of generated images."""
 
 
 def _has_area(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -154,7 +156,7 @@ class ManifestEntry(BaseModel):
         ignore: Boxes that are neither a mark nor background: no finding counts there.
         kind: ``scene`` (find the marks first), ``crop`` (the image is one mark and little else) or
             ``isolated`` (the artwork of one mark, never on paper).
-        split: ``train`` or ``test``; nothing is trained, tuned or chosen on ``test``.
+        split: ``train`` for learning, ``dev`` for every choice, ``test`` to report alone.
         source: Where the image is from.
         license: Licence of the image.
     """
@@ -177,6 +179,11 @@ class ManifestEntry(BaseModel):
         if not {"plates", "stamps"} & self.model_fields_set:
             raise ValueError("list the marks: plates, stamps or both; [] where there are none")
         return self
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the image was generated: it belongs to no split of real data."""
+        return self.source == SYNTHETIC
 
     @property
     def group(self) -> str:

@@ -129,6 +129,12 @@ class Evaluation(Generic[OutcomeT]):
     negatives: tuple[Result, ...] = ()
 
     @property
+    def split(self) -> str:
+        """Names of the splits of the images; ``synthetic`` for generated ones."""
+        entries = [outcome.entry for outcome in self.outcomes]
+        return ", ".join(sorted({"synthetic" if e.synthetic else e.split for e in entries}))
+
+    @property
     def errors(self) -> tuple[Result, ...]:
         """Results of the images that could not be looked at."""
         results = (*(outcome.result for outcome in self.outcomes), *self.negatives)

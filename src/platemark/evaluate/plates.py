@@ -168,6 +168,7 @@ class PlateEvaluation(Evaluation[ImageOutcome]):
         kinds = ("scene", "crop")
         counts = {kind: sum(o.entry.kind == kind for o in self.outcomes) for kind in kinds}
         return {
+            "split": self.split,
             "images": counts,
             "overall": {kind: self.of_kind(kind).to_dict() for kind in kinds if counts[kind]},
             "groups": {name: scores.to_dict() for name, scores in self.by_group().items()},

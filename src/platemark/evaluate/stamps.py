@@ -241,6 +241,7 @@ class StampEvaluation(Evaluation[PageOutcome]):
         mean, with_any = false_marks(self.negatives)
         kinds = grouped(self.outcomes, lambda outcome: outcome.entry.kind)
         return {
+            "split": self.split,
             "images": {kind: len(outcomes) for kind, outcomes in kinds.items()},
             "detection": _dicts(self.detection()),
             "groups": _dicts(self.detection_by_group()),

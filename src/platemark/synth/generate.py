@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from platemark.datasets.manifest import SYNTHETIC
 from platemark.imaging.image import Pixels
 from platemark.masks import BoolMask
 
@@ -111,7 +112,7 @@ def _write(picture: Picture, output: Path, index: int) -> dict[str, Any]:
         _save(output / name, pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     row = {
         "image": name,
-        "source": "platemark synth",
+        "source": SYNTHETIC,
         "width": pixels.shape[1],
         "height": pixels.shape[0],
         "split": "train",

@@ -28,7 +28,6 @@ from platemark.train.pictures import (
     relight,
     shrink,
 )
-from platemark.train.reader import SYNTHETIC
 
 _HELD_OUT = 0.08
 _GREY = 114
@@ -170,7 +169,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
             pixels, factor = _read_stored(manifest.path(entry), self.framing.stored)
             marks = entry.stamps if self.kind == "stamp" else entry.plates
             scene = _labelled(self._memory.keep(pixels), factor, marks, entry.ignore)
-            real = entry.source != SYNTHETIC
+            real = not entry.synthetic
             if is_held_out(entry.image, _HELD_OUT) and (real or self._to_hold_out > 0):
                 self._to_hold_out -= not real
                 self.validation.append(scene)

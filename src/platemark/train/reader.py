@@ -28,7 +28,6 @@ _CONTEXT = 0.35
 _MAX_STORED_HEIGHT = 110
 _HELD_OUT = 0.12
 _CALIBRATION_CROPS = 400
-SYNTHETIC = "platemark synth"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class ReaderTask(MixedExamples[TextCrop]):
                 text = plate.text or ""
                 corners = plate.corners.astype(np.float32)
                 crop = _cut(grey, corners, text, plate.quad is None)
-                if record.source == SYNTHETIC:
+                if record.synthetic:
                     self.synthetic.append(crop)
                 else:
                     (self.validation if held_out(text) else self.real).append(crop)

@@ -31,7 +31,6 @@ from platemark.train.pictures import (
     relight,
     shrink,
 )
-from platemark.train.reader import SYNTHETIC
 
 SIDE = 320
 MARGIN = 0.08
@@ -96,7 +95,7 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
             bare = not entry.stamps and "stamps" in entry.model_fields_set and not entry.ignore
             if not stamps and not bare:
                 continue
-            pixels, real = read_photo(manifest.path(entry)), entry.source != SYNTHETIC
+            pixels, real = read_photo(manifest.path(entry)), not entry.synthetic
             if bare:
                 self.bare += self._bare(pixels, zlib.crc32(entry.image.encode()))
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 Quad = tuple[Point, Point, Point, Point]
+Split = Literal["train", "dev", "test"]
+"""Part of a data set: to learn from, to choose by, and to report on."""
 
 
 def as_box(value: ArrayLike) -> Box:

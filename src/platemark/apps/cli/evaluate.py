@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,17 +19,17 @@ from platemark.apps.cli.common import (
     progress,
     writable_folder,
 )
+from platemark.types.base import Split
 
 if TYPE_CHECKING:
     from platemark.apps.cli.failures import FailureSheet
     from platemark.datasets import Manifest
     from platemark.evaluate import Evaluation
 
-Split = Literal["train", "test"]
 ManifestArgument = Annotated[
     Path, typer.Argument(metavar="MANIFEST", help="Annotations, JSON Lines.")
 ]
-SplitOption = Annotated[Split, typer.Option(help="Which images.")]
+SplitOption = Annotated[Split, typer.Option(help="Which images; choose on dev, report on test.")]
 ErrorsOption = Annotated[
     Path | None, typer.Option(help="Write failures as pictures to this folder.")
 ]
