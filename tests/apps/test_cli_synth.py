@@ -94,3 +94,14 @@ def test_only_marks_of_the_sorts_asked_for_are_drawn(
     result = run(mark, "--output", tmp_path / "none", "--count", 1, option, unknown)
     assert result.exit_code == 2
     assert unknown in result.output
+
+
+def test_plates_of_a_number_of_lines_are_generated(tmp_path: Path) -> None:
+    words = ("--kind", "crops", "--workers", 1, "--lines", 2)
+    result = run("plates", "--output", tmp_path / "set", "--count", 8, *words)
+    assert result.exit_code == 0, result.output
+    entries = Manifest.read(tmp_path / "set" / "annotations.jsonl")
+    assert [plate.lines for entry in entries for plate in entry.plates] == [2] * 8
+    result = run("plates", "--output", tmp_path / "none", "--count", 1, "--region", "us", *words)
+    assert result.exit_code == 2
+    assert "us has plates of 2" in result.output

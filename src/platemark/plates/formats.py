@@ -11,9 +11,10 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field as dataclass_field
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pydantic
@@ -205,6 +206,11 @@ class PlateFormat:
             for row in drawing.rows
         )
         return Sample(self.code, drawing, rows, self.strict)
+
+    def with_lines(self, lines: int) -> Self | None:
+        """This format with only the drawings of so many lines; None where it has none."""
+        drawings = tuple(drawing for drawing in self.drawings if len(drawing.rows) == lines)
+        return replace(self, drawings=drawings) if drawings else None
 
     def problem(self) -> tuple[str, str] | None:
         """The first (key, message) at fault in the grammar, examples and rows; None when sound."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from platemark.plates.formats import load_formats
+from platemark.plates.formats import PlateFormat, load_formats
 from platemark.synth.generate import Picture, write_pictures
 from platemark.synth.studio import PlateLabel, PlateStudio
 
@@ -25,9 +25,10 @@ class _Order:
     backgrounds: Path | None
     over: Path | None
     regions: tuple[str, ...]
+    lines: int | None
 
     def open(self) -> Callable[[int], Picture]:
-        formats = [load_formats()[code] for code in self.regions] or None
+        formats = plate_formats(self.regions, self.lines)
         studio = PlateStudio(self.fonts, self.backgrounds, formats, self.over)
         return partial(_make, self, studio)
 
@@ -42,6 +43,7 @@ def generate(
     backgrounds: Path | None = None,
     over: Path | None = None,
     regions: Sequence[str] = (),
+    lines: int | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -58,6 +60,7 @@ def generate(
         over: manifest of real photos; part of the scenes paint new plates over the annotated ones
             (of its train split alone).
         regions: codes of the plate formats to draw; none for all.
+        lines: only plates of so many lines; None for any number.
         workers: processes; None for one per core.
         progress: called with (done, count).
 
@@ -65,18 +68,24 @@ def generate(
         The manifest, in the package's annotation format.
 
     Raises:
-        ValueError: There is no plate format of a code in ``regions``.
+        ValueError: There is no plate format of a code in ``regions``, or none of them has so many
+            lines.
         DatasetError: A font, photo or manifest cannot be used; the message names it.
     """
-    order = _Order(seed, kind, fonts, backgrounds, over, plate_regions(regions))
+    plate_formats(regions, lines)
+    order = _Order(seed, kind, fonts, backgrounds, over, tuple(regions), lines)
     return write_pictures(order, output, count, workers=workers, progress=progress)
 
 
-def plate_regions(codes: Sequence[str]) -> tuple[str, ...]:
-    """Codes of plate formats, as they were given.
+def plate_formats(codes: Sequence[str] = (), lines: int | None = None) -> list[PlateFormat]:
+    """Plate formats to draw from.
+
+    Args:
+        codes: of the formats; none for all.
+        lines: only drawings of so many lines; None for any number.
 
     Raises:
-        ValueError: There is no format of a code.
+        ValueError: There is no format of a code, or none with so many lines.
     """
     known = load_formats()
     if unknown := set(codes).difference(known):
@@ -84,7 +93,15 @@ def plate_regions(codes: Sequence[str]) -> tuple[str, ...]:
             f"no plate format has the code {', '.join(sorted(unknown))}; "
             f"there are: {', '.join(known)}"
         )
-    return tuple(codes)
+    formats = [known[code] for code in codes or known]
+    if lines is None:
+        return formats
+    fitting = [one for one in (each.with_lines(lines) for each in formats) if one is not None]
+    if not fitting:
+        raise ValueError(
+            f"no plate format of {', '.join(codes) or 'all'} has plates of {lines} lines"
+        )
+    return fitting
 
 
 def _make(order: _Order, studio: PlateStudio, index: int) -> Picture:

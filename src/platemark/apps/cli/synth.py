@@ -53,6 +53,9 @@ def plates(
         list[str] | None,
         typer.Option(metavar="CODE", help="Only plates of this format; may be repeated."),
     ] = None,
+    lines: Annotated[
+        int | None, typer.Option(min=1, max=3, help="Only plates of this number of lines.")
+    ] = None,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -63,12 +66,12 @@ def plates(
     for path, option in ((fonts, "--fonts"), (backgrounds, "--backgrounds"), (over, "--over")):
         check_exists(path, option)
     folder = writable_folder(output, "--output")
-    from platemark.synth.plates import generate, plate_regions
+    from platemark.synth.plates import generate, plate_formats
 
     try:
-        regions = plate_regions(region or ())
+        plate_formats(region or (), lines)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--region") from None
+        raise typer.BadParameter(str(error), param_hint="--region, --lines") from None
     make = partial(
         generate,
         folder,
@@ -78,7 +81,8 @@ def plates(
         fonts=fonts,
         backgrounds=backgrounds,
         over=over,
-        regions=regions,
+        regions=region or (),
+        lines=lines,
         workers=workers,
     )
     _report(make, count, folder, quiet=quiet)
