@@ -62,6 +62,16 @@ class PlatemarkError(Exception):
         return {"code": self.code, "message": self.message}
 
 
+def class_of(code: str) -> type[PlatemarkError]:
+    """Return the class of the errors with a code; `PlatemarkError` for a code that no class has."""
+    classes = [PlatemarkError]
+    for known in classes:
+        if known.code == code:
+            return known
+        classes += known.__subclasses__()
+    return PlatemarkError
+
+
 class InputError(PlatemarkError):
     """An input could not be used."""
 

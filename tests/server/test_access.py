@@ -183,8 +183,8 @@ def test_no_address_is_fetched_and_no_path_opened(
             },
         ]
         for body in bodies:
-            (result,) = api.post("/v1/plates", params={"name": target}, **body).json()
-            assert "error" in result
+            answer = api.post("/v1/plates", params={"name": target}, **body)
+            problem(answer, 400, "unreadable_image")
         for body in ({"json": {"files": [target]}}, {"json": {"url": target}}):
             assert api.post("/v1/plates", **body).status_code == 422
     assert asked == []

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -141,6 +142,24 @@ def test_a_design_is_renamed_retired_merged_split_and_removed(
     problem(known.get(f"{DESIGNS}/c"), 404, "design_not_found")
 
 
+@pytest.mark.parametrize("name", ["A/S ACME", "a/b/merge", "/", "50% off?#"])
+def test_a_design_is_reached_by_any_name_it_may_have(
+    known: httpx.Client, stamp: Callable[..., bytes], name: str
+) -> None:
+    add(known, name, stamp("a"))
+    add(known, "other", stamp("b"), duplicates="allow")
+    path = f"{DESIGNS}/{quote(name, safe='')}"
+    assert known.get(path).json()["name"] == name
+    assert known.head(path).status_code == 200
+    assert known.patch(path, json={"notes": "n"}).json()["notes"] == "n"
+    assert known.post(f"{path}/merge", json={"others": ["other"]}).json()["samples"] == 2
+    first, _ = known.get(path).json()["sample_list"]
+    apart = known.post(f"{path}/split", json={"samples": [first["sample"]], "name": "apart"})
+    assert apart.json()["samples"] == 1
+    assert known.delete(path).json()["name"] == name
+    problem(known.get(path), 404, "design_not_found")
+
+
 def test_what_cannot_be_is_refused_and_nothing_is_changed(
     known: httpx.Client, stamp: Callable[..., bytes]
 ) -> None:
@@ -160,8 +179,8 @@ def test_what_cannot_be_is_refused_and_nothing_is_changed(
         (known.post("/v1/registry/import", content=b"no archive"), 400, "archive_error"),
     ):
         problem(answer, status, code)
-    (blank,) = known.post(DESIGNS, data={"name": "c"}, files={"files": blank_page()}).json()
-    assert blank["error"]["code"] == "no_stamp_found"
+    blank = known.post(DESIGNS, data={"name": "c"}, files={"files": blank_page()})
+    problem(blank, 400, "no_stamp_found")
     assert known.get(DESIGNS).json() == before
 
 

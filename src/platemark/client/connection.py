@@ -16,6 +16,7 @@ from platemark.errors import (
     ServiceError,
     TimedOut,
     Unauthorized,
+    class_of,
 )
 from platemark.imaging.image import Image, ImageInput, read_file
 
@@ -139,9 +140,6 @@ def error_said(
     code: str, message: str, otherwise: type[PlatemarkError], source: str | None = None
 ) -> PlatemarkError:
     """An error of the class that has the code, and can be made of a message alone."""
-    classes = [PlatemarkError]
-    for known in classes:
-        classes += known.__subclasses__()
-        if known.code == code and known.__init__ is PlatemarkError.__init__:
-            return known(message, source=source)
-    return otherwise(message, source=source)
+    known = class_of(code)
+    plain = known.code == code and known.__init__ is PlatemarkError.__init__
+    return (known if plain else otherwise)(message, source=source)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import UploadFile
 
 from platemark.apps.legacy.common import Json, is_known, sample_picture
-from platemark.apps.server.common import LISTED, PICTURED, Shared
+from platemark.apps.server.common import LISTED, Shared
 from platemark.apps.server.connection import may_write
 from platemark.apps.server.schemas import file_body
 from platemark.apps.server.uploads import Upload, clean_name, uploads
@@ -159,7 +159,7 @@ def _summed_up(data: list[Json]) -> Json:
 @router.post(
     "/images/compare",
     summary="Stamp-recognition: did one stamp make both?",
-    responses=PICTURED,
+    responses=LISTED,
     openapi_extra=file_body(many=True),
 )
 async def compare(request: Request, services: Shared) -> Json:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from platemark.apps.legacy.common import Json, as_base64, sample_picture
 from platemark.apps.selfcheck import FINE, check_models
-from platemark.apps.server.common import LISTED, PICTURED, Shared
+from platemark.apps.server.common import LISTED, Shared
 from platemark.apps.server.connection import may_write
 from platemark.apps.server.schemas import json_body, problems
 from platemark.apps.server.uploads import Model, Upload, decode, parsed, received
@@ -84,7 +84,7 @@ async def health(
     "/seals/ingest_base64",
     summary="Seal registry: add seals",
     openapi_extra=json_body(Ingest),
-    responses=PICTURED | problems(409),
+    responses=LISTED | problems(409),
     dependencies=[Depends(may_write)],
 )
 async def ingest(request: Request, services: Shared) -> Json:
@@ -106,7 +106,7 @@ async def ingest(request: Request, services: Shared) -> Json:
 @router.post(
     "/seals/search",
     summary="Seal registry: whose seal is this?",
-    responses=PICTURED,
+    responses=LISTED,
     openapi_extra=json_body(Search),
 )
 async def search(request: Request, services: Shared) -> Json:

@@ -8,7 +8,7 @@ import PIL.Image
 from fastapi import APIRouter, Request, Response
 
 from platemark.apps.legacy.common import Json
-from platemark.apps.server.common import PICTURED, Shared
+from platemark.apps.server.common import LISTED, Shared
 from platemark.apps.server.schemas import file_body
 from platemark.apps.server.uploads import uploads
 from platemark.apps.server.work_route import WorkRoute, page_of, services_of, while_connected
@@ -25,7 +25,7 @@ router = APIRouter(route_class=WorkRoute)
 @router.post(
     "/bounding-boxes",
     summary="Stamp2vec: boxes of stamps",
-    responses=PICTURED,
+    responses=LISTED,
     openapi_extra=file_body(many=False, field="file"),
 )
 async def bounding_boxes(request: Request, services: Shared) -> Json:
@@ -39,7 +39,7 @@ async def bounding_boxes(request: Request, services: Shared) -> Json:
     "/image-w-boxes",
     summary="Stamp2vec: the picture with boxes",
     response_class=Response,
-    responses=PICTURED | {200: {"content": {"image/jpeg": {}}, "description": "The picture."}},
+    responses=LISTED | {200: {"content": {"image/jpeg": {}}, "description": "The picture."}},
     openapi_extra=file_body(many=False, field="file"),
 )
 async def image_with_boxes(request: Request, services: Shared) -> Response:
@@ -57,7 +57,7 @@ async def image_with_boxes(request: Request, services: Shared) -> Response:
 @router.post(
     "/embeddings",
     summary="Stamp2vec: vectors of all stamps",
-    responses=PICTURED,
+    responses=LISTED,
     openapi_extra=file_body(many=False, field="file"),
 )
 async def embeddings(request: Request, services: Shared) -> Json:
@@ -89,7 +89,7 @@ for _path in ("/embedding-from-cropped", "/embedding-from-copped", "/embeddings-
         embedding_from_cropped,
         methods=["POST"],
         summary="Stamp2vec: the vector of one stamp",
-        responses=PICTURED,
+        responses=LISTED,
         openapi_extra=file_body(many=False, field="file"),
     )
 

@@ -22,7 +22,8 @@ Finds and reads licence plates in photos; finds, cuts out and tells apart stamps
 
 Files come as `multipart/form-data`, as the raw body, or as base64 in JSON. The answer has an object
 for each image or page, in order; a file that failed has an `error` in its place, the others go on.
-Other errors are problem JSON (RFC 9457) with a stable `code`.
+Where every file failed the answer is that error. Errors are problem JSON (RFC 9457) with a stable
+`code`.
 """
 
 

@@ -3,11 +3,13 @@
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import PIL.Image
-from fastapi import Depends, Query, Response
+from fastapi import Depends, Query, Request, Response
 
+from platemark.apps.server.problems import of_failures
 from platemark.apps.server.schemas import problems
 from platemark.apps.server.work_route import Item, services_of
 from platemark.apps.services import Services
@@ -34,8 +36,7 @@ OnePage = Annotated[
 Cropped = Annotated[
     bool, Query(description="The pictures are stamps already cut out, not pages to search.")
 ]
-LISTED = problems(400, 401, 403, 408, 413, 422, 429, 503)
-PICTURED = LISTED | problems(415)
+LISTED = problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503)
 
 
 def listed(example: Any) -> dict[int | str, dict[str, Any]]:
@@ -44,21 +45,37 @@ def listed(example: Any) -> dict[int | str, dict[str, Any]]:
     return LISTED | {200: {"description": "An object for each image or page.", "content": content}}
 
 
-def json_lines(items: Sequence[str]) -> Response:
-    """Return a JSON list of objects that are JSON already."""
-    return Response(f"[{','.join(items)}]", media_type="application/json")
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a page.
+
+    Attributes:
+        text: Its object, as JSON.
+        failed: Whether the object has an ``error`` and nothing else.
+    """
+
+    text: str
+    failed: bool = False
 
 
-def or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> str:
+def answer_list(request: Request, outcomes: Sequence[Outcome]) -> Response:
+    """Return the JSON list of the objects; where every one of them failed, a problem."""
+    if outcomes and all(outcome.failed for outcome in outcomes):
+        return of_failures(request, [json.loads(outcome.text) for outcome in outcomes])
+    texts = ",".join(outcome.text for outcome in outcomes)
+    return Response(f"[{texts}]", media_type="application/json")
+
+
+def or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> Outcome:
     """Do something with a page, or give the error object in its place."""
     try:
         if isinstance(item, Unread):
             raise item.error
-        return json.dumps(work(item))
+        return Outcome(json.dumps(work(item)))
     except PlatemarkError as error:
         services.figures.errors.labels(error.code).inc()
         failed = Result(item.source, item.page, error=Failure(error.code, error.message))
-        return json.dumps(failed.to_dict())
+        return Outcome(json.dumps(failed.to_dict()), failed=True)
 
 
 def png(picture: PIL.Image.Image) -> bytes:

@@ -50,7 +50,10 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start = perf_counter()
+        start, method = perf_counter(), scope["method"]
+        if method == "HEAD":
+            # Answered as GET by every route; the server in front of this keeps the body back.
+            scope = {**scope, "method": "GET"}
         exchange = _Exchange(scope, receive, send, self._services.settings.max_request_bytes)
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -65,12 +68,12 @@ class RequestLog:
                 )
                 await answer(scope, exchange.receive, exchange.send)
         finally:
-            self._tell(scope, exchange, perf_counter() - start)
+            self._tell(scope, method, exchange, perf_counter() - start)
 
-    def _tell(self, scope: Scope, exchange: "_Exchange", seconds: float) -> None:
+    def _tell(self, scope: Scope, method: str, exchange: "_Exchange", seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
         figures = self._services.figures
-        figures.requests.labels(route, scope["method"], str(exchange.status)).inc()
+        figures.requests.labels(route, method, str(exchange.status)).inc()
         figures.request_seconds.labels(route).observe(seconds)
         client = scope.get("client")
         ACCESS.info(
@@ -78,7 +81,7 @@ class RequestLog:
             extra={
                 "request_id": exchange.id,
                 "client": client[0] if client else None,
-                "method": scope["method"],
+                "method": method,
                 "path": scope["path"],
                 "route": route,
                 "status": exchange.status,

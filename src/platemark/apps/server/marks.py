@@ -9,14 +9,15 @@ import PIL.Image
 from fastapi import APIRouter, Query, Request, Response
 
 from platemark.apps.server.common import (
-    PICTURED,
+    LISTED,
     Cropped,
     MinScore,
     Name,
     OnePage,
+    Outcome,
     PageNumber,
     Shared,
-    json_lines,
+    answer_list,
     listed,
     or_error,
     png,
@@ -86,7 +87,7 @@ async def plates(
     """One object for each image or page, in order; a file that failed has an `error`."""
     pipeline = services.pipeline("plate", min_score)
     work = partial(_found, services, "plate", pipeline, False)
-    return json_lines(await each_page(request, work, only=page))
+    return answer_list(request, await each_page(request, work, only=page))
 
 
 @router.post(
@@ -110,19 +111,21 @@ async def stamps(
     """One object for each image or page, in order; a file that failed has an `error`."""
     pipeline = services.pipeline("stamp", min_score, identify=identify)
     work = partial(_found, services, "stamp", pipeline, embedding)
-    return json_lines(await each_page(request, work, only=page))
+    return answer_list(request, await each_page(request, work, only=page))
 
 
-def _found(services: Services, kind: Kind, pipeline: Pipeline, embedding: bool, item: Item) -> str:
+def _found(
+    services: Services, kind: Kind, pipeline: Pipeline, embedding: bool, item: Item
+) -> Outcome:
     result = services.find(kind, item, pipeline)
-    return json.dumps(result.to_dict(embedding=embedding))
+    return Outcome(json.dumps(result.to_dict(embedding=embedding)), result.error is not None)
 
 
 @router.post(
     "/v1/annotated",
     summary="Draw the marks of a picture",
     response_class=Response,
-    responses=PICTURED | {200: {"content": {"image/png": {}}, "description": "The picture."}},
+    responses=LISTED | {200: {"content": {"image/png": {}}, "description": "The picture."}},
     openapi_extra=file_body(many=False),
 )
 async def annotated(
@@ -167,14 +170,14 @@ async def embeddings(
                 found.append({"box": data["box"], "score": data["score"]} | vector)
         return {"source": image.source, "page": image.page, "embeddings": found}
 
-    return json_lines(await each_page(request, partial(or_error, services, vectors)))
+    return answer_list(request, await each_page(request, partial(or_error, services, vectors)))
 
 
 @router.post(
     "/v1/segment",
     summary="The ink of stamps",
     response_model=list[SegmentsShape | FailedShape],
-    responses=PICTURED | listed(SEGMENTS_EXAMPLE),
+    responses=LISTED | listed(SEGMENTS_EXAMPLE),
     openapi_extra=file_body(),
 )
 async def segment(
@@ -203,14 +206,14 @@ async def segment(
 
     if format is AnswerFormat.PNG:
         return Response(await one_page(request, page, cut), media_type="image/png")
-    return json_lines(await each_page(request, partial(or_error, services, masks)))
+    return answer_list(request, await each_page(request, partial(or_error, services, masks)))
 
 
 @router.post(
     "/v1/compare",
     summary="Did one stamp make both?",
     response_model=ComparisonShape,
-    responses=PICTURED | {200: {"content": {"application/json": {"example": COMPARISON_EXAMPLE}}}},
+    responses=LISTED | {200: {"content": {"application/json": {"example": COMPARISON_EXAMPLE}}}},
     openapi_extra=file_body(),
 )
 async def compare(

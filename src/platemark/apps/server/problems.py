@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -26,6 +27,7 @@ from platemark.errors import (
     TimedOut,
     Unauthorized,
     UnsupportedInput,
+    class_of,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,6 +49,8 @@ _STATUS: tuple[tuple[type[PlatemarkError], int], ...] = (
     (Unauthorized, 401),
     (Forbidden, 403),
 )
+# Seconds until a server that could not do its work may be asked again.
+_RETRY_AFTER = "5"
 _CODES = {400: "invalid_request", 413: "input_too_large", 422: "invalid_request"}
 
 
@@ -62,6 +66,7 @@ def problem(
     *,
     headers: Mapping[str, str] | None = None,
     errors: Sequence[Mapping[str, Any]] = (),
+    results: Sequence[Mapping[str, Any]] = (),
 ) -> JSONResponse:
     """Return the answer for an error.
 
@@ -72,6 +77,7 @@ def problem(
         detail: What was wrong and what to do about it.
         headers: More headers.
         errors: What is wrong with which part of the request.
+        results: An object with its error for each file or page that failed.
     """
     content: dict[str, Any] = {
         "type": f"urn:platemark:problem:{code}",
@@ -82,24 +88,43 @@ def problem(
     }
     if errors:
         content["errors"] = errors
+    if results:
+        content["results"] = results
     if request is not None and (own := getattr(request.state, "request_id", None)):
         content["request_id"] = own
     return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def status_of(error: PlatemarkError) -> int:
-    """The HTTP status that stands for an error."""
-    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+def status_of(kind: type[PlatemarkError]) -> int:
+    """The HTTP status that stands for errors of a class."""
+    return next((status for known, status in _STATUS if issubclass(kind, known)), 500)
+
+
+def of_failures(request: Request, failures: Sequence[Mapping[str, Any]]) -> JSONResponse:
+    """Return the answer where every file or page failed: the gravest error, and all of them.
+
+    Args:
+        request: The request it answers.
+        failures: The objects of the files or pages, each with its ``error``.
+    """
+    errors = [failure["error"] for failure in failures]
+    status, error = max(
+        ((status_of(class_of(error["code"])), error) for error in errors), key=itemgetter(0)
+    )
+    headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
+    return problem(
+        request, status, error["code"], error["message"], headers=headers, results=failures
+    )
 
 
 def of_error(request: Request, error: PlatemarkError) -> JSONResponse:
     """Return the answer for an error of ours."""
-    headers: dict[str, str] = {}
+    status, headers = status_of(type(error)), {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(error.retry_after)
-    elif isinstance(error, (TimedOut, RegistryUnavailable)):
-        headers["Retry-After"] = "5"
-    answer = problem(request, status_of(error), error.code, error.message, headers=headers)
+    elif status == 503:
+        headers["Retry-After"] = _RETRY_AFTER
+    answer = problem(request, status, error.code, error.message, headers=headers)
     if isinstance(error, Unauthorized):
         # A line each: Chromium reads the first challenge of a line only, and asks for Basic alone.
         for scheme in ("Basic", "Bearer"):

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import ValidationError
 from starlette.background import BackgroundTask
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from platemark.apps.server.bodies import (
     About,
@@ -26,7 +27,7 @@ from platemark.apps.server.common import (
     Cropped,
     Name,
     Shared,
-    json_lines,
+    answer_list,
     listed,
     or_error,
     png,
@@ -50,6 +51,14 @@ from platemark.imaging.image import Image
 from platemark.registry import Design
 from platemark.types import StampMark
 
+
+class _NameConvertor(StringConvertor):
+    """A part of a path that may hold slashes, as names of designs do."""
+
+    regex = ".+"
+
+
+register_url_convertor("name", _NameConvertor())
 router = APIRouter(route_class=WorkRoute, prefix="/v1/registry", tags=["registry"])
 Writer = Depends(may_write)
 FOUND = problems(401, 403, 404, 422, 429, 503)
@@ -111,7 +120,8 @@ async def add(
     async with uploads(request, services, NewSamples) as body:
         about = _about({**request.query_params, **body.fields})
         work = partial(_added, services, about, cropped)
-        return json_lines(await pages_of(request, body.files, partial(or_error, services, work)))
+        outcomes = await pages_of(request, body.files, partial(or_error, services, work))
+        return answer_list(request, outcomes)
 
 
 def _about(said: Mapping[str, Any]) -> About:
@@ -184,11 +194,11 @@ async def identify(
         elapsed = round((perf_counter() - start) * 1e3, 1)
         return place | size | {"marks": marks, "elapsed_ms": elapsed}
 
-    return json_lines(await each_page(request, partial(or_error, services, work)))
+    return answer_list(request, await each_page(request, partial(or_error, services, work)))
 
 
 @router.get(
-    "/designs/{design}",
+    "/designs/{design:name}",
     summary="A known stamp",
     response_model=DesignWithSamplesShape,
     responses=FOUND,
@@ -205,7 +215,7 @@ async def show(services: Shared, design: str) -> Response:
 
 
 @router.patch(
-    "/designs/{design}",
+    "/designs/{design:name}",
     summary="Change a known stamp",
     response_model=DesignShape,
     responses=CHANGED,
@@ -228,7 +238,7 @@ async def change(services: Shared, design: str, changes: DesignChanges) -> Respo
 
 
 @router.delete(
-    "/designs/{design}",
+    "/designs/{design:name}",
     summary="Remove a known stamp",
     response_model=DesignShape,
     responses=CHANGED,
@@ -240,7 +250,7 @@ async def remove(services: Shared, design: str) -> Response:
 
 
 @router.post(
-    "/designs/{design}/merge",
+    "/designs/{design:name}/merge",
     summary="Make designs one",
     response_model=DesignShape,
     responses=CHANGED,
@@ -252,7 +262,7 @@ async def merge(services: Shared, design: str, wanted: MergeRequest) -> Response
 
 
 @router.post(
-    "/designs/{design}/split",
+    "/designs/{design:name}/split",
     summary="Make samples a design of their own",
     response_model=DesignShape,
     responses=CHANGED,

@@ -272,6 +272,9 @@ class ProblemShape(BaseModel):
     detail: str
     code: str = Field(description="Stable name of the error.")
     errors: list[dict[str, Any]] | None = None
+    results: list[FailedShape] | None = Field(
+        default=None, description="Where every file failed: an object for each, with its error."
+    )
     request_id: str | None = None
 
 
@@ -286,6 +289,7 @@ _PROBLEMS = {
     415: "Not a kind of file that is read.",
     422: "The request is not as described.",
     429: "Too much to do; try again after `Retry-After` seconds.",
+    500: "The server failed at this request.",
     503: "The time for a request is over, or the registry does not answer.",
 }
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, TypeVar, cast
+from urllib.parse import unquote
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,7 +28,8 @@ Model = TypeVar("Model", bound=BaseModel)
 _IN_MEMORY = 1_000_000
 _LONGEST_NAME = 255
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-_DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w.+/-]+=[\w.+/-]*)*;base64,", re.ASCII)
+_DATA_URL = re.compile(r"data:[^,]*;base64,", re.ASCII | re.IGNORECASE)
+_STANDARD = str.maketrans("-_", "+/")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class EncodedFile(BaseModel):
 
     name: str = Field(default="file", max_length=1000, description="Comes back as `source`.")
     data: str = Field(
-        min_length=1, description="The bytes in base64, with or without a `data:...;base64,` start."
+        min_length=1,
+        description="The bytes in base64, standard or URL-safe, with or without padding and a "
+        "`data:...;base64,` start.",
     )
 
 
@@ -201,14 +205,23 @@ def explain(error: ValidationError) -> str:
 def decode(data: str, name: str) -> bytes:
     """Return the bytes of base64, with or without the start of a data URL.
 
+    The alphabet may be the standard or the URL-safe one (RFC 4648), white space may stand
+    anywhere, and padding may be missing.
+
     Raises:
         UnreadableImage: It is no base64.
     """
-    start = _DATA_URL.match(data)
+    data = "".join(data.split())
+    if start := _DATA_URL.match(data):
+        data = unquote(data[start.end() :])
+    data = data.translate(_STANDARD).rstrip("=")
     try:
-        return base64.b64decode("".join(data[start.end() if start else 0 :].split()), validate=True)
+        return base64.b64decode(data + "=" * (-len(data) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UnreadableImage(f"{name} is not base64: {error}", source=name) from error
+        raise UnreadableImage(
+            f"{name} is not base64, nor a data URL of it (data:...;base64,...): {error}",
+            source=name,
+        ) from error
 
 
 def clean_name(name: str, otherwise: str) -> str:
