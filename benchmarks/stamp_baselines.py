@@ -114,7 +114,7 @@ def by_circles(page: Pixels) -> list[tuple[Sequence[float], float]]:
     ]
 
 
-class Baseline(Pipeline):
+class Baseline(Pipeline[StampMark]):
     """A baseline in the place of the stamp pipeline: its ink is what is coloured, else dark.
 
     Args:
@@ -124,9 +124,9 @@ class Baseline(Pipeline):
 
     def __init__(self, find: FindBoxes, min_score: float) -> None:
         self._find, self._min_score = find, min_score
-        super().__init__(self.detector, self.describe)
+        super().__init__(self._detect)
 
-    def detector(self, image: Image, *, min_score: float | None = None) -> list[Detection]:
+    def _detect(self, image: Image, *, min_score: float | None = None) -> list[Detection]:
         """Find stamps, best first."""
         page, scale = scaled(image.pixels, PAGE_SIDE)
         least = self._min_score if min_score is None else min_score

@@ -261,7 +261,7 @@ def comparer_sample(folder: Path, rng: np.random.Generator) -> Sample:
     alignment = align(*templates)[0]
     canvas, _ = overlay(comparer.spec, *templates, alignment.matrix)
     both = np.concatenate(np.split(canvas, 2, axis=2), axis=1)
-    return both, {"score": comparer(canvas).score}
+    return both, {"score": comparer.judge(canvas).score}
 
 
 SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = {

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,19 @@ def detect(image: Image) -> list[Detection]:
     return [Detection("plate", 0.9, (0, 0, width, height), quad)]
 
 
-def describe(image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
-    return [
-        PlateMark(item.score, item.box, item.quad, text=f"W{image.width}") for item in detections
-    ]
+class Widths(Pipeline[PlateMark]):
+    """Says of every mark how wide the picture is."""
+
+    def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
+        return [
+            PlateMark(item.score, item.box, item.quad, text=f"W{image.width}")
+            for item in detections
+        ]
 
 
 @pytest.fixture
-def pipeline() -> Pipeline:
-    return Pipeline(detect, describe)
+def pipeline() -> Widths:
+    return Widths(detect)
 
 
 def save(path: Path, *widths: int) -> Path:
@@ -39,7 +44,7 @@ def save(path: Path, *widths: int) -> Path:
     return path
 
 
-def test_one_image_gives_one_result(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_one_image_gives_one_result(pipeline: Widths, tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", 30)
     result = pipeline(path)
     assert (result.source, result.page, result.width, result.height) == (str(path), 0, 30, 20)
@@ -48,7 +53,7 @@ def test_one_image_gives_one_result(pipeline: Pipeline, tmp_path: Path) -> None:
     assert result.error is None
 
 
-def test_all_kinds_of_input_give_the_same_marks(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_all_kinds_of_input_give_the_same_marks(pipeline: Widths, tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", 30)
     with PIL.Image.open(path) as picture:
         inputs = [
@@ -62,14 +67,32 @@ def test_all_kinds_of_input_give_the_same_marks(pipeline: Pipeline, tmp_path: Pa
         assert len({pipeline(value).marks for value in inputs}) == 1
 
 
-def test_one_image_that_fails_raises(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_one_image_that_fails_raises(pipeline: Widths, tmp_path: Path) -> None:
     with pytest.raises(UnreadableImage, match="does not exist"):
         pipeline(tmp_path / "none.jpg")
     with pytest.raises(InferenceFailed):
         pipeline(save(tmp_path / "a.png", 13))
 
 
-def test_a_stream_goes_on_after_errors(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_a_verifier_drops_candidates_and_changes_scores(pipeline: Widths) -> None:
+    def halve(image: Image, detections: Sequence[Detection]) -> list[Detection]:
+        return [replace(item, score=item.score / 2) for item in detections if image.width < 40]
+
+    verified = Widths(detect, halve)
+    for width, scores in ((30, [0.45]), (50, [])):
+        picture = PIL.Image.new("RGB", (width, 20))
+        assert [mark.score for mark in verified(picture).marks] == scores
+        # one contract for every way to ask
+        assert [mark.score for mark in verified.marks(Image.read(picture))] == scores
+        without = verified.with_parts(verifier=None)
+        assert without(picture).marks == tuple(without.marks(Image.read(picture)))
+        assert without(picture).marks == pipeline(picture).marks
+    assert verified.verifier is halve
+    with pytest.raises(TypeError, match="has no part 'gate'"):
+        verified.with_parts(gate=None)
+
+
+def test_a_stream_goes_on_after_errors(pipeline: Widths, tmp_path: Path) -> None:
     save(tmp_path / "a.png", 30)
     (tmp_path / "b.jpg").write_bytes(b"no picture")
     save(tmp_path / "c.png", 13)
@@ -82,7 +105,7 @@ def test_a_stream_goes_on_after_errors(pipeline: Pipeline, tmp_path: Path) -> No
     assert results[1].to_dict()["source"] == str(tmp_path / "b.jpg")
 
 
-def test_a_stream_is_lazy(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_a_stream_is_lazy(pipeline: Widths, tmp_path: Path) -> None:
     paths = [save(tmp_path / f"{i}.png", 30) for i in range(2)]
     results = pipeline.stream(paths)
     assert next(results).error is None
@@ -98,7 +121,7 @@ def test_pages_are_looked_at_when_they_are_asked_for(tmp_path: Path, suffix: str
         seen.append(image.page)
         return detect(image)
 
-    pages = Pipeline(note, describe).pages(save(tmp_path / f"scan{suffix}", 30, 40, 50))
+    pages = Widths(note).pages(save(tmp_path / f"scan{suffix}", 30, 40, 50))
     assert len(pages) == 3
     assert seen == []
     assert pages[2].page == pages[-1].page == 2
@@ -110,7 +133,7 @@ def test_pages_are_looked_at_when_they_are_asked_for(tmp_path: Path, suffix: str
         pages[3]
 
 
-def test_a_document_as_one_image_is_its_first_page(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_a_document_as_one_image_is_its_first_page(pipeline: Widths, tmp_path: Path) -> None:
     assert pipeline(save(tmp_path / "scan.tif", 30, 40)).width == 30
 
 
@@ -118,7 +141,7 @@ def drawn(result: Result, pixels: np.ndarray) -> bool:
     return np.array_equal(np.asarray(result.plot()), draw_marks(pixels, result.marks))
 
 
-def test_plot_draws_on_the_image_wherever_it_came_from(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_plot_draws_on_the_image_wherever_it_came_from(pipeline: Widths, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     PIL.Image.fromarray(noise).save(buffer, "PNG")
@@ -130,7 +153,7 @@ def test_plot_draws_on_the_image_wherever_it_came_from(pipeline: Pipeline, tmp_p
         assert drawn(result, noise)
 
 
-def test_results_of_files_do_not_hold_their_pixels(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_results_of_files_do_not_hold_their_pixels(pipeline: Widths, tmp_path: Path) -> None:
     path = save(tmp_path / "scan.tif", 30, 40)
     page = pipeline.pages(path)[1]
     assert page.plot().size == (40, 20)
@@ -139,7 +162,7 @@ def test_results_of_files_do_not_hold_their_pixels(pipeline: Pipeline, tmp_path:
         page.plot()
 
 
-def test_a_renamed_array_is_not_mistaken_for_a_file(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_a_renamed_array_is_not_mistaken_for_a_file(pipeline: Widths, tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", 30)
     noise = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     assert drawn(pipeline(Image.read(noise, str(path))), noise)

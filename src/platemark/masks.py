@@ -45,6 +45,10 @@ class SoftMask:
         height, width = self.probability.shape
         return pixels[self.top : self.top + height, self.left : self.left + width]
 
+    def to_uint8(self) -> NDArray[np.uint8]:
+        """Return the mask (h, w) uint8, 255 where it is surely ink."""
+        return np.asarray(np.rint(255.0 * np.clip(self.probability, 0.0, 1.0)), np.uint8)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InkCrop:

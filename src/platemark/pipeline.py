@@ -1,30 +1,86 @@
-"""From inputs to results: pages, detect, describe, one error per item. Knows no kind of mark."""
+"""From inputs to results: pages, find, verify, describe, one error per item. Knows no kind of mark.
 
+Kinds of marks are made of parts, see `platemark.protocols`; `Pipeline` runs them over inputs.
+"""
+
+import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import overload
+from typing import Generic, Self, TypeVar, overload
 
 from platemark.errors import PlatemarkError
 from platemark.imaging.draw import draw_image, draw_page
 from platemark.imaging.image import Image, ImageInput
 from platemark.imaging.sources import Pages, Unread, open_pages, read_inputs
+from platemark.protocols import Finds, Verifies
 from platemark.types import Detection, Failure, Mark, Result
 
-Detect = Callable[[Image], Sequence[Detection]]
-Describe = Callable[[Image, Sequence[Detection]], Sequence[Mark]]
+MarkT = TypeVar("MarkT", bound=Mark)
 
 
-class Pipeline:
+class Pipeline(ABC, Generic[MarkT]):
     """Finds and describes the marks of images; may be shared by threads.
 
     Args:
-        detect: Finds marks in an image.
-        describe: Makes a mark of each detection, in the same order.
+        detector: Finds candidates.
+        verifier: Says which of them count, and with what score; by default all do.
+
+    Attributes:
+        detector: As given.
+        verifier: As given.
     """
 
-    def __init__(self, detect: Detect, describe: Describe) -> None:
-        self._detect, self._describe = detect, describe
+    def __init__(self, detector: Finds, verifier: Verifies | None = None) -> None:
+        self.detector: Finds = detector
+        self.verifier: Verifies | None = verifier
+
+    @abstractmethod
+    def describe(self, image: Image, detections: Sequence[Detection]) -> list[MarkT]:
+        """Describe detections, whoever found them: a mark for each, in the same order.
+
+        Raises:
+            InferenceFailed: A network did not run.
+        """
+
+    def marks(self, image: Image) -> list[MarkT]:
+        """Find the marks of an image, those that the verifier lets pass, and describe them.
+
+        Returns:
+            The marks, highest score first.
+
+        Raises:
+            InferenceFailed: A network did not run.
+        """
+        found = self.detector(image)
+        if self.verifier is not None:
+            found = self.verifier(image, found)
+        return self.describe(image, found)
+
+    def with_parts(self, **parts: object) -> Self:
+        """Return a copy with other parts, named as the attributes of this pipeline.
+
+        A detector of its own has rules of its own: give ``verifier=None`` with it to keep all that
+        it finds.
+
+        Raises:
+            TypeError: There is no such part.
+        """
+        made = copy.copy(self)
+        for name, part in parts.items():
+            if name not in vars(self):
+                raise TypeError(f"{type(self).__name__} has no part {name!r}")
+            setattr(made, name, part)
+        return made
+
+    def with_min_score(self, min_score: float) -> Self:
+        """Return a copy that keeps all that the detector finds with at least this score.
+
+        Its detector takes the keyword ``min_score``, as `platemark.Detector` does.
+        """
+        detector: Callable[..., Sequence[Detection]] = self.detector
+        return self.with_parts(detector=partial(detector, min_score=min_score), verifier=None)
 
     def __call__(self, image: ImageInput) -> Result:
         """Find and describe the marks of one image; of a document, those of its first page.
@@ -82,7 +138,7 @@ class Pipeline:
             return _failed(item.source, item.page, error)
 
     def _result(self, image: Image, start: float) -> Result:
-        marks = tuple(self._describe(image, self._detect(image)))
+        marks = tuple(self.marks(image))
         return Result(
             image.source,
             image.page,

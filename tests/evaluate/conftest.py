@@ -33,12 +33,11 @@ class Blots:
         return [one for one in found if one.score >= (0.5 if min_score is None else min_score)]
 
 
-class BlotPipeline(Pipeline):
+class BlotPipeline(Pipeline[StampMark]):
     """Cuts blots out by their colour; the vector is the ink, brought to 8 by 8."""
 
     def __init__(self) -> None:
-        self.detector = Blots()
-        super().__init__(self.detector, self.describe)
+        super().__init__(Blots())
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
         return [self._mark(image, detection) for detection in detections]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from platemark.datasets import Manifest, ManifestEntry
 from platemark.evaluate import StampEvaluation, evaluate_stamps
 from platemark.evaluate.detection import match
-from platemark.evaluate.stamps import StampFinder
 from platemark.metrics import FALSE, IGNORED
-from platemark.types import Detection
+from platemark.pipeline import Pipeline
+from platemark.types import Detection, StampMark
 
 SIZE = (240, 320)
 LEFT, RIGHT = (20, 40, 100, 120), (180, 60, 280, 140)
@@ -36,7 +36,7 @@ def entry(image: str, *stamps: dict[str, object], **fields: object) -> ManifestE
 
 
 @pytest.fixture
-def evaluate(tmp_path: Path, blot_pipeline: StampFinder) -> Evaluate:
+def evaluate(tmp_path: Path, blot_pipeline: Pipeline[StampMark]) -> Evaluate:
     """Judge the pipeline for blots on entries of a manifest."""
 
     def run(*entries: ManifestEntry, negatives: Sequence[Path] = ()) -> StampEvaluation:

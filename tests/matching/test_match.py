@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from platemark.geometry import apply_homography
-from platemark.matching import InkTemplate, match_ink
-from platemark.matching.match import TOO_LITTLE_INK, TOO_SMALL
+from platemark.matching import InkTemplate
+from platemark.tasks.comparer import TOO_LITTLE_INK, TOO_SMALL, match_ink
 
 Ink = NDArray[np.uint8]
 Imprint = Callable[..., Ink]

@@ -1,7 +1,6 @@
 """The second opinion on plates that were not read surely."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import pytest
@@ -9,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platemark.geometry import is_convex, quad_area
+from platemark.imaging.image import Image
 from platemark.plates.consensus import agree, other_views, prefer_formats
 from platemark.plates.pipeline import Gate, PlatePipeline
-from platemark.tasks.detector import Detector
-from platemark.tasks.plate_reader import PlateReader
 from platemark.types import Alternative, Character, Crop, Detection, Reading
 
 CHARACTERS = tuple(Character(char, 0.6) for char in "AA01Z3BC")
@@ -99,15 +97,23 @@ class Doubtful:
 def test_only_plates_that_were_not_read_surely_are_read_again() -> None:
     pixels = np.full((60, 140, 3), 128, np.uint8)
     reader = Doubtful()
-    pipeline = PlatePipeline(cast(Detector, None), cast(PlateReader, reader), sure_score=0.5)
+    pipeline = PlatePipeline(lambda _: [], reader, sure_score=0.5)
     (joined,) = pipeline.read(pixels, [QUAD])
     assert reader.seen == [1, 6]
     assert joined.text == "AB17"
     easy = Doubtful()
-    PlatePipeline(cast(Detector, None), cast(PlateReader, easy), sure_score=0.3).read(
-        pixels, [QUAD]
-    )
+    PlatePipeline(lambda _: [], easy, sure_score=0.3).read(pixels, [QUAD])
     assert easy.seen == [1]
+
+
+class Says:
+    """A reader that says one thing of every plate, and wants crops of no certain size."""
+
+    def __init__(self, said: Reading) -> None:
+        self._said = said
+
+    def __call__(self, crops: Sequence[Crop]) -> list[Reading]:
+        return [self._said for _ in crops]
 
 
 @pytest.mark.parametrize(
@@ -117,11 +123,16 @@ def test_only_plates_that_were_not_read_surely_are_read_again() -> None:
 def test_a_doubtful_detection_counts_when_it_can_be_read(
     score: float, text_score: float, kept: bool
 ) -> None:
-    gate = Gate.of({"min_score": 0.01, "sure_score": 0.5, "legible_score": 0.08})
+    reader = Says(reading("AB12", text_score))
+    gate = Gate.of(reader, {"min_score": 0.01, "sure_score": 0.5, "legible_score": 0.08})
     assert gate is not None
     detection = Detection("plate", score, (10, 10, 110, 36), QUAD.tolist())
-    assert gate.admits(detection, reading("AB12", text_score)) is kept
+    image = Image(np.full((60, 140, 3), 128, np.uint8))
+    assert bool(gate(image, [detection])) is kept
+    pipeline = PlatePipeline(lambda _: [detection], reader, verifier=gate)
+    assert bool(pipeline(image).marks) is bool(pipeline.marks(image)) is kept
+    assert len(pipeline.describe(image, [detection])) == 1
 
 
 def test_a_card_without_a_gate_has_none() -> None:
-    assert Gate.of({"min_score": 0.5}) is None
+    assert Gate.of(Says(reading("AB12", 0.9)), {"min_score": 0.5}) is None

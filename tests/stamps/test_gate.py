@@ -8,7 +8,7 @@ from platemark.masks import SoftMask
 from platemark.stamps.pipeline import InkGate, StampPipeline
 from platemark.types import Detection, as_box, as_quad
 
-GATE = InkGate(sure=0.7, contrast=30.0)
+THRESHOLDS = {"sure_score": 0.7, "least_contrast": 30.0}
 BOX = (20.0, 20.0, 80.0, 80.0)
 
 
@@ -27,6 +27,11 @@ def detection(score: float) -> Detection:
     return Detection("stamp", score, as_box(BOX), as_quad(((x0, y0), (x1, y0), (x1, y1), (x0, y1))))
 
 
+def gate(mask: SoftMask) -> InkGate:
+    """The gate, of a segmenter that finds one mask everywhere."""
+    return InkGate(lambda image, boxes: [mask for _ in boxes], sure=0.7, contrast=30.0)
+
+
 @pytest.mark.parametrize(
     ("score", "darker", "admitted"),
     [(0.7, 4, True), (0.69, 4, False), (0.69, 25, False), (0.69, 40, True), (0.4, 100, True)],
@@ -35,19 +40,21 @@ def test_doubtful_detections_need_ink_that_is_seen(
     score: float, darker: int, admitted: bool
 ) -> None:
     image, mask = ring(darker)
-    assert GATE.admits(image, detection(score), mask) is admitted
+    assert bool(gate(mask)(image, [detection(score)])) is admitted
 
 
 def test_a_doubtful_detection_without_ink_is_no_stamp() -> None:
     image, _ = ring(100)
     nothing = SoftMask(np.zeros((60, 60), np.float32), 20, 20)
-    assert not GATE.admits(image, detection(0.6), nothing)
-    assert GATE.admits(image, detection(0.8), nothing)
+    sure, doubtful = detection(0.8), detection(0.6)
+    assert gate(nothing)(image, [sure, doubtful]) == [sure]
 
 
 def test_a_card_without_both_thresholds_has_no_gate() -> None:
-    assert InkGate.of({"min_score": 0.5, "sure_score": 0.7}) is None
-    assert InkGate.of({"sure_score": 0.7, "least_contrast": 30.0}) == GATE
+    _, mask = ring(0)
+    segmenter = gate(mask).segmenter
+    assert InkGate.of(segmenter, {"min_score": 0.5, "sure_score": 0.7}) is None
+    assert InkGate.of(segmenter, THRESHOLDS) == InkGate(segmenter, 0.7, 30.0)
 
 
 class _Finds:
@@ -58,19 +65,24 @@ class _Finds:
 
 
 def test_the_pipeline_leaves_out_what_has_no_ink(stamp_pipeline: StampPipeline) -> None:
-    parts = stamp_pipeline.segmenter, stamp_pipeline.embedder
     faint, _ = ring(6)
     dark, _ = ring(120)
-    gated = StampPipeline(_Finds(), *parts, gate=GATE)  # type: ignore[arg-type]
-    assert [mark.score for mark in gated(faint).marks] == [0.9]
-    assert [mark.score for mark in gated(dark).marks] == [0.9, 0.6]
-    plain = StampPipeline(_Finds(), *parts)  # type: ignore[arg-type]
-    assert [mark.score for mark in plain(faint).marks] == [0.9, 0.6]
-    # another finder has rules of its own
-    other = gated.with_detector(_Finds())
-    assert [mark.score for mark in other(faint).marks] == [0.9, 0.6]
+    inked = InkGate.of(stamp_pipeline.segmenter, THRESHOLDS)
+    gated = stamp_pipeline.with_parts(detector=_Finds(), verifier=inked)
+    for pipeline, image, scores in (
+        (gated, faint, [0.9]),
+        (gated, dark, [0.9, 0.6]),
+        (gated.with_parts(verifier=None), faint, [0.9, 0.6]),
+    ):
+        assert [mark.score for mark in pipeline(image).marks] == scores
+        assert [mark.score for mark in pipeline.marks(image)] == scores
+    # what is described is not dropped
+    found = gated.detector(faint)
+    assert [mark.score for mark in gated.describe(faint, found)] == [0.9, 0.6]
 
 
 def test_a_least_score_replaces_the_gate() -> None:
-    assert StampPipeline.from_pretrained(threads=1).gate == GATE
-    assert StampPipeline.from_pretrained(threads=1, min_score=0.5).gate is None
+    verifier = StampPipeline.from_pretrained(threads=1).verifier
+    assert isinstance(verifier, InkGate)
+    assert (verifier.sure, verifier.contrast) == (0.7, 30.0)
+    assert StampPipeline.from_pretrained(threads=1, min_score=0.5).verifier is None

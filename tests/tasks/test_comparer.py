@@ -14,8 +14,8 @@ def comparer() -> Comparer:
 
 def test_exchanged_imprints_are_judged_alike(comparer: Comparer) -> None:
     canvas = np.random.default_rng(0).integers(0, 256, (144, 288, 6), np.uint8)
-    there = comparer(canvas)
-    back = comparer(np.concatenate([canvas[..., 3:], canvas[..., :3]], axis=2))
+    there = comparer.judge(canvas)
+    back = comparer.judge(np.concatenate([canvas[..., 3:], canvas[..., :3]], axis=2))
     assert there.score == pytest.approx(back.score, abs=1e-4)
     assert np.abs(there.differs - back.differs).max() < 1e-3
     assert there.differs.shape == (36, 72)
@@ -24,7 +24,7 @@ def test_exchanged_imprints_are_judged_alike(comparer: Comparer) -> None:
 
 
 def test_blank_canvases_are_judged_too(comparer: Comparer) -> None:
-    assert 0.0 < comparer(np.zeros((64, 64, 6), np.uint8)).score < 1.0
+    assert 0.0 < comparer.judge(np.zeros((64, 64, 6), np.uint8)).score < 1.0
 
 
 def test_thresholds_leave_room_for_doubt(comparer: Comparer) -> None:

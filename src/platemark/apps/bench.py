@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise, product
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 import cv2
 
 from platemark.errors import InputError
-from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image
 from platemark.models.store import BUNDLED, ModelName
 from platemark.pipeline import Pipeline
-from platemark.plates.pipeline import PlatePipeline
+from platemark.plates.pipeline import PlatePipeline, crops_for
 from platemark.stamps.appearance import describe_ink
 from platemark.stamps.pipeline import StampPipeline
 
@@ -150,11 +150,9 @@ def _clock(pipeline: PlatePipeline | StampPipeline, photo: Path) -> list[float]:
     detections = pipeline.detector(image)
     clock.append(time.perf_counter())
     if isinstance(pipeline, PlatePipeline):
-        reader = pipeline.reader
-        size, margin = reader.crop_size, reader.margin
-        crops = [rectify(image.pixels, found.quad, size, margin) for found in detections]
+        crops = crops_for(pipeline.reader, image.pixels, [found.quad for found in detections])
         clock.append(time.perf_counter())
-        reader(crops)
+        pipeline.reader(crops)
     else:
         masks = pipeline.segmenter(image, [found.box for found in detections])
         clock.append(time.perf_counter())
@@ -166,7 +164,7 @@ def _clock(pipeline: PlatePipeline | StampPipeline, photo: Path) -> list[float]:
     return clock
 
 
-def _photos_per_second(pipeline: Pipeline, photos: Sequence[Path], rounds: int) -> float:
+def _photos_per_second(pipeline: Pipeline[Any], photos: Sequence[Path], rounds: int) -> float:
     started = time.perf_counter()
     for _, photo in product(range(rounds), photos):
         pipeline(photo)

@@ -11,7 +11,7 @@ from platemark.errors import PlatemarkError
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Image, Pixels
 from platemark.models.onnx import OnnxModel
-from platemark.tasks.comparer import Comparer
+from platemark.tasks.comparer import Comparer, bundled_comparer, match_ink
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
@@ -31,15 +31,11 @@ def check_models(services: Services) -> dict[str, str]:
     Returns:
         ``"ok"`` by the name of the model, or what is wrong with it.
     """
-    models = (
-        services.plates.detector.model,
-        services.plates.reader.model,
-        services.stamps.detector.model,
-        services.stamps.segmenter.model,
-        services.stamps.embedder.model,
-        services.stamps.comparer.model,
-    )
-    return {model.card.name: check_model(model) for model in models}
+    plates, stamps = services.plates, services.stamps
+    comparer = bundled_comparer() if stamps.comparer is match_ink else stamps.comparer
+    parts = (plates.detector, plates.reader, stamps.detector, stamps.segmenter, stamps.embedder)
+    models = [getattr(part, "model", None) for part in (*parts, comparer)]
+    return {m.card.name: check_model(m) for m in models if isinstance(m, OnnxModel)}
 
 
 def check_model(model: OnnxModel) -> str:
@@ -92,7 +88,7 @@ def _embedder(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str
 def _comparer(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
     # The sample shows the two imprints of a canvas beside each other.
     canvas = np.concatenate(np.split(picture, 2, axis=1), axis=2)
-    score = Comparer(model)(canvas).score
+    score = Comparer(model).judge(canvas).score
     return "ok" if abs(score - said["score"]) <= _SCORE_SLACK else f"gives a score of {score:.3f}"
 
 

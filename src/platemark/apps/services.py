@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import cv2
 
@@ -19,7 +19,6 @@ from platemark.registry import Registry
 from platemark.stamps.compare import compare
 from platemark.stamps.enroll import whole_picture
 from platemark.stamps.pipeline import StampPipeline
-from platemark.tasks.detector import Detector
 from platemark.types import Comparison, Result, StampMark
 
 Kind = Literal["plate", "stamp"]
@@ -49,27 +48,19 @@ class Services:
         self.settings, self._registry = settings, registry
         self.figures = figures = Figures()
         self.work = WorkQueue(settings.workers, settings.max_in_flight, figures)
-        self.plates = PlatePipeline(
-            figures.timed("plate_detect", plates.detector),
-            figures.timed("plate_read", plates.reader),
-            sure_score=plates.sure_score,
-            gate=plates.gate,
+        self.plates = plates.with_parts(
+            detector=figures.timed("plate_detect", plates.detector),
+            reader=figures.timed("plate_read", plates.reader),
         )
-        self.stamps = StampPipeline(
-            figures.timed("stamp_detect", stamps.detector),
-            figures.timed("stamp_segment", stamps.segmenter),
-            figures.timed("stamp_embed", stamps.embedder),
-            comparer=stamps.comparer,
-            gate=stamps.gate,
+        self.stamps = stamps.with_parts(
+            detector=figures.timed("stamp_detect", stamps.detector),
+            segmenter=figures.timed("stamp_segment", stamps.segmenter),
+            embedder=figures.timed("stamp_embed", stamps.embedder),
+            registry=None,
         )
-        self._identifying = StampPipeline(
-            self.stamps.detector,
-            self.stamps.segmenter,
-            self.stamps.embedder,
-            registry,
-            self.stamps.comparer,
-            self.stamps.gate,
-        )
+        if registry is not None:
+            registry.check_model(stamps.embedder.name)
+        self._identifying = self.stamps.with_parts(registry=registry)
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
@@ -115,7 +106,7 @@ class Services:
 
     def pipeline(
         self, kind: Kind, min_score: float | None = None, *, identify: bool = True
-    ) -> Pipeline:
+    ) -> Pipeline[Any]:
         """The pipeline for a kind of mark, on the models that are loaded.
 
         Args:
@@ -123,20 +114,9 @@ class Services:
             min_score: Least score of a mark; by default the models' own rules.
             identify: Ask the registry, where there is one, whose each stamp is.
         """
-        if kind == "plate":
-            return self.plates if min_score is None else self._lenient_plates(min_score)
-        registry = self._registry if identify else None
-        if min_score is None:
-            return self.stamps if registry is None else self._identifying
-        detector = Detector(self.stamps.detector.model, min_score=min_score)
-        timed = self.figures.timed("stamp_detect", detector)
-        return (self.stamps if registry is None else self._identifying).with_detector(timed)
-
-    def _lenient_plates(self, min_score: float) -> PlatePipeline:
-        plates = self.plates
-        detector = Detector(plates.detector.model, min_score=min_score)
-        timed = self.figures.timed("plate_detect", detector)
-        return PlatePipeline(timed, plates.reader, sure_score=plates.sure_score)
+        stamps = self._identifying if identify else self.stamps
+        pipeline: Pipeline[Any] = self.plates if kind == "plate" else stamps
+        return pipeline if min_score is None else pipeline.with_min_score(min_score)
 
     def open(self, data: bytes, name: str) -> Pages:
         """Open an uploaded file; its bytes are all that is read.
@@ -169,7 +149,9 @@ class Services:
         except PlatemarkError as error:
             return Unread(name, error, page)
 
-    def find(self, kind: Kind, item: Image | Unread, pipeline: Pipeline | None = None) -> Result:
+    def find(
+        self, kind: Kind, item: Image | Unread, pipeline: Pipeline[Any] | None = None
+    ) -> Result:
         """Find and describe the marks of a page; whatever fails is the result's ``error``.
 
         Args:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,7 @@ from platemark.errors import DatasetError, PlatemarkError
 from platemark.geometry import FloatArray, iou_matrix
 from platemark.imaging.image import Image
 from platemark.metrics import Rate
+from platemark.pipeline import Pipeline
 from platemark.types import Box, Detection, Failure, Mark, Result
 
 FOUND_IOU = 0.5
@@ -37,24 +38,6 @@ class Boxed(Protocol):
     @property
     def score(self) -> float:
         """Probability that it is a mark."""
-
-
-class Detect(Protocol):
-    """A detector, as `platemark.tasks.detector.Detector` is one."""
-
-    def __call__(self, image: Image, /, *, min_score: float | None = None) -> Sequence[Detection]:
-        """Find the marks with at least the score given."""
-
-
-class Finder(Protocol):
-    """A pipeline with its detector."""
-
-    @property
-    def detector(self) -> Detect:
-        """Finds the marks."""
-
-    def __call__(self, image: Path, /) -> Result:
-        """Find and describe the marks of an image."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +170,7 @@ def false_marks(negatives: Iterable[Result]) -> tuple[float, Rate]:
 def examine(
     path: Path,
     entry: ManifestEntry,
-    pipeline: Finder,
+    pipeline: Pipeline[Any],
     describe: Callable[[Image], Sequence[T]],
     annotated: int,
 ) -> tuple[Result, Sequence[Detection], list[T | None]]:
@@ -209,7 +192,7 @@ def examine(
         _check_size(image, entry)
         return (
             pipeline(path),
-            pipeline.detector(image, min_score=CANDIDATE_SCORE),
+            pipeline.with_min_score(CANDIDATE_SCORE).detector(image),
             [*describe(image)],
         )
     except PlatemarkError as error:
@@ -220,7 +203,7 @@ def judge_all(
     entries: Sequence[ManifestEntry],
     judge: Callable[[ManifestEntry], OutcomeT],
     negatives: Sequence[Path],
-    pipeline: Finder,
+    pipeline: Pipeline[Any],
     progress: Progress | None,
 ) -> tuple[tuple[OutcomeT, ...], tuple[Result, ...]]:
     """Judge every image, then let the pipeline look at the pictures without marks.
@@ -248,7 +231,7 @@ def judge_all(
     return tuple(outcomes), tuple(answers)
 
 
-def _look(path: Path, pipeline: Finder) -> Result:
+def _look(path: Path, pipeline: Pipeline[Any]) -> Result:
     """Let a pipeline look at an image; what fails is the result's error."""
     try:
         return pipeline(path)

@@ -31,10 +31,8 @@ from platemark.datasets import Manifest, ManifestEntry
 from platemark.datasets.manifest import StampAnnotation
 from platemark.evaluate.detection import (
     FOUND_IOU,
-    Detect,
     DetectionScores,
     Evaluation,
-    Finder,
     Outcome,
     Progress,
     candidates,
@@ -52,6 +50,7 @@ from platemark.evaluate.retrieval import Imprint, Retrieval, cosine_similarity, 
 from platemark.imaging.image import Image
 from platemark.masks import BoolMask
 from platemark.metrics import Rate
+from platemark.pipeline import Pipeline
 from platemark.types import Box, Detection, Mark, StampMark, as_quad
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
@@ -61,17 +60,6 @@ BAD_MASK = 0.5
 ALL = "all"
 
 T = TypeVar("T")
-
-
-class StampFinder(Finder, Protocol):
-    """The stamp pipeline: what `StampPipeline` does and an evaluation needs."""
-
-    @property
-    def detector(self) -> Detect:
-        """Finds the stamps."""
-
-    def describe(self, image: Image, detections: Sequence[Detection], /) -> Sequence[StampMark]:
-        """Cut out and embed the stamps detected, in the same order."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +251,7 @@ class StampEvaluation(Evaluation[PageOutcome]):
 
 def evaluate_stamps(
     manifest: Manifest,
-    pipeline: StampFinder,
+    pipeline: Pipeline[StampMark],
     *,
     negatives: Sequence[Path] = (),
     progress: Progress | None = None,
@@ -295,7 +283,7 @@ class _Given:
     ink: BoolMask | None
 
 
-def _judge(manifest: Manifest, entry: ManifestEntry, pipeline: StampFinder) -> PageOutcome:
+def _judge(manifest: Manifest, entry: ManifestEntry, pipeline: Pipeline[StampMark]) -> PageOutcome:
     path = manifest.path(entry)
 
     def describe(image: Image) -> list[_Given]:

@@ -1,10 +1,9 @@
-"""Do two imprints come from one stamp? Laid on each other, then judged by a comparer.
+"""Two imprints laid on each other: made ready, aligned, and brought to one canvas.
 
-Knows no pages: ink masks and their pictures in, `InkMatch` out. An imprint that is matched often is
-made ready once, as an `InkTemplate`.
+Knows no pages and no networks; `platemark.tasks.comparer` judges what lies on the canvas. An
+imprint that is matched often is made ready once, as an `InkTemplate`.
 """
 
-from platemark.matching.match import InkMatch, match_ink
-from platemark.matching.template import InkTemplate
+from platemark.matching.template import Imprint, InkTemplate
 
-__all__ = ["InkMatch", "InkTemplate", "match_ink"]
+__all__ = ["Imprint", "InkTemplate"]

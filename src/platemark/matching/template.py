@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
+from platemark.masks import InkCrop, InkMask, SoftMask
+from platemark.types import StampMark
 
 Picture = NDArray[np.float32]
 Ink = NDArray[np.uint8]
 Looks = NDArray[np.uint8]
+Imprint = StampMark | InkCrop | InkMask | SoftMask | Ink | NDArray[np.bool_]
 
 REACH = 1.4
 """How far a view reaches, so that ink which another imprint has beyond this one is in it too."""
@@ -95,17 +98,30 @@ class InkTemplate:
     pixels: Pixels | None = None
 
     @classmethod
-    def of(cls, mask: Ink | NDArray[np.bool_], pixels: Pixels | None = None) -> Self:
+    def of(cls, imprint: Imprint, pixels: Pixels | None = None) -> Self:
         """Prepare an imprint.
 
         Args:
-            mask: (h, w) uint8, 255 where it is surely ink, or bool.
-            pixels: (h, w, 3) uint8 RGB, the picture that the ink was found in. With it, ink that
-                was missed or that is hidden by print is told from ink that is not there.
+            imprint: A stamp that was found, of which the crop is taken, or the mask where it has
+                none; a crop; the part with ink of an ink mask; a soft mask; or a mask (h, w) uint8,
+                255 where it is surely ink, or bool.
+            pixels: (h, w, 3) uint8 RGB, the picture that the ink of a mask was found in. With it,
+                ink that was missed or that is hidden by print is told from ink that is not there.
 
         Raises:
             ValueError: One is of another shape or dtype.
         """
+        match imprint:
+            case StampMark():
+                return cls.of(imprint.crop or imprint.mask)
+            case InkCrop():
+                return cls.of(imprint.ink, imprint.pixels)
+            case InkMask():
+                return cls.of(imprint.crop()[0], pixels)
+            case SoftMask():
+                mask: Ink | NDArray[np.bool_] = imprint.to_uint8()
+            case _:
+                mask = imprint
         if mask.ndim != 2 or 0 in mask.shape or mask.dtype not in (np.uint8, np.bool_):
             raise ValueError(
                 f"an ink mask is (h, w) uint8 or bool, got {mask.shape} of {mask.dtype}"

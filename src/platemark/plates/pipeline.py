@@ -13,58 +13,77 @@ from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.models.store import ModelName, choose_parts
 from platemark.pipeline import Pipeline
 from platemark.plates.consensus import agree, other_views, prefer_formats
+from platemark.protocols import Finds, Reads, Verifies
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
-from platemark.types import Detection, PlateMark, Reading
+from platemark.types import Crop, Detection, PlateMark, Reading
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Which detections are taken for plates: sure ones, and doubtful ones that can be read.
+    """Which detections count as plates: high-confidence ones, and low-confidence legible ones.
 
     Attributes:
+        reader: Reads the low-confidence ones.
         sure: Detections with this score pass, whatever they show.
         legible: Others pass when the product of detection score and text score reaches this.
     """
 
+    reader: Reads
     sure: float
     legible: float
 
     @classmethod
-    def of(cls, thresholds: Mapping[str, float]) -> Self | None:
+    def of(cls, reader: Reads, thresholds: Mapping[str, float]) -> Self | None:
         """The gate that a detector's card states, or None."""
         if "sure_score" not in thresholds or "legible_score" not in thresholds:
             return None
-        return cls(thresholds["sure_score"], thresholds["legible_score"])
+        return cls(reader, thresholds["sure_score"], thresholds["legible_score"])
 
-    def admits(self, detection: Detection, reading: Reading) -> bool:
-        """Whether a detection that reads so counts as a plate."""
-        return detection.score >= self.sure or detection.score * reading.score >= self.legible
+    def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Detection]:
+        """Return the detections that count, in their order."""
+        doubtful = [one for one in detections if one.score < self.sure]
+        crops = crops_for(self.reader, image.pixels, [one.quad for one in doubtful])
+        readings = iter(self.reader(crops))
+        return [
+            one
+            for one in detections
+            if one.score >= self.sure or one.score * next(readings).score >= self.legible
+        ]
 
 
-class PlatePipeline(Pipeline):
-    """Finds licence plates, flattens each by its corners, and reads it.
+def crops_for(reader: Reads, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Crop]:
+    """Rectify quads (4, 2) of an image as a reader wants them.
+
+    Raises:
+        ValueError: A quad is not convex and clockwise.
+    """
+    size = getattr(reader, "crop_size", None)
+    margin = getattr(reader, "margin", 0.0)
+    return [rectify(pixels, quad, size, margin) for quad in quads]
+
+
+class PlatePipeline(Pipeline[PlateMark]):
+    """Finds licence plates, rectifies each by its corners, and reads it.
 
     Args:
         detector: Finds the plates.
-        reader: Reads a rectified plate.
+        reader: Reads rectified plates.
         sure_score: Plates read with a lower score get a second opinion, see `read`.
-        gate: Which detections count as plates once they are read; by default all.
+        verifier: Says which detections count; by default all do. See `Gate`.
     """
 
     def __init__(
         self,
-        detector: Detector,
-        reader: PlateReader,
+        detector: Finds,
+        reader: Reads,
         *,
         sure_score: float = 0.0,
-        gate: Gate | None = None,
+        verifier: Verifies | None = None,
     ) -> None:
-        super().__init__(detector, self.describe)
-        self.detector = detector
+        super().__init__(detector, verifier)
         self.reader = reader
         self.sure_score = sure_score
-        self.gate = gate
 
     @classmethod
     def from_pretrained(
@@ -92,8 +111,8 @@ class PlatePipeline(Pipeline):
         parts = choose_parts(model, "plate", ("detector", "reader"))
         detector = Detector.from_pretrained(parts["detector"], threads=threads, min_score=min_score)
         reader = PlateReader.from_pretrained(parts["reader"], threads=threads)
-        gate = Gate.of(detector.model.card.thresholds) if min_score is None else None
-        return cls(detector, reader, sure_score=reader.sure_score, gate=gate)
+        gate = Gate.of(reader, detector.model.card.thresholds) if min_score is None else None
+        return cls(detector, reader, sure_score=reader.sure_score, verifier=gate)
 
     def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
         """Flatten and read plates whose corners are known, one reading for each in order.
@@ -110,32 +129,18 @@ class PlatePipeline(Pipeline):
             InferenceFailed: The network did not run.
         """
         pixels = Image.read(image).pixels
-        return self._ask_again(pixels, quads, self._read(pixels, quads))
-
-    def _ask_again(
-        self, pixels: Pixels, quads: Sequence[ArrayLike], first: Sequence[Reading]
-    ) -> list[Reading]:
-        readings = list(first)
+        readings = list(self.reader(crops_for(self.reader, pixels, quads)))
         unsure = [i for i, reading in enumerate(readings) if reading.score < self.sure_score]
-        if not unsure:
-            return readings
         views = [other_views(np.asarray(quads[i], dtype=np.float64)) for i in unsure]
-        again = iter(self._read(pixels, [view for plate in views for view in plate]))
+        if not views:
+            return readings
+        others = crops_for(self.reader, pixels, [view for plate in views for view in plate])
+        again = iter(self.reader(others))
         for i, plate in zip(unsure, views, strict=True):
             readings[i] = prefer_formats(agree([readings[i], *islice(again, len(plate))]))
         return readings
 
-    def _read(self, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Reading]:
-        size, margin = self.reader.crop_size, self.reader.margin
-        return self.reader([rectify(pixels, quad, size, margin) for quad in quads])
-
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
-        """Read the detected plates; what is neither surely a plate nor legible is dropped."""
-        readings = self._read(image.pixels, [detection.quad for detection in detections])
-        pairs = list(zip(detections, readings, strict=True))
-        if self.gate is not None:
-            pairs = [pair for pair in pairs if self.gate.admits(*pair)]
-        plates = [detection for detection, _ in pairs]
-        quads = [plate.quad for plate in plates]
-        final = self._ask_again(image.pixels, quads, [reading for _, reading in pairs])
-        return [PlateMark.of(*pair) for pair in zip(plates, final, strict=True)]
+        """Read detected plates: a mark for each, in the same order, legible or not."""
+        readings = self.read(image, [detection.quad for detection in detections])
+        return [PlateMark.of(*pair) for pair in zip(detections, readings, strict=True)]

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from platemark.masks import InkCrop
-from platemark.matching import InkTemplate, match_ink
+from platemark.matching import InkTemplate
+from platemark.protocols import Compares
 from platemark.registry import pictures
 from platemark.registry.calibration import Calibration
 from platemark.registry.records import Candidate, Design, Vector
 from platemark.registry.store import Hit, Store
-from platemark.tasks.comparer import Comparer
 
 _KEPT = 256
 _NEAR = 100
@@ -36,7 +36,7 @@ class Templates:
         with self._lock:
             found = {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
         for stored in store.stored([id_ for id_ in ids if id_ not in found]):
-            found[stored.sample.id] = template_of(pictures.decode(stored))
+            found[stored.sample.id] = InkTemplate.of(pictures.decode(stored))
         with self._lock:
             for id_, template in found.items():
                 self._kept[id_] = template
@@ -131,7 +131,7 @@ def match_designs(
     crop: InkCrop,
     nearest: Sequence[Sequence[Hit]],
     templates: Callable[[Sequence[str]], Mapping[str, InkTemplate]],
-    comparer: Comparer | None,
+    comparer: Compares,
 ) -> dict[str, float]:
     """Compare the ink of an imprint with that of samples of designs.
 
@@ -142,20 +142,17 @@ def match_designs(
         crop: The imprint.
         nearest: Samples of each design, most similar first.
         templates: Gives samples by id, ready to be compared.
-        comparer: Judges aligned imprints; by default the bundled one.
+        comparer: Judges imprints.
 
     Returns:
         Probabilities that the stamp of a design made the imprint, by the id of its most similar
         sample; without designs whose samples are not there any more. A comparison that says
         little, for want of ink for example, is as likely as not.
     """
-    own = template_of(crop)
+    own = InkTemplate.of(crop)
 
     def compared(ids: Sequence[str]) -> dict[str, float]:
-        found = {
-            id_: match_ink(own, other, quick=True, comparer=comparer)
-            for id_, other in templates(ids).items()
-        }
+        found = {id_: comparer(own, other, quick=True) for id_, other in templates(ids).items()}
         return {id_: match.score if match.doubt is None else 0.5 for id_, match in found.items()}
 
     best = compared([samples[0].sample for samples in nearest])
@@ -168,8 +165,3 @@ def match_designs(
         scores = [others[hit.sample] for hit in more if hit.sample in others]
         best[first.sample] = max([best[first.sample], *scores])
     return best
-
-
-def template_of(crop: InkCrop) -> InkTemplate:
-    """A crop made ready to be matched."""
-    return InkTemplate.of(crop.ink, crop.pixels)

@@ -15,6 +15,7 @@ from platemark.errors import (
     VectorMismatch,
 )
 from platemark.masks import InkCrop
+from platemark.protocols import Compares
 from platemark.registry import archive, pictures
 from platemark.registry.calibration import FALSE_ACCEPTS, Calibration, calibration_of
 from platemark.registry.identify import Templates, match_designs, nearest_designs, rank
@@ -35,7 +36,7 @@ from platemark.registry.records import (
 )
 from platemark.registry.reindex import EmbedInk, Progress, replace_vectors
 from platemark.registry.store import DesignFilter, Store
-from platemark.tasks.comparer import Comparer
+from platemark.tasks.comparer import match_ink
 from platemark.types import Embedding, StampMark
 
 Duplicates = Literal["warn", "refuse", "allow"]
@@ -67,9 +68,10 @@ class Registry:
         self,
         store: Store,
         calibration: Calibration | None = None,
-        comparer: Comparer | None = None,
+        comparer: Compares | None = None,
     ) -> None:
-        self._store, self._calibration, self._comparer = store, calibration, comparer
+        self._store, self._calibration = store, calibration
+        self._comparer: Compares = comparer or match_ink
         self._templates = Templates()
 
     @classmethod
@@ -79,7 +81,7 @@ class Registry:
         *,
         create: bool = True,
         calibration: Calibration | None = None,
-        comparer: Comparer | None = None,
+        comparer: Compares | None = None,
     ) -> Self:
         """Open a registry.
 

@@ -14,11 +14,10 @@ from platemark.imaging.draw import draw_difference
 from platemark.imaging.image import Image, ImageInput
 from platemark.imaging.ink import edge_width
 from platemark.imaging.sources import open_pages
-from platemark.matching import InkMatch, InkTemplate, match_ink
-from platemark.matching.match import bundled_comparer
+from platemark.matching import InkTemplate
 from platemark.matching.template import SURE
 from platemark.stamps.pipeline import StampPipeline
-from platemark.tasks.comparer import Comparer
+from platemark.tasks.comparer import InkMatch, match_ink
 from platemark.types import Comparison, Detection, StampMark, as_box, as_quad
 
 # So many stamps of a picture are tried, the surest ones.
@@ -65,13 +64,10 @@ def compare(
     """
     first = _imprints(a, pipeline, page_a, cropped=cropped)
     second = _imprints(b, pipeline, page_b, cropped=cropped)
-    comparer = pipeline.comparer if pipeline else bundled_comparer()
-    found = [
-        (x, y, match_ink(x.template, y.template, comparer=comparer))
-        for x, y in product(first, second)
-    ]
+    comparer = pipeline.comparer if pipeline else match_ink
+    found = [(x, y, comparer(x.template, y.template)) for x, y in product(first, second)]
     x, y, match = max(found, key=lambda pair: (pair[2].doubt is None, pair[2].score))
-    comparison = _comparison(x, y, match, comparer)
+    comparison = _comparison(x, y, match)
     if len(found) == 1:
         return comparison
     chosen = f"the best match of {_count(first)} in the first picture, {len(second)} in the second"
@@ -97,16 +93,15 @@ class _Imprint:
     @classmethod
     def of(cls, mark: StampMark) -> Self:
         """Take a stamp; one that does not carry its picture is compared by its mask alone."""
-        if mark.crop is None:
-            alone, column, row = mark.mask.crop()
-            return cls(mark, InkTemplate.of(alone), _shifted(1.0, 1.0, column, row), False)
-        crop = mark.crop
+        template, crop = InkTemplate.of(mark), mark.crop
+        if crop is None:
+            _, column, row = mark.mask.crop()
+            return cls(mark, template, _shifted(1.0, 1.0, column, row), False)
         height, width = crop.ink.shape
         left, top, right, bottom = crop.box
         to_page = _shifted((right - left) / width, (bottom - top) / height, left, top)
         ink = crop.ink >= SURE
         edge = edge_width(crop.pixels, ink) if ink.any() else None
-        template = InkTemplate.of(crop.ink, crop.pixels)
         blurred = edge is not None and edge > _WIDEST_EDGE * 2.0 * template.radius
         return cls(mark, template, to_page, blurred)
 
@@ -130,15 +125,14 @@ def _imprints(
         )
     image = pages.read(page)
     finder = pipeline or _bundled()
-    marks = finder.describe(image, [_whole(image)]) if cropped else finder(image).marks
-    stamps = [mark for mark in marks if isinstance(mark, StampMark)]
-    if not stamps:
+    marks = finder.describe(image, [_whole(image)]) if cropped else finder.marks(image)
+    if not marks:
         raise InputError(
             f"no stamp was found in {image.source}, page {page}; give a picture that shows one, or "
             "one cut out around it and say that it is cropped",
             source=image.source,
         )
-    return [_Imprint.of(stamp) for stamp in stamps[:_MOST_STAMPS]]
+    return [_Imprint.of(stamp) for stamp in marks[:_MOST_STAMPS]]
 
 
 @lru_cache(maxsize=1)
@@ -153,8 +147,8 @@ def _whole(image: Image) -> Detection:
     return Detection("stamp", 1.0, as_box((0.0, 0.0, width, height)), as_quad(corners))
 
 
-def _comparison(a: _Imprint, b: _Imprint, match: InkMatch, comparer: Comparer) -> Comparison:
-    verdict, reason = _judged(match, comparer, blurred=a.blurred or b.blurred)
+def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
+    verdict, reason = _judged(match, blurred=a.blurred or b.blurred)
     if verdict == "same":  # what may differ somewhere is not held against it
         match = replace(match, regions=np.zeros((0, 4)))
     transform = b.to_page @ match.transform @ np.linalg.inv(a.to_page)
@@ -178,16 +172,16 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch, comparer: Comparer) -
     )
 
 
-def _judged(match: InkMatch, comparer: Comparer, *, blurred: bool) -> tuple[str, str]:
+def _judged(match: InkMatch, *, blurred: bool) -> tuple[str, str]:
     """Verdict and reason; the comparer knows only imprints whose letters are apart."""
     if match.doubt is not None:
         return "unsure", match.doubt
     if blurred:
         return "unsure", "too blurred"
-    if match.score >= comparer.threshold("same"):
+    if match.verdict == "same":
         return "same", "the ink agrees wherever both have some"
     places = len(match.regions)
-    if match.score > comparer.threshold("different"):
+    if match.verdict == "unsure":
         return "unsure", f"what differs may be chance, {_places(places)}"
     return "different", f"they differ {_places(places)}" if places else "they do not fit together"
 

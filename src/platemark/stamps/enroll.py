@@ -13,6 +13,7 @@ from platemark.errors import DatasetError, InputError, NoStampFound, PlatemarkEr
 from platemark.geometry import box_to_quad
 from platemark.imaging.image import Image
 from platemark.imaging.sources import IMAGE_SUFFIXES, Unread, expand_inputs, read_expanded
+from platemark.masks import SoftMask
 from platemark.registry.records import Added
 from platemark.registry.registry import Duplicates, Registry
 from platemark.stamps.pipeline import StampPipeline
@@ -273,7 +274,9 @@ def reindex(
     """
 
     def embed(inks: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        return pipeline.embedder([ink.astype(np.float32) / 255.0 for ink in inks])
+        return pipeline.embedder(
+            [SoftMask(ink.astype(np.float32) / np.float32(255)) for ink in inks]
+        )
 
     return registry.reindex(embed, pipeline.embedder.name, progress=progress)
 

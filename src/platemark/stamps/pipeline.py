@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Self
 
 import cv2
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from platemark.imaging.image import Image
 from platemark.imaging.ink import ink_and_paper
 from platemark.masks import InkCrop, InkMask, SoftMask
-from platemark.matching.match import bundled_comparer
 from platemark.models.store import ModelName, choose_parts
-from platemark.pipeline import Detect, Pipeline
-from platemark.registry import Registry
+from platemark.pipeline import Pipeline
+from platemark.protocols import Compares, Embeds, Finds, Identifies, Segments, Verifies
 from platemark.stamps.appearance import describe_ink
-from platemark.tasks.comparer import Comparer
+from platemark.tasks.comparer import Comparer, match_ink
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.segmenter import Segmenter
@@ -27,71 +25,75 @@ from platemark.types import Detection, Embedding, StampMark
 _BATCH = 16
 # Longer side of the crops that marks carry, in pixels: ten for each millimetre of a large stamp.
 _CROP_SIDE = 640
+# Least probability of ink, where the segmenter does not say it.
+_MASK_SCORE = 0.5
 _PARTS = ("detector", "segmenter", "embedder", "comparer")
 
 
 @dataclass(frozen=True)
 class InkGate:
-    """Which detections are taken for stamps: sure ones, and doubtful ones with ink to be seen.
+    """Which detections count as stamps: high-confidence ones, and others whose ink is seen.
 
     Holes punched into paper, dents and folds have the outline of a stamp, but no ink.
 
     Attributes:
+        segmenter: Finds the ink of the low-confidence ones.
         sure: Detections with this score pass, however faint they are.
         contrast: Others pass when their ink is darker than the paper by this many grey levels, in
             the colour of the light in which it differs most.
     """
 
+    segmenter: Segments
     sure: float
     contrast: float
 
     @classmethod
-    def of(cls, thresholds: Mapping[str, float]) -> Self | None:
+    def of(cls, segmenter: Segments, thresholds: Mapping[str, float]) -> Self | None:
         """The gate that a detector's card states, or None."""
         if "sure_score" not in thresholds or "least_contrast" not in thresholds:
             return None
-        return cls(thresholds["sure_score"], thresholds["least_contrast"])
+        return cls(segmenter, thresholds["sure_score"], thresholds["least_contrast"])
 
-    def admits(self, image: Image, detection: Detection, mask: SoftMask) -> bool:
-        """Whether a detection with such ink counts as a stamp."""
-        if detection.score >= self.sure:
-            return True
+    def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Detection]:
+        """Return the detections that count, in their order."""
+        return [one for one in detections if one.score >= self.sure or self._inked(image, one)]
+
+    def _inked(self, image: Image, detection: Detection) -> bool:
+        (mask,) = self.segmenter(image, [detection.box])
         colors = ink_and_paper(mask.cut(image.pixels), mask.probability)
         return colors is not None and float((colors[1] - colors[0]).max()) >= self.contrast
 
 
-class StampPipeline(Pipeline):
+class StampPipeline(Pipeline[StampMark]):
     """Finds stamps, tells their ink from the print beneath, describes, embeds and identifies it.
 
     Args:
         detector: Finds the stamps.
         segmenter: Tells the ink of a stamp.
-        embedder: Makes a vector of the ink.
-        comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
+        embedder: Makes an embedding of the ink.
         registry: The known stamps, of which each mark's ``identity`` names the one it is most
             like; without it nobody looks.
-        gate: Which detections count as stamps once their ink is known; by default all.
+        comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
+        verifier: Says which detections count; by default all do. See `InkGate`.
 
     Raises:
-        VectorMismatch: The vectors of the registry are of another model than the embedder.
+        VectorMismatch: The embeddings of the registry are of another model than the embedder.
     """
 
     def __init__(
         self,
-        detector: Detector,
-        segmenter: Segmenter,
-        embedder: Embedder,
-        registry: Registry | None = None,
-        comparer: Comparer | None = None,
-        gate: InkGate | None = None,
+        detector: Finds,
+        segmenter: Segments,
+        embedder: Embeds,
+        registry: Identifies | None = None,
+        comparer: Compares | None = None,
+        verifier: Verifies | None = None,
     ) -> None:
-        super().__init__(detector, partial(self._described, gate=gate))
-        self.detector = detector
+        super().__init__(detector, verifier)
         self.segmenter = segmenter
         self.embedder = embedder
-        self._comparer = comparer
-        self.gate = gate
         self.registry = registry
+        self.comparer: Compares = comparer or match_ink
         if registry is not None:
             registry.check_model(embedder.name)
 
@@ -102,7 +104,7 @@ class StampPipeline(Pipeline):
         *,
         threads: int | None = None,
         min_score: float | None = None,
-        registry: Registry | None = None,
+        registry: Identifies | None = None,
     ) -> Self:
         """Load the models.
 
@@ -126,35 +128,19 @@ class StampPipeline(Pipeline):
         detector = Detector.from_pretrained(
             parts["detector"], kind="stamp", threads=threads, min_score=min_score
         )
+        segmenter = Segmenter.from_pretrained(parts["segmenter"], threads=threads)
+        thresholds = detector.model.card.thresholds
         return cls(
             detector,
-            Segmenter.from_pretrained(parts["segmenter"], threads=threads),
+            segmenter,
             Embedder.from_pretrained(parts["embedder"], threads=threads),
             registry,
             load_comparer(model),
-            InkGate.of(detector.model.card.thresholds) if min_score is None else None,
+            InkGate.of(segmenter, thresholds) if min_score is None else None,
         )
 
-    @property
-    def comparer(self) -> Comparer:
-        """Judges two imprints; loaded when it is first asked for, if it is the bundled one."""
-        return self._comparer or bundled_comparer()
-
-    def with_detector(self, detector: Detect) -> Pipeline:
-        """Return a pipeline that describes as this one what something else finds."""
-        return Pipeline(detector, self.describe)
-
-    def marks(self, image: Image) -> list[StampMark]:
-        """Find the stamps of a page and describe them, surest first.
-
-        Raises:
-            InferenceFailed: A network did not run.
-            RegistryError: The registry does not answer.
-        """
-        return self._described(image, self.detector(image), gate=self.gate)
-
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
-        """Cut out, describe, embed and identify detected stamps, a mark for each in their order.
+        """Cut out, describe, embed and identify stamps: a mark for each, in the same order.
 
         A stamp in which no ink is found has the shape and colour ``"other"`` and no embedding.
 
@@ -162,30 +148,21 @@ class StampPipeline(Pipeline):
             InferenceFailed: A network did not run.
             RegistryError: The registry does not answer.
         """
-        return self._described(image, detections)
-
-    def _described(
-        self, image: Image, detections: Sequence[Detection], gate: InkGate | None = None
-    ) -> list[StampMark]:
-        """A mark of each detection that the gate admits."""
         marks: list[StampMark] = []
         for start in range(0, len(detections), _BATCH):
             batch = detections[start : start + _BATCH]
             masks = self.segmenter(image, [detection.box for detection in batch])
-            pairs = list(zip(batch, masks, strict=True))
-            if gate is not None:
-                pairs = [pair for pair in pairs if gate.admits(image, *pair)]
-            vectors = self.embedder([mask for _, mask in pairs])
+            vectors = self.embedder(masks)
             marks += [
-                self._identified(self._mark(image, *pair, vector))
-                for pair, vector in zip(pairs, vectors, strict=True)
+                self._identified(self._mark(image, *parts))
+                for parts in zip(batch, masks, vectors, strict=True)
             ]
         return marks
 
     def _mark(
         self, image: Image, detection: Detection, mask: SoftMask, vector: NDArray[np.float32]
     ) -> StampMark:
-        ink = mask.probability > self.segmenter.mask_score
+        ink = mask.probability > getattr(self.segmenter, "mask_score", _MASK_SCORE)
         looks = describe_ink(image.pixels, mask) if ink.any() else None
         return StampMark(
             score=detection.score,
@@ -202,7 +179,7 @@ class StampPipeline(Pipeline):
     def _identified(self, mark: StampMark) -> StampMark:
         if self.registry is None:
             return mark
-        candidates = self.registry.identify(mark, top_k=1)
+        candidates = self.registry.identify(mark, 1)
         return replace(mark, identity=candidates[0].identity) if candidates else mark
 
 
@@ -231,7 +208,7 @@ def cut_out(image: Image, mask: SoftMask, side: int = _CROP_SIDE) -> InkCrop:
     """
     # Copied, so that a mark does not hold its whole page.
     pixels = mask.cut(image.pixels).copy()
-    ink = np.rint(255.0 * np.clip(mask.probability, 0.0, 1.0)).astype(np.uint8)
+    ink = mask.to_uint8()
     height, width = ink.shape
     if max(height, width) > side:
         scale = side / max(height, width)

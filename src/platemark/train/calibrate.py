@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Pixels
-from platemark.matching import InkTemplate, match_ink
+from platemark.matching import InkTemplate
 from platemark.models.card import CARD_NAME, Calibration, ModelCard
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
@@ -161,7 +161,7 @@ def calibrate_comparer(
     """
     _update(folder, calibration=Calibration())
     comparer = Comparer.from_pretrained(folder)
-    found = [match_ink(a, b, comparer=comparer) for a, b, _ in pairs]
+    found = [comparer(a, b) for a, b, _ in pairs]
     sure = [match.doubt is None for match in found]
     scores = [match.score for match in compress(found, sure)]
     return _update(folder, calibration=platt(scores, [one[2] for one in compress(pairs, sure)]))

@@ -99,7 +99,7 @@ class ComparerTask:
         found = np.zeros(pixels.shape[:2], np.uint8)
         height, width = soft.probability.shape
         part = found[soft.top : soft.top + height, soft.left : soft.left + width]
-        part[:] = np.rint(255 * soft.probability)
+        part[:] = soft.to_uint8()
         corners = stamp.corners
         factor = _STORED_LONG_SIDE / max(pixels.shape[:2])
         if factor < 1:

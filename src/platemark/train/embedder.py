@@ -241,7 +241,7 @@ def _source(
         ink = _coverage(pixels)
     else:
         (found,) = segmenter(Image.read(pixels), [stamp.box])
-        ink = np.asarray(np.rint(255 * found.probability), np.uint8)
+        ink = found.to_uint8()
     rows, columns = (np.flatnonzero((ink > 127).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, overload
 
 import typer
 from rich.console import Console
@@ -108,7 +108,7 @@ def load_pipeline(
     threads: int | None,
     min_score: float | None = ...,
     registry: "Registry | None" = ...,
-) -> "Pipeline": ...
+) -> "Pipeline[Any]": ...
 def load_pipeline(
     model: str | None,
     *,
@@ -116,7 +116,7 @@ def load_pipeline(
     threads: int | None,
     min_score: float | None = None,
     registry: "Registry | None" = None,
-) -> "Pipeline":
+) -> "Pipeline[Any]":
     """Load the models and hold OpenCV, which has threads of its own, to the same number.
 
     Args:

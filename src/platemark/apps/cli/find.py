@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -170,7 +170,7 @@ class _Pictures:
 
 
 def _run(
-    pipeline: "Pipeline",
+    pipeline: "Pipeline[Any]",
     request: Request,
     kind: str,
     writers: Sequence[ResultWriter],
@@ -204,7 +204,7 @@ def _run(
 
 
 def _results(
-    pipeline: "Pipeline", inputs: list[str], written: list[Path]
+    pipeline: "Pipeline[Any]", inputs: list[str], written: list[Path]
 ) -> Iterator[tuple["Image | None", "Result"]]:
     from platemark.imaging.image import Image
     from platemark.imaging.sources import expand_inputs, read_expanded

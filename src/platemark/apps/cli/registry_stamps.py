@@ -23,7 +23,6 @@ from platemark.apps.cli.find import MinScoreOption
 from platemark.apps.cli.rows import Row, RowFormatOption, RowLayout, print_rows
 
 if TYPE_CHECKING:
-    from platemark.pipeline import Pipeline
     from platemark.registry import Registry
     from platemark.stamps.enroll import Enrolled, Entry
     from platemark.stamps.pipeline import StampPipeline
@@ -219,9 +218,10 @@ def identify(
         raise typer.BadParameter("it is between 0 and 1", param_hint="--false-accepts")
     with open_registry(registry, model=model) as known:
         stamps = _pipeline(known, model, threads, min_score)
-        pipeline = stamps.with_detector(whole_picture) if whole else stamps
+        if whole:
+            stamps = stamps.with_parts(detector=whole_picture, verifier=None)
         with progress("images", quiet=quiet) as tell:
-            rows = _identified(known, pipeline, images, top_k, false_accepts, tell)
+            rows = _identified(known, stamps, images, top_k, false_accepts, tell)
             failed = print_rows(rows, IDENTIFIED, format)
     if failed:
         raise typer.Exit(FAILED)
@@ -229,7 +229,7 @@ def identify(
 
 def _identified(
     known: "Registry",
-    pipeline: "Pipeline",
+    pipeline: "StampPipeline",
     images: list[str],
     top_k: int,
     false_accepts: float,

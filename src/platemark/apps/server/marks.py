@@ -115,7 +115,7 @@ async def stamps(
 
 
 def _found(
-    services: Services, kind: Kind, pipeline: Pipeline, embedding: bool, item: Item
+    services: Services, kind: Kind, pipeline: Pipeline[Any], embedding: bool, item: Item
 ) -> Outcome:
     result = services.find(kind, item, pipeline)
     return Outcome(json.dumps(result.to_dict(embedding=embedding)), result.error is not None)
