@@ -53,7 +53,9 @@ def test_the_countries_promised_are_there() -> None:
     promised = (
         "eu-ua-1995 eu-ua-2004 eu-ua-2015 ru by kz ge am kg md eu-de eu-pl eu-sk eu-cz eu-at eu-hu "
         "eu-ro eu-hr eu-it eu-fr eu-es eu-pt eu-nl eu-be eu-gb eu-lt eu-lv eu-ee eu-se eu-no eu-fi "
-        "tr br br-mercosul us xx-vanity"
+        "tr br br-mercosul us xx-vanity eu-ua-custom xx-transit su ua-military ru-military uz in "
+        "vn ae co mx ar eu-ch eu-gr eu-dk eu-si eu-bg eu-ie eu-lu eu-is eu-cy eu-mt eu-me eu-mk "
+        "eu-al eu-ba eu-li eu-mc eu-sm eu-ad eu-va eu-gi eu-im eu-je eu-fo eu-xk eu-rs"
     )
     assert set(promised.split()) <= set(FORMATS)
 
@@ -123,6 +125,24 @@ def test_candidates_hold_the_format_a_sample_came_from(code: str, seed: int) -> 
 )
 def test_candidates_of_real_plates(text: str, code: str) -> None:
     assert code in candidates(text)
+
+
+def test_a_prefix_in_a_pattern_is_one_of_the_formats(tmp_path: Path) -> None:
+    write(tmp_path, SOUND.replace('["@@(A)#{2,3}"]', '["%(A)#{2,3}"]').replace('"AB', '"KA'))
+    plate_format = load_formats(tmp_path)["xx-test"]
+    assert plate_format.matches("KB123")
+    assert not plate_format.matches("KC123")
+    (shapes,) = plate_format.shapes
+    assert [shape.count for shape in shapes] == [200, 2000, 200, 2000]
+    assert shapes[0].allows("KA12")
+    assert not shapes[0].allows("AA12")
+
+
+def test_a_row_outside_the_prefixes_of_its_pattern_is_refused(tmp_path: Path) -> None:
+    text = SOUND.replace('"@@(A)#{2,3}"', '"%#{2,3}"').replace("%*##|#", "K[ABC]##")
+    write(tmp_path, text.replace('["AB12", "ABA12", "AB123"]', '["KA12", "KB12", "KB123"]'))
+    with pytest.raises(FormatError, match=r"drawings\[0\].rows.*matches no pattern"):
+        load_formats(tmp_path)
 
 
 def test_candidates_of_text_that_is_no_plate() -> None:

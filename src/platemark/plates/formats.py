@@ -25,11 +25,10 @@ from platemark.plates.notation import (
     NotationError,
     Piece,
     RowToken,
+    Shape,
     alphabet,
-    covers,
     parse,
     shapes_of,
-    spell,
 )
 
 __all__ = [
@@ -171,22 +170,26 @@ class PlateFormat:
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
-        parsed = (self._parse_pattern(pattern) for pattern in self.patterns)
+        parsed = (self._parse(pattern) for pattern in self.patterns)
         return re.compile("|".join("".join(piece.regex() for piece in p) for p in parsed))
 
     @cached_property
     def _rows(self) -> dict[str, tuple[Piece, ...]]:
         rows = {row for drawing in self.drawings for row in drawing.rows}
-        return {row: parse(row, alphabet(self.alphabet), self.prefixes) for row in sorted(rows)}
+        return {row: self._parse(row, row=True) for row in sorted(rows)}
 
-    def _parse_pattern(self, pattern: str) -> tuple[Piece, ...]:
-        return parse(pattern, alphabet(self.alphabet), None)
+    def _parse(self, notation: str, *, row: bool = False) -> tuple[Piece, ...]:
+        return parse(notation, alphabet(self.alphabet), self.prefixes, row=row)
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[Shape, ...], ...]:
+        """The texts of each pattern."""
+        return tuple(tuple(shapes_of(self._parse(pattern))) for pattern in self.patterns)
 
     @cached_property
     def strict(self) -> bool:
         """Whether every place is either for letters or for digits: a match tells something."""
-        shapes = (shape for p in self.patterns for shape in shapes_of(self._parse_pattern(p)))
-        places = {place for shape in shapes for place in shape}
+        places = {place for shapes in self.shapes for shape in shapes for place in shape.places}
         return all(len({char.isdigit() for char in place}) == 1 for place in places)
 
     def matches(self, text: str) -> bool:
@@ -222,10 +225,10 @@ class PlateFormat:
         except NotationError as error:
             yield "alphabet", str(error)
             return
-        fits: list[tuple[frozenset[str], ...]] = []
+        fits: list[Shape] = []
         for index, pattern in enumerate(self.patterns):
             try:
-                fits += shapes_of(self._parse_pattern(pattern))
+                fits += shapes_of(self._parse(pattern))
             except NotationError as error:
                 yield f"patterns[{index}]", str(error)
                 return
@@ -240,20 +243,15 @@ class PlateFormat:
             if message:
                 yield f"drawings[{index}].rows", message
 
-    def _row_problem(
-        self, drawing: Drawing, fits: Sequence[tuple[frozenset[str], ...]]
-    ) -> str | None:
+    def _row_problem(self, drawing: Drawing, fits: Sequence[Shape]) -> str | None:
         try:
-            pieces = [
-                piece
-                for row in drawing.rows
-                for piece in parse(row, alphabet(self.alphabet), self.prefixes)
-            ]
+            pieces = [piece for row in drawing.rows for piece in self._parse(row, row=True)]
         except NotationError as error:
             return str(error)
         for shape in shapes_of(pieces):
-            if not any(covers(fit, shape) for fit in fits):
-                return f"{list(drawing.rows)} can give {spell(shape)!r}, which matches no pattern"
+            if not any(fit.covers(shape) for fit in fits):
+                text = shape.spell()
+                return f"{list(drawing.rows)} can give {text!r}, which matches no pattern"
         return None
 
 

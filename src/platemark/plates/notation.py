@@ -8,15 +8,17 @@ Patterns are written without spaces and dashes:
 ``[ABC]``    one character of the set; ranges as in ``[A-Z0-9]``
 ``(x)``      ``x`` is optional
 ``{m,n}``    the character before it m to n times (``{m}``: m times)
+``%``        one of the format's prefixes, such as its district codes
 anything     itself
 ===========  ==========================================================
 
-The rows of a drawing add ``%`` (one of the format's prefixes) and layout marks, which are drawn but
-are no part of the text: space (group gap), ``-`` (dash), ``.`` (dot), ``*`` (seal or emblem between
-groups) and ``|`` (what follows stands in a separate field at the right).
+The rows of a drawing add layout marks, which are drawn but are no part of the text: space (group
+gap), ``-`` (dash), ``.`` (dot), ``*`` (seal or emblem between groups) and ``|`` (what follows
+stands in a separate field at the right).
 """
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +66,60 @@ class NotationError(ValueError):
 
 
 @dataclass(frozen=True)
+class Shape:
+    """Texts of one length.
+
+    Attributes:
+        places: What may stand at each place.
+        words: Where a prefix stands, and which words of that length may stand there.
+    """
+
+    places: tuple[frozenset[str], ...]
+    words: tuple[tuple[int, frozenset[str]], ...] = ()
+
+    def __add__(self, other: "Shape") -> "Shape":
+        """Texts of this shape, each followed by one of the other."""
+        moved = tuple((len(self.places) + start, words) for start, words in other.words)
+        return Shape(self.places + other.places, self.words + moved)
+
+    @property
+    def count(self) -> int:
+        """The number of its texts."""
+        count = math.prod(map(len, self.places))
+        for start, words in self.words:
+            length = len(next(iter(words)))
+            count //= math.prod(map(len, self.places[start : start + length]))
+            count *= len(words)
+        return count
+
+    def allows(self, text: str) -> bool:
+        """Whether its words stand in a text, whose characters are right each by itself."""
+        return all(text[start : start + len(min(words))] in words for start, words in self.words)
+
+    def covers(self, other: "Shape") -> bool:
+        """Whether every text of another shape is one of this."""
+        return (
+            len(self.places) == len(other.places)
+            and all(a <= b for a, b in zip(other.places, self.places, strict=True))
+            and all(other.words_at(start, len(min(words))) <= words for start, words in self.words)
+        )
+
+    def words_at(self, start: int, length: int) -> frozenset[str]:
+        """All that may stand in `length` places from `start` on."""
+        for begin, words in self.words:
+            if begin == start and len(min(words)) == length:
+                return words
+        return frozenset(map("".join, itertools.product(*self.places[start : start + length])))
+
+    def spell(self) -> str:
+        """One of its texts."""
+        chars = [min(place) for place in self.places]
+        for start, words in self.words:
+            chars[start : start + len(min(words))] = min(words)
+        return "".join(chars)
+
+
+@dataclass(frozen=True)
 class Piece:
     """A parsed piece of notation: one of `options`, `low` to `high` times.
 
@@ -82,18 +138,21 @@ class Piece:
         """The piece as a regular expression."""
         if self.kind == "group":
             return f"(?:{''.join(part.regex() for part in self.parts)})?"
+        if self.kind == "prefix":
+            return f"(?:{'|'.join(map(re.escape, self.words))})"
         return f"[{re.escape(self.chars)}]{{{self.low},{self.high}}}"
 
-    def shapes(self) -> list[tuple[frozenset[str], ...]]:
-        """Every length this piece may take, as the set of characters at each place."""
+    def shapes(self) -> list[Shape]:
+        """Its texts by length."""
         if self.kind == "mark":
-            return [()]
+            return [Shape(())]
         if self.kind == "group":
-            return [(), *shapes_of(self.parts)]
+            return [Shape(()), *shapes_of(self.parts)]
         if self.kind == "prefix":
             lengths = sorted({len(word) for word in self.words})
-            return [_places([w for w in self.words if len(w) == length]) for length in lengths]
-        return [(frozenset(self.chars),) * count for count in range(self.low, self.high + 1)]
+            alike = [frozenset(w for w in self.words if len(w) == length) for length in lengths]
+            return [Shape(tuple(map(frozenset, zip(*w, strict=True))), ((0, w),)) for w in alike]
+        return [Shape((frozenset(self.chars),) * n) for n in range(self.low, self.high + 1)]
 
     def sample(self, rng: np.random.Generator) -> Iterator[RowToken]:
         """One of the things that the piece may be."""
@@ -110,14 +169,10 @@ class Piece:
                 yield RowToken("char", _pick(rng, self.chars))
 
 
-def _places(words: Sequence[str]) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(place) for place in zip(*words, strict=True))
-
-
-def shapes_of(pieces: Sequence[Piece]) -> list[tuple[frozenset[str], ...]]:
-    """Every length that pieces in a row may take, as the set of characters at each place."""
+def shapes_of(pieces: Sequence[Piece]) -> list[Shape]:
+    """The texts of pieces in a row, by the length of each piece."""
     choices = itertools.product(*(piece.shapes() for piece in pieces))
-    return [tuple(itertools.chain.from_iterable(choice)) for choice in choices]
+    return [sum(choice, start=Shape(())) for choice in choices]
 
 
 def _pick(rng: np.random.Generator, items: Sequence[str]) -> str:
@@ -130,13 +185,16 @@ _NOTATION = re.compile(
 )
 
 
-def parse(notation: str, letters: str, prefixes: tuple[str, ...] | None) -> tuple[Piece, ...]:
-    """Parse a pattern, or a row where `prefixes` is given (rows alone have layout marks).
+def parse(
+    notation: str, letters: str, prefixes: tuple[str, ...], *, row: bool = False
+) -> tuple[Piece, ...]:
+    """Parse a pattern or a row.
 
     Args:
         notation: The pattern or row.
         letters: What ``@`` stands for.
-        prefixes: What ``%`` stands for, or None for a pattern.
+        prefixes: What ``%`` stands for.
+        row: Whether it is a row, which may have layout marks.
 
     Raises:
         NotationError: It cannot be understood.
@@ -147,25 +205,25 @@ def parse(notation: str, letters: str, prefixes: tuple[str, ...] | None) -> tupl
         match = _NOTATION.match(notation, position)
         if match is None:
             raise NotationError(f"{notation!r} is not understood from {notation[position:]!r} on")
-        pieces.append(_piece(match, letters, prefixes))
+        pieces.append(_piece(match, letters, prefixes, row=row))
         position = match.end()
     if not pieces:
         raise NotationError("an empty pattern or row")
     return tuple(pieces)
 
 
-def _piece(match: re.Match[str], letters: str, prefixes: tuple[str, ...] | None) -> Piece:
+def _piece(match: re.Match[str], letters: str, prefixes: tuple[str, ...], *, row: bool) -> Piece:
     one, group, chars = match["one"], match["group"], match["set"]
     low = int(match["low"] or 1)
     high = int(match["high"] or low)
     if high < max(low, 1):
         raise NotationError(f"{match[0]!r} repeats {low} to {high} times")
-    if group is not None or (prefixes is not None and one in {*_MARKS, "%"}):
+    if group is not None or one == "%" or (row and one in _MARKS):
         if match["low"]:
             raise NotationError(f"{match[0]!r} cannot be repeated")
         if group is not None:
-            return Piece("group", parts=parse(group, letters, prefixes))
-        if one != "%":
+            return Piece("group", parts=parse(group, letters, prefixes, row=row))
+        if one and one in _MARKS:
             return Piece("mark", chars=one)
         if not prefixes:
             raise NotationError("`%` needs the format's `prefixes`")
@@ -210,13 +268,3 @@ def alphabet(name: str) -> str:
     if not letters.isalnum():
         raise NotationError(f"{name!r} names no alphabet and is not a list of characters")
     return letters
-
-
-def covers(fit: Sequence[frozenset[str]], shape: Sequence[frozenset[str]]) -> bool:
-    """Whether every text of a shape is one of another, `fit`."""
-    return len(fit) == len(shape) and all(a <= b for a, b in zip(shape, fit, strict=True))
-
-
-def spell(shape: Sequence[frozenset[str]]) -> str:
-    """One text of a shape."""
-    return "".join(min(place) for place in shape)
