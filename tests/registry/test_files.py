@@ -199,17 +199,6 @@ for step in range(20):
         assert [design.samples for design in registry.designs()] == [2] * 20
 
 
-def test_who_cannot_write_in_time_is_told_why(
-    tmp_path: Path, make_mark: MakeMark, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("platemark.registry.sqlite.WAIT_S", 0.1)
-    path = tmp_path / "stamps.db"
-    with Registry.open(path) as registry, Registry.open(path) as other:
-        with registry._store.writing(), pytest.raises(RegistryUnavailable, match="is in use"):
-            other.add("ACME", make_mark(1))
-        assert other.add("ACME", make_mark(1)).new_design
-
-
 def test_a_file_of_the_first_version_still_opens(tmp_path: Path, make_mark: MakeMark) -> None:
     golden = Path(__file__).parents[1] / "golden" / "registry-0001.db"
     path = tmp_path / "stamps.db"

@@ -1,14 +1,13 @@
 """A registry in PostgreSQL with pgvector, for several servers that share one."""
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from platemark.errors import MissingExtra, RegistryError, RegistryUnavailable
-from platemark.registry.migrations import POSTGRES
+from platemark.registry.migrations import POSTGRES, missing
 from platemark.registry.records import Vector, new_id
 from platemark.registry.sql import Row, SqlStore
 from platemark.registry.store import Hit
@@ -28,7 +27,7 @@ _SEARCH_EFFORT = 200
 _MOST_EFFORT = 1000
 
 
-class PostgresStore(SqlStore):
+class PostgresStore(SqlStore["psycopg.Connection[Any]"]):
     """Keeps rows and vectors in PostgreSQL; may be shared by threads.
 
     Vectors are found by an HNSW index of pgvector, which the server keeps up to date.
@@ -50,15 +49,20 @@ class PostgresStore(SqlStore):
             import psycopg
         except ImportError as error:
             raise MissingExtra("a registry in PostgreSQL", "postgres") from error
+        super().__init__()
         self._psycopg, self._register = psycopg, pgvector.psycopg.register_vector
-        self._url, self._lock = url, threading.RLock()
-        self._place = "the registry in PostgreSQL"
-        # Within a transaction a connection that was lost is not replaced: half of it would be lost.
-        self._changing = False
-        self._connection = self._connect()
+        self._url, self._place = url, "the registry in PostgreSQL"
+        connection = self._open()
+        self._idle.append(connection)
+        try:
+            self._prepare()
+            with self._errors():
+                self._register(connection)  # not before there are tables with vectors
+        except BaseException:
+            self.close()
+            raise
 
-    def _connect(self) -> "psycopg.Connection[Any]":
-        """Open a connection, with the tables up to date."""
+    def _open(self) -> "psycopg.Connection[Any]":
         with self._errors():
             connection = self._psycopg.connect(
                 self._url,
@@ -67,21 +71,32 @@ class PostgresStore(SqlStore):
                 # Plans that were prepared fail when reindex gives the vectors another size.
                 prepare_threshold=None,
             )
-        self._connection = connection
-        try:
-            self._rows(f"SET search_path = {SCHEMA}, public")
-            with self.writing():
-                self._rows(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-                self._rows("CREATE EXTENSION IF NOT EXISTS vector")
-                self._migrate(self._place)
-                if "id" not in self.settings():
-                    self.set_settings({"id": new_id()})
-            with self._errors():
-                self._register(connection)
-        except BaseException:
-            connection.close()
-            raise
+            connection.execute(f"SET search_path = {SCHEMA}, public")
+            return connection
+
+    def _connect(self) -> "psycopg.Connection[Any]":
+        connection = self._open()
+        with self._errors():
+            self._register(connection)
         return connection
+
+    def _prepare(self) -> None:
+        """Bring the tables up to date; where they are, nothing is written and nobody waited for.
+
+        Raises:
+            RegistryError: The registry is one of a newer version.
+        """
+        ((ledger,),) = self._rows("SELECT to_regclass(?)::text", (f"{SCHEMA}.migrations",))
+        if ledger is not None:
+            applied = [name for (name,) in self._rows("SELECT name FROM migrations")]
+            if not missing(applied, self._place):
+                return
+        with self.writing():
+            self._rows(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            self._rows("CREATE EXTENSION IF NOT EXISTS vector")
+            self._migrate(self._place)
+            if "id" not in self.settings():
+                self.set_settings({"id": new_id()})
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -93,46 +108,47 @@ class PostgresStore(SqlStore):
             raise RegistryError(
                 f"{self._place} could not be written: {_first_line(error)}; nothing was changed"
             ) from error
+        except errors.LockNotAvailable as error:
+            raise RegistryUnavailable(
+                f"{self._place} is in use: others have been writing for {self.WAIT_S:.0f} "
+                "seconds; try again later"
+            ) from error
         except self._psycopg.Error as error:
             raise RegistryUnavailable(
                 f"{self._place} does not do what is asked: {_first_line(error)}"
             ) from error
 
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        with self._lock, self._errors():
-            if self._connection.closed and not self._changing:
-                self._connection = self._connect()
-            text = sql.replace("%", "%%").replace("?", "%s") if values else sql
-            cursor = self._connection.execute(text, tuple(values) or None)
-            return list(cursor.fetchall()) if cursor.description is not None else []
+    def _run(
+        self, connection: "psycopg.Connection[Any]", sql: str, values: Sequence[object]
+    ) -> list[Row]:
+        text = sql.replace("%", "%%").replace("?", "%s") if values else sql
+        try:
+            cursor = connection.execute(text, tuple(values) or None)
+        except self._psycopg.OperationalError:
+            if connection.closed:
+                self._close_idle()  # what ended this connection ended the others
+            raise
+        return list(cursor.fetchall()) if cursor.description is not None else []
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def _in_transaction(self, connection: "psycopg.Connection[Any]") -> bool:
+        status = self._psycopg.pq.TransactionStatus
+        return connection.info.transaction_status in (status.INTRANS, status.INERROR)
+
+    def _reusable(self, connection: "psycopg.Connection[Any]") -> bool:
+        idle = self._psycopg.pq.TransactionStatus.IDLE
+        return connection.info.transaction_status == idle
+
+    def writing(self) -> AbstractContextManager[None]:
         """Begin a change; others that write are waited for."""
-        with self._transaction("BEGIN"):
-            self._rows(f"SELECT pg_advisory_xact_lock({_WRITER})")
-            yield
+        return self._transaction(
+            "BEGIN",
+            f"SET LOCAL lock_timeout = {round(1000 * self.WAIT_S)}",
+            f"SELECT pg_advisory_xact_lock({_WRITER})",
+        )
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> AbstractContextManager[None]:
         """Begin a look at the store, in which nothing changes by what others do."""
-        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
-            yield
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        with self._lock:
-            self._rows(begin)
-            self._changing = True
-            try:
-                yield
-                self._rows("COMMIT")
-            except BaseException:
-                if not self._connection.closed:
-                    self._rows("ROLLBACK")
-                raise
-            finally:
-                self._changing = False
+        return self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def _to_column(self, vector: Vector) -> object:
         return np.asarray(vector, dtype=np.float32)
@@ -172,11 +188,6 @@ class PostgresStore(SqlStore):
         self._rows(
             f"CREATE INDEX IF NOT EXISTS {_INDEX} ON vectors USING hnsw (vector vector_ip_ops)"
         )
-
-    def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
-            self._connection.close()
 
 
 def _first_line(error: Exception) -> str:

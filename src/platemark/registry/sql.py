@@ -1,11 +1,13 @@
 """The rows of a registry in SQL; what SQLite and PostgreSQL have in common."""
 
 import json
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Generic, Protocol, TypeVar
 
+from platemark.errors import RegistryUnavailable
 from platemark.registry import migrations
 from platemark.registry.migrations import LEDGER, Dialect
 from platemark.registry.records import Design, Sample, StoredSample, Vector, now
@@ -31,14 +33,48 @@ _STORED = """
 """
 
 
-class SqlStore(ABC):
-    """A store that speaks SQL; see `platemark.registry.store.Store`."""
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+Connection = TypeVar("Connection", bound=_Closes)
+
+
+class SqlStore(ABC, Generic[Connection]):
+    """A store that speaks SQL; see `platemark.registry.store.Store`.
+
+    Every statement borrows a connection, and a thread within `writing` or `reading` keeps its own
+    until the block ends. No lock is shared, so a thread that waits to write delays no other.
+    """
 
     DIALECT: Dialect
+    WAIT_S = 30.0
+    """Others that are writing are waited for so long."""
+
+    def __init__(self) -> None:
+        self._idle: list[Connection] = []
+        self._own = threading.local()
+        self._closed = False
 
     @abstractmethod
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+    def _connect(self) -> Connection:
+        """Open a connection, which commits every statement outside of a transaction at once."""
+
+    @abstractmethod
+    def _run(self, connection: Connection, sql: str, values: Sequence[object]) -> list[Row]:
         """Run a statement with ``?`` for values, and return its rows, if it has any."""
+
+    @abstractmethod
+    def _in_transaction(self, connection: Connection) -> bool:
+        """Whether a transaction has begun that is to be rolled back."""
+
+    @abstractmethod
+    def _reusable(self, connection: Connection) -> bool:
+        """Whether a connection without a transaction may serve another statement."""
+
+    @abstractmethod
+    def _errors(self) -> AbstractContextManager[None]:
+        """Turn what the library raises into errors that say what to do."""
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[None]:
@@ -47,6 +83,59 @@ class SqlStore(ABC):
     @abstractmethod
     def reading(self) -> AbstractContextManager[None]:
         """Begin a look."""
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """Run a statement with ``?`` for values, and return its rows, if it has any."""
+        with self._borrowed() as connection, self._errors():
+            return self._run(connection, sql, values)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Connection]:
+        """The connection of the block this thread is in, or one of its own for the moment."""
+        own: Connection | None = getattr(self._own, "connection", None)
+        if own is not None:
+            yield own
+            return
+        if self._closed:
+            raise RegistryUnavailable("the registry is closed; open it again")
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            if self._closed or not self._reusable(connection):
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    @contextmanager
+    def _transaction(self, *begin: str) -> Iterator[None]:
+        """Run statements that begin a transaction; the block ends it."""
+        with self._borrowed() as connection:
+            self._own.connection = connection
+            try:
+                for statement in begin:
+                    self._rows(statement)
+                yield
+                self._rows("COMMIT")
+            except BaseException:
+                if self._in_transaction(connection):
+                    self._rows("ROLLBACK")
+                raise
+            finally:
+                self._own.connection = None
+
+    def close(self) -> None:
+        """Close the connections; those in use when they are given back."""
+        self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     @abstractmethod
     def _to_column(self, vector: Vector) -> object:
@@ -218,10 +307,6 @@ class SqlStore(ABC):
     @abstractmethod
     def build_index(self) -> None:
         """Make the index of vectors now."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of files and connections."""
 
 
 def _first(items: Iterator[_Item]) -> _Item | None:

@@ -1,9 +1,10 @@
 """A registry in one SQLite file, for one machine."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,6 @@ from platemark.registry.store import Hit
 
 # "PMRK": says in the file's header that it is a registry of platemark.
 APPLICATION = 0x504D524B
-WAIT_S = 30.0
-"""Another process that is writing is waited for so long."""
 
 _READ = 5000
 _EPOCH = "vectors"
@@ -29,11 +28,19 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NO_REGISTRY = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
-class SqliteStore(SqlStore):
+class _Unlocked(sqlite3.Connection):
+    """A connection to a file in a folder where nothing can be written, so that nothing is locked.
+
+    It is used once: who may write there could change the file without its noticing.
+    """
+
+
+class SqliteStore(SqlStore[sqlite3.Connection]):
     """Keeps rows and vectors in a SQLite file, in WAL mode; may be shared by threads.
 
-    What was kept is on the disk (``synchronous=FULL``). While the file is open, two files of SQLite
-    lie beside it; with very many vectors, ``FILE.graph`` holds the index of them.
+    Readers wait for nobody: a file that is as it should be is opened and read while another process
+    writes. What was kept is on the disk (``synchronous=FULL``). While the file is open, two files
+    of SQLite lie beside it; with very many vectors, ``FILE.graph`` holds the index of them.
 
     Args:
         path: The file.
@@ -48,83 +55,96 @@ class SqliteStore(SqlStore):
     DIALECT = SQLITE
 
     def __init__(self, path: Path, *, create: bool = True, graph_from: int = GRAPH_FROM) -> None:
-        self._path, self._lock, self._graph_from = path, threading.RLock(), graph_from
+        super().__init__()
+        self._path, self._graph_from = path, graph_from
+        self._mode = "rwc" if create else "rw"
         self._index: VectorIndex | None = None
+        self._index_lock = threading.Lock()
         if not create and not path.exists():
             raise RegistryUnavailable(
                 f"{path} does not exist; add a stamp to make it", source=str(path)
             )
-        with self._errors():
-            self._connection, self._writable = self._connect()
         try:
             self._prepare()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
+        self._mode = "rw"  # a file that is removed later is not made anew without its tables
 
-    def _connect(self) -> tuple[sqlite3.Connection, bool]:
-        name = self._path.resolve().as_uri()
-        # A file that nobody may write to, in a folder where SQLite may put nothing beside it, is
-        # read as it is.
-        ways = [("mode=rwc", True), ("mode=ro", False)]
+    def _connect(self) -> sqlite3.Connection:
+        with self._errors():
+            try:
+                return self._opened(f"mode={self._mode}")
+            except sqlite3.OperationalError as error:
+                code = error.sqlite_errorcode & 0xFF
+                if code not in (*_READ_ONLY, sqlite3.SQLITE_CANTOPEN) or not self._path.is_file():
+                    raise
+                return self._unlocked()
+
+    def _unlocked(self) -> sqlite3.Connection:
+        """Open a file that SQLite cannot lock, since it may put nothing into the folder."""
         log = self._path.with_name(f"{self._path.name}-wal")
         if not log.exists() or not log.stat().st_size:
-            ways.append(("mode=ro&immutable=1", False))
-        for options, writable in ways:
-            connection = sqlite3.connect(
-                f"{name}?{options}",
-                uri=True,
-                timeout=WAIT_S,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            try:
-                connection.execute("PRAGMA foreign_keys=ON")
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                if writable:
-                    connection.execute("BEGIN IMMEDIATE")
-                    connection.execute("ROLLBACK")
-                return connection, writable
-            except sqlite3.OperationalError as error:
-                connection.close()
-                code = error.sqlite_errorcode & 0xFF
-                if code not in (*_READ_ONLY, sqlite3.SQLITE_CANTOPEN) or options == ways[-1][0]:
-                    raise
-            except BaseException:
-                connection.close()
-                raise
-        raise AssertionError("the last way to open a file returns or raises")
+            return self._opened("mode=ro&immutable=1", _Unlocked)
+        # What a writer that was killed left in the log belongs to the registry. With locks off and
+        # exclusive mode, SQLite indexes the log in memory, not in a file beside it.
+        vfs = "win32-none" if os.name == "nt" else "unix-none"
+        return self._opened(f"mode=ro&vfs={vfs}", _Unlocked, "PRAGMA locking_mode=EXCLUSIVE")
+
+    def _opened(
+        self, options: str, kind: type[sqlite3.Connection] = sqlite3.Connection, *first: str
+    ) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.resolve().as_uri()}?{options}",
+            uri=True,
+            timeout=self.WAIT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=kind,
+        )
+        try:
+            for statement in (*first, "PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL"):
+                connection.execute(statement)
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _prepare(self) -> None:
-        """See that the file is a registry, and bring its tables up to date.
+        """Check that the file is a registry, and bring its tables up to date.
+
+        Where they are, nothing is written and nobody waited for.
 
         Raises:
             RegistryError: It is none, or one of a newer version.
         """
-        ((application,),) = self._rows("PRAGMA application_id")
-        ((tables,),) = self._rows("SELECT count(*) FROM sqlite_schema")
-        if application != APPLICATION and (application or tables or not self._writable):
-            raise RegistryError(
-                f"{self._path} is no registry of platemark but a database of something else; "
-                "name another file",
-                source=str(self._path),
-            )
-        if not self._writable:
-            applied = [name for (name,) in self._rows("SELECT name FROM migrations")]
-            if missing(applied, str(self._path)):
+        with self.reading():
+            ((application,),) = self._rows("PRAGMA application_id")
+            ((tables,),) = self._rows("SELECT count(*) FROM sqlite_schema")
+            if application != APPLICATION and (application or tables):
                 raise RegistryError(
-                    f"{self._path} is of an older version and read-only; open it once where it "
-                    "may be changed",
+                    f"{self._path} is no registry of platemark but a database of something else; "
+                    "name another file",
                     source=str(self._path),
                 )
+            applied = [n for (n,) in self._rows("SELECT name FROM migrations")] if tables else []
+        if not missing(applied, str(self._path)):
             return
-        self._rows("PRAGMA journal_mode=WAL")
-        with self.writing():
-            self._rows(f"PRAGMA application_id={APPLICATION}")
-            self._migrate(str(self._path))
-            if "id" not in self.settings():
-                self.set_settings({"id": new_id()})
+        try:
+            with self.writing():
+                self._rows(f"PRAGMA application_id={APPLICATION}")
+                self._migrate(str(self._path))
+                if "id" not in self.settings():
+                    self.set_settings({"id": new_id()})
+        except RegistryError as error:
+            if not applied or isinstance(error, RegistryUnavailable):
+                raise
+            raise RegistryError(
+                f"{self._path} is of an older version, and cannot be brought up to date: "
+                f"{error.message}; open it once where it may be changed",
+                source=str(self._path),
+            ) from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -148,43 +168,30 @@ class SqliteStore(SqlStore):
             )
         if code in _BUSY:
             return RegistryUnavailable(
-                f"{name} is in use: another process has been writing for {WAIT_S:.0f} seconds; "
+                f"{name} is in use: others have been writing for {self.WAIT_S:.0f} seconds; "
                 "try again later",
                 source=name,
             )
         return RegistryUnavailable(f"{name} cannot be used: {reason}", source=name)
 
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        with self._lock, self._errors():
-            rows: list[Row] = self._connection.execute(sql, tuple(values)).fetchall()
-            return rows
+    def _run(self, connection: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[Row]:
+        return connection.execute(sql, tuple(values)).fetchall()
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def _in_transaction(self, connection: sqlite3.Connection) -> bool:
+        # A commit that failed for a full disk may have been rolled back already.
+        return connection.in_transaction
+
+    def _reusable(self, connection: sqlite3.Connection) -> bool:
+        return not isinstance(connection, _Unlocked) and not connection.in_transaction
+
+    def writing(self) -> AbstractContextManager[None]:
         """Begin a change; others that write are waited for."""
-        with self._transaction("BEGIN IMMEDIATE"):
-            if not self._writable:
-                raise self._explained(sqlite3.SQLITE_READONLY, "")
-            yield
+        # Says so where it is so already; a copy of a registry may not be in this mode.
+        return self._transaction("PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE")
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> AbstractContextManager[None]:
         """Begin a look at the store, in which nothing changes by what others do."""
-        with self._transaction("BEGIN"):
-            yield
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        with self._lock:
-            self._rows(begin if self._writable else "BEGIN")
-            try:
-                yield
-                self._rows("COMMIT")
-            except BaseException:
-                # A commit that failed for a full disk may have been rolled back already.
-                if self._connection.in_transaction:
-                    self._rows("ROLLBACK")
-                raise
+        return self._transaction("BEGIN")
 
     def _to_column(self, vector: Vector) -> bytes:
         return np.asarray(vector, dtype="<f4").tobytes()
@@ -235,14 +242,14 @@ class SqliteStore(SqlStore):
 
     def _fresh_index(self, dimensions: int) -> VectorIndex:
         """The index, with all vectors that there are now."""
-        with self._lock, self.reading():
+        with self._index_lock, self.reading(), self._borrowed() as connection:
             settings = self.settings()
             made_of = f"{settings.get('id')} {settings.get(_EPOCH)}"
             index = self._index
             if index is None or index.made_of != made_of:
                 index = self._new_index(dimensions, made_of)
             with self._errors():
-                rows = self._connection.execute(
+                rows = connection.execute(
                     "SELECT number, vector FROM vectors WHERE number > ? ORDER BY number",
                     (index.last,),
                 )
@@ -268,8 +275,3 @@ class SqliteStore(SqlStore):
         if len(graph) > 2 * samples or not kept:
             return False
         return np.array_equal(self._from_column(kept[0][0]), graph.last_vector)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()

@@ -54,8 +54,9 @@ class Store(Protocol):
     def writing(self) -> AbstractContextManager[None]:
         """Begin a change: all of it is kept when the block ends, or nothing if it raises.
 
-        Only one change is made at a time, by all processes that share the store. What is kept
-        survives the process, killed at any point. Blocks do not nest.
+        Only one change is made at a time, by all processes that share the store; readers, in other
+        threads too, wait for none. What is kept survives the process, killed at any point. Blocks
+        do not nest.
         """
 
     def reading(self) -> AbstractContextManager[None]:
