@@ -4,7 +4,10 @@ A painted plate is a rectangle with a red border; the blue of its ground says wh
 tiny networks are ONNX files made by hand: what they answer can be told from the picture.
 """
 
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -426,6 +429,48 @@ def _draw_stamp(
     taken = 1.0 - ink[..., None] * (1.0 - np.array(_INKS[color], np.float32) / 255)
     page[:] = np.rint(page * taken).astype(np.uint8)
     return ink
+
+
+_HOLDER = """
+import sqlite3, sys
+held = sqlite3.connect({file!r}, isolation_level=None)
+held.execute("BEGIN IMMEDIATE")
+held.execute("INSERT INTO settings VALUES ('held', 'yes')")
+print("holding", flush=True)
+sys.stdin.readline()
+held.execute("COMMIT")
+print("committed", flush=True)
+"""
+
+
+@contextmanager
+def _held_file(file: str) -> Iterator[Callable[[], None]]:
+    command = [sys.executable, "-c", _HOLDER.format(file=file)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "holding\n"
+
+        def commit() -> None:
+            assert child.poll() is None
+            output, _ = child.communicate("now\n", timeout=60)
+            assert output == "committed\n"
+
+        try:
+            yield commit
+        finally:
+            if child.poll() is None:
+                child.kill()
+
+
+@pytest.fixture(scope="session")
+def held_file() -> Callable[[str], AbstractContextManager[Callable[[], None]]]:
+    """Another process changes the registry in a file while the block runs.
+
+    The block gets a function that has the change committed, and fails if it is not held any more.
+    """
+    return _held_file
 
 
 @pytest.fixture(scope="session")

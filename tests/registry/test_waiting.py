@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,42 +31,8 @@ from platemark.types import StampMark
 from .test_files import run_writer, unprivileged
 
 MakeMark = Callable[..., StampMark]
-HOLDER = """
-import sqlite3, sys
-held = sqlite3.connect({file!r}, isolation_level=None)
-held.execute("BEGIN IMMEDIATE")
-held.execute("INSERT INTO settings VALUES ('held', 'yes')")
-print("holding", flush=True)
-sys.stdin.readline()
-held.execute("COMMIT")
-print("committed", flush=True)
-"""
-
-
 Commit = Callable[[], None]
-"""Commits the change of another; raises if it is not held any more."""
-
-
-@contextmanager
-def held_file(file: str) -> Iterator[Commit]:
-    command = [sys.executable, "-c", HOLDER.format(file=file)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == "holding\n"
-
-        def commit() -> None:
-            assert child.poll() is None
-            output, _ = child.communicate("now\n", timeout=60)
-            assert output == "committed\n"
-
-        try:
-            yield commit
-        finally:
-            if child.poll() is None:
-                child.kill()
+Held = Callable[[str], AbstractContextManager[Commit]]
 
 
 @contextmanager
@@ -77,9 +43,14 @@ def held_database(url: str) -> Iterator[Commit]:
         yield connection.commit
 
 
-def held(url: str) -> Any:
-    """A registry that another is changing, while the block runs."""
-    return held_database(url) if url.startswith("postgres") else held_file(url)
+@pytest.fixture
+def held(held_file: Held) -> Held:
+    """Another changes a registry, given by its URL, while the block runs."""
+
+    def hold(url: str) -> AbstractContextManager[Commit]:
+        return held_database(url) if url.startswith("postgres") else held_file(url)
+
+    return hold
 
 
 @pytest.fixture
@@ -103,7 +74,7 @@ def look(registry: Registry, make_mark: MakeMark, folder: Path) -> None:
 
 
 def test_a_registry_is_opened_and_read_while_another_process_writes(
-    filled: str, make_mark: MakeMark, tmp_path: Path
+    filled: str, held: Held, make_mark: MakeMark, tmp_path: Path
 ) -> None:
     with held(filled) as commit:
         with Registry.open(filled, create=False) as registry:
@@ -113,7 +84,7 @@ def test_a_registry_is_opened_and_read_while_another_process_writes(
 
 @pytest.mark.parametrize("words", [["list"], ["show", "ACME"], ["export", "{folder}/all.zip"]])
 def test_commands_that_look_end_while_another_process_writes(
-    tmp_path: Path, make_mark: MakeMark, words: Sequence[str]
+    tmp_path: Path, held_file: Held, make_mark: MakeMark, words: Sequence[str]
 ) -> None:
     file = tmp_path / "stamps.db"
     with Registry.open(file) as registry:
@@ -128,8 +99,13 @@ def test_commands_that_look_end_while_another_process_writes(
 
 
 def test_a_thread_that_waits_to_write_delays_no_other(
-    filled: str, make_mark: MakeMark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: str,
+    held: Held,
+    make_mark: MakeMark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(SqlStore, "WAIT_S", 600.0)  # however slow the machine is
     begun, failures = threading.Event(), []
     with Registry.open(filled) as registry:
         run = registry._store._run  # type: ignore[attr-defined]
@@ -169,7 +145,7 @@ def test_a_change_is_seen_whole_or_not_at_all(filled: str, make_mark: MakeMark) 
 
 
 def test_who_cannot_write_in_time_is_told_why(
-    filled: str, make_mark: MakeMark, monkeypatch: pytest.MonkeyPatch
+    filled: str, held: Held, make_mark: MakeMark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SqlStore, "WAIT_S", 0.1)
     with Registry.open(filled) as registry, held(filled) as commit:
@@ -249,7 +225,7 @@ def test_what_is_added_later_is_seen_in_a_read_only_folder(make_mark: MakeMark) 
 
 
 def test_a_copy_in_another_journal_mode_is_read_and_goes_on(
-    tmp_path: Path, make_mark: MakeMark
+    tmp_path: Path, held_file: Held, make_mark: MakeMark
 ) -> None:
     path, copy = tmp_path / "stamps.db", tmp_path / "copy.db"
     with Registry.open(path) as registry:

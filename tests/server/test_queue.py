@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,6 +26,8 @@ from platemark.apps.work import WorkQueue
 from platemark.errors import Overloaded
 from platemark.imaging.image import Image, ImageInput
 from platemark.plates.pipeline import PlatePipeline
+from platemark.registry import Registry
+from platemark.registry.sqlite import SqliteStore
 from platemark.types import Detection
 
 from .conftest import PHOTO, serving
@@ -231,6 +234,86 @@ def test_the_queue_keeps_count_when_work_fails_or_is_dropped() -> None:
     assert queue.taken == 0
     assert b"platemark_waiting 0.0" in figures.render()
     queue.close()
+
+
+def test_a_piece_that_waits_for_others_has_a_substitute_meanwhile() -> None:
+    queue = WorkQueue(1, 8, Figures())
+    there, back = threading.Barrier(3), threading.Event()
+
+    def wait() -> str:
+        with queue.aside():
+            there.wait(60)
+            assert back.wait(60)
+        return "waited"
+
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(queue.call, wait) for _ in range(2)]
+        there.wait(60)  # both wait at once, though there is one worker
+        assert queue.call(lambda: "done") == "done"
+        back.set()
+        assert [one.result(60) for one in waiting] == ["waited"] * 2
+    # Afterwards there is one worker again: of two pieces one is not begun before the other ends.
+    began = threading.Semaphore(0)
+    hold = threading.Event()
+
+    def hold_worker() -> None:
+        began.release()
+        assert hold.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        until(lambda: len(queue._threads) == 1)
+        held = [pool.submit(queue.call, hold_worker) for _ in range(2)]
+        assert began.acquire(timeout=60)
+        assert not began.acquire(timeout=0.2)
+        hold.set()
+        for one in held:
+            one.result(60)
+    with queue.aside():  # this thread is no worker, so none is missing
+        assert len(queue._threads) == 1
+    queue.close()
+
+
+def test_requests_are_answered_while_others_wait_to_write(
+    models: Any,
+    letter: bytes,
+    tmp_path: Path,
+    held_file: Callable[[str], AbstractContextManager[Callable[[], None]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SqliteStore, "WAIT_S", 600.0)  # however slow the machine is
+    waits = threading.Semaphore(0)
+    run = SqliteStore._run
+
+    def seen(store: Any, connection: Any, sql: str, values: Any) -> Any:
+        if sql == "BEGIN IMMEDIATE":
+            waits.release()
+        return run(store, connection, sql, values)
+
+    with Registry.open(tmp_path / "stamps.db") as registry:
+        registry.add("known", models.stamps(letter).marks[0])
+    registry = Registry.open(tmp_path / "stamps.db")
+    settings = Settings(workers=1, request_seconds=600.0)
+    services = Services(settings, models.plates, models.stamps, registry)
+    files = {"files": letter}
+    route = "/v1/registry/designs"
+    with serving(services) as client, ThreadPoolExecutor(3) as pool:
+        (design,) = client.get(route).json()
+        with held_file(str(tmp_path / "stamps.db")) as commit:
+            monkeypatch.setattr(SqliteStore, "_run", seen)
+            about = {"name": "known"}
+            adds = [pool.submit(client.post, route, data=about, files=files) for _ in range(2)]
+            adds.append(pool.submit(client.patch, f"{route}/known", json={"notes": "n"}))
+            for _ in adds:
+                assert waits.acquire(timeout=60)
+            assert client.get(route).json() == [design]
+            assert client.get(f"{route}/known").json()["name"] == "known"
+            assert client.get("/readyz").json() == {"status": "ready"}
+            (page,) = client.post("/v1/stamps", files=files).json()
+            assert page["marks"][0]["identity"]["name"] == "known"
+            assert not any(one.done() for one in adds)
+            commit()
+        assert [one.result(60).status_code for one in adds] == [200] * 3
+        assert client.get(f"{route}/known").json()["notes"] == "n"
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ class Services:
         self.settings, self._registry = settings, registry
         self.figures = figures = Figures()
         self.work = WorkQueue(settings.workers, settings.max_in_flight, figures)
+        if registry is not None:
+            registry.aside = self.work.aside
         self.plates = plates.with_parts(
             detector=figures.timed("plate_detect", plates.detector),
             reader=figures.timed("plate_read", plates.reader),

@@ -3,9 +3,11 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from functools import partial
 from math import ceil
+from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from platemark.apps.figures import Figures
 from platemark.errors import Overloaded
 
 T = TypeVar("T")
+_Piece = tuple["Future[Any]", Callable[[], Any]]
 
 # Weight of the newest piece of work in the mean that Retry-After is reckoned from.
 _NEWEST = 0.05
@@ -33,10 +36,16 @@ class WorkQueue:
 
     def __init__(self, workers: int, places: int, figures: Figures) -> None:
         self._workers, self._places, self._figures = workers, places, figures
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="platemark-worker")
         self._lock = threading.Lock()
-        self._taken = 0
+        self._taken = self._aside = 0
         self._mean_seconds = 0.05
+        # Threads of our own, since none of the library's can be given a substitute.
+        self._pieces: SimpleQueue[_Piece | None] = SimpleQueue()
+        self._threads: set[threading.Thread] = set()
+        self._closed = False
+        with self._lock:
+            for _ in range(workers):
+                self._start_thread()
 
     @property
     def taken(self) -> int:
@@ -84,11 +93,58 @@ class WorkQueue:
         """
         return await asyncio.wrap_future(self._submit(work))
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Have another thread work in the place of this one, which is about to wait for others."""
+        if threading.current_thread() not in self._threads:
+            yield
+            return
+        with self._lock:
+            self._aside += 1
+            self._start_thread()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._aside -= 1
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._serve, name="platemark-worker", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _serve(self) -> None:
+        """Do pieces until the end, or until there are enough threads without this one."""
+        while self._do_next():
+            with self._lock:
+                if len(self._threads) - self._aside > self._workers:
+                    self._threads.remove(threading.current_thread())
+                    return
+
+    def _do_next(self) -> bool:
+        piece = self._pieces.get()
+        if piece is None:
+            self._pieces.put(None)  # for the other threads
+            return False
+        future, work = piece
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+            finally:
+                del piece, future, work  # an error knows this frame: else they would stay with it
+        return True
+
     def _submit(self, work: Callable[[], T]) -> "Future[T]":
-        self._figures.waiting.inc()
-        future = self._pool.submit(self._done, work)
+        future: Future[T] = Future()
         # A piece that is cancelled while it waits never gets to `_done`.
         future.add_done_callback(self._dropped)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the queue is closed")
+            self._figures.waiting.inc()
+            self._pieces.put((future, partial(self._done, work)))
         return future
 
     def _dropped(self, future: "Future[Any]") -> None:
@@ -106,4 +162,13 @@ class WorkQueue:
 
     def close(self) -> None:
         """Finish what has begun, drop what waits."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            self._closed = True
+            with suppress(Empty):
+                while True:
+                    if piece := self._pieces.get_nowait():
+                        piece[0].cancel()
+            self._pieces.put(None)
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join()

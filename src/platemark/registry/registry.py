@@ -1,7 +1,8 @@
 """The registry of known stamps: all its rules, whatever keeps its rows and vectors."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,10 @@ class Registry:
         store: Where rows and vectors are kept.
         calibration: How sure is sure enough; by default that of the model of the vectors.
         comparer: Compares the ink of an imprint with that of samples; by default the bundled one.
+
+    Attributes:
+        aside: Entered around every change, which may have to wait for those of others; a server
+            lets the worker do other things meanwhile.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Registry:
         self._store, self._calibration = store, calibration
         self._comparer: Compares = comparer or match_ink
         self._templates = Templates()
+        self.aside: Callable[[], AbstractContextManager[object]] = nullcontext
 
     @classmethod
     def open(
@@ -214,7 +220,7 @@ class Registry:
         alike = [] if duplicates == "allow" else self._accepted(stamp)
         picture, ink = pictures.encode(crop)
         digest, moment = pictures.digest(picture, ink), now()
-        with self._store.writing():
+        with self._writing():
             self._settle(embedding)
             design = self.design(name) if named is None else self._store.design_named(named)
             if design is not None and design.retired:
@@ -307,7 +313,7 @@ class Registry:
             changes["tags"] = check_tags(tags)
         if owner is not None:
             changes["owner"] = check_owner(owner)
-        with self._store.writing():
+        with self._writing():
             design = self.design(ref)
             if "name" in changes:
                 self._refuse_name(str(changes["name"]), design.id)
@@ -323,7 +329,7 @@ class Registry:
         Raises:
             DesignNotFound: There is no such design.
         """
-        with self._store.writing():
+        with self._writing():
             design = self.design(ref)
             return design if design.retired else self._put(replace(design, retired=now()))
 
@@ -333,7 +339,7 @@ class Registry:
         Raises:
             DesignNotFound: There is no such design.
         """
-        with self._store.writing():
+        with self._writing():
             design = self.design(ref)
             return self._put(replace(design, retired=None)) if design.retired else design
 
@@ -343,7 +349,7 @@ class Registry:
         Raises:
             DesignNotFound: There is no such design.
         """
-        with self._store.writing():
+        with self._writing():
             design = self.design(ref)
             self._store.delete_design(design.id)
             return design
@@ -354,7 +360,7 @@ class Registry:
         Raises:
             DesignNotFound: There is no such sample.
         """
-        with self._store.writing():
+        with self._writing():
             found = self._store.sample(sample)
             if found is None:
                 raise DesignNotFound(f"the registry has no sample {sample!r}")
@@ -372,7 +378,7 @@ class Registry:
             DesignNotFound: There is no such design.
             InvalidDesign: A design is to be merged with itself.
         """
-        with self._store.writing():
+        with self._writing():
             kept = self.design(into)
             gone = {design.id: design for design in map(self.design, others)}
             if kept.id in gone:
@@ -406,7 +412,7 @@ class Registry:
             InvalidDesign: The name cannot be kept, or no sample would leave, or none stay.
         """
         clean = check_name(name)
-        with self._store.writing():
+        with self._writing():
             design = self.design(ref)
             own = {sample.id for sample in self._store.samples(design.id)}
             leaving = list(dict.fromkeys(samples))
@@ -485,7 +491,7 @@ class Registry:
             DuplicateDesign: Another design here has the name of one of the archive.
             VectorMismatch: Its vectors are of another model than those here.
         """
-        with archive.read(Path(path)) as content, self._store.writing():
+        with archive.read(Path(path)) as content, self._writing():
             for design in content.designs:
                 if self._store.design(design.id) is None:
                     self._refuse_name(design.name)
@@ -495,6 +501,11 @@ class Registry:
                 if self._store.sample(stored.sample.id) is None:
                     self._store.put_sample(stored)
             return len(content.designs)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self.aside(), self._store.writing():
+            yield
 
     def _find(self, ref: str) -> Design | None:
         if is_id(ref):
