@@ -39,11 +39,11 @@ from platemark.evaluate.pairs import (
 from platemark.imaging.image import Image
 from platemark.masks import InkMask, SoftMask
 from platemark.metrics import Rate
-from platemark.stamps.compare import compare
 from platemark.stamps.pipeline import StampPipeline, cut_out
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.segmenter import Segmenter
 from platemark.types import StampMark, as_quad
+from platemark.usecases.compare import compare
 
 OURS, OURS_EXACT = "platemark", "platemark, exact ink"
 EMBEDDING = "bare embedding"

@@ -43,9 +43,8 @@ from platemark.registry.calibration import (
     calibration_of,
     read_calibrations,
 )
-from platemark.stamps.enroll import boxed
 from platemark.stamps.pipeline import StampPipeline
-from platemark.types import StampMark
+from platemark.types import Detection, StampMark
 
 SHARES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 """Shares of unknown stamps accepted that a threshold is fitted for."""
@@ -139,7 +138,9 @@ def spread(imprints: Sequence[Imprint], count: int | None) -> tuple[Imprint, ...
 def marks(pipeline: StampPipeline, imprints: Sequence[Imprint]) -> Iterator[StampMark]:
     """The imprints as the pipeline sees them, each found by its annotated box."""
     for imprint in imprints:
-        (mark,) = pipeline.describe(Image.read(imprint.path), [boxed(imprint.box)])
+        (mark,) = pipeline.describe(
+            Image.read(imprint.path), [Detection.given("stamp", imprint.box)]
+        )
         yield mark
 
 

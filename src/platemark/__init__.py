@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from platemark.masks import InkCrop, InkMask, SoftMask
     from platemark.plates.pipeline import PlatePipeline
     from platemark.registry import Candidate, Design, Registry, Sample
-    from platemark.stamps.compare import compare
     from platemark.stamps.pipeline import StampPipeline
     from platemark.tasks.comparer import Comparer
     from platemark.tasks.detector import Detector
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
         StampMark,
         TextLine,
     )
+    from platemark.usecases.compare import compare
 
     __version__: str
 
@@ -115,7 +115,7 @@ _HOMES = {
     "Segmenter": "platemark.tasks.segmenter",
     "SoftMask": "platemark.masks",
     "StampPipeline": "platemark.stamps.pipeline",
-    "compare": "platemark.stamps.compare",
+    "compare": "platemark.usecases.compare",
 }
 
 

@@ -7,7 +7,8 @@
     │  ├─ UnreadableImage             unreadable_image
     │  ├─ UnsupportedInput            unsupported_input
     │  ├─ InputTooLarge               input_too_large
-    │  └─ NoStampFound                no_stamp_found
+    │  ├─ NoStampFound                no_stamp_found
+    │  └─ SeveralStamps               several_stamps         (where one is meant)
     ├─ ModelError                     model_error
     │  ├─ ModelNotFound               model_not_found        (lists the names there are)
     │  ├─ ModelCorrupt                model_corrupt          (file, expected, actual)
@@ -100,6 +101,12 @@ class NoStampFound(InputError):
     """The input was looked at, and what is needed of it, a stamp with ink, is not there."""
 
     code = "no_stamp_found"
+
+
+class SeveralStamps(InputError):
+    """The input shows several different stamps, and one is meant."""
+
+    code = "several_stamps"
 
 
 class ModelError(PlatemarkError):

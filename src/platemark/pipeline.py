@@ -94,8 +94,7 @@ class Pipeline(ABC, Generic[MarkT]):
             InputTooLarge: It has too many pixels.
             InferenceFailed: A network did not run.
         """
-        start = perf_counter()
-        return self._result(open_pages(image).read(0), start)
+        return self._result(open_pages(image).read(0))
 
     def pages(self, document: ImageInput) -> "PageResults":
         """Find and describe the marks of each page of a PDF or TIFF, a page when it is asked for.
@@ -115,29 +114,19 @@ class Pipeline(ABC, Generic[MarkT]):
             inputs: Paths, folders, globs, ``@list.txt``, ``-`` for standard input, or images as
                 for `__call__`.
         """
-        items = read_inputs(inputs)
-        while True:
-            start = perf_counter()
-            item = next(items, None)
-            if item is None:
-                return
-            yield self.result(item, start)
+        return map(self.result, read_inputs(inputs))
 
-    def result(self, item: Image | Unread, start: float | None = None) -> Result:
-        """Do one item of `read_inputs`; whatever fails is the result's ``error``.
-
-        Args:
-            item: An image, or why there is none.
-            start: When the work on it began, by `time.perf_counter`; by default now.
-        """
+    def result(self, item: Image | Unread) -> Result:
+        """Do one page, or say why there is none; whatever fails is the result's ``error``."""
         if isinstance(item, Unread):
             return _failed(item.source, item.page, item.error)
         try:
-            return self._result(item, perf_counter() if start is None else start)
+            return self._result(item)
         except PlatemarkError as error:
             return _failed(item.source, item.page, error)
 
-    def _result(self, image: Image, start: float) -> Result:
+    def _result(self, image: Image) -> Result:
+        start = perf_counter()
         marks = tuple(self.marks(image))
         return Result(
             image.source,
@@ -161,10 +150,10 @@ class PageResults(Sequence[Result]):
 
     Args:
         pages: The pages.
-        look: Makes the result of a page, given when the work on it began.
+        look: Makes the result of a page.
     """
 
-    def __init__(self, pages: Pages, look: Callable[[Image, float], Result]) -> None:
+    def __init__(self, pages: Pages, look: Callable[[Image], Result]) -> None:
         self._pages, self._look = pages, look
         self._done: dict[int, Result] = {}
 
@@ -183,6 +172,5 @@ class PageResults(Sequence[Result]):
 
     def _at(self, page: int) -> Result:
         if page not in self._done:
-            start = perf_counter()
-            self._done[page] = self._look(self._pages.read(page), start)
+            self._done[page] = self._look(self._pages.read(page))
         return self._done[page]

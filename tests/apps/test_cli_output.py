@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platemark.apps.cli.output import WRITERS, PictureNames, ResultFormat
+from platemark.apps.cli.output import WRITERS, ResultFormat
 from platemark.types import Failure, PlateMark, Region, Result
+from platemark.usecases.export import PictureNames
 
 QUAD = ((1.0, 2.0), (9.0, 2.0), (9.0, 4.0), (1.0, 4.0))
 PLATE = PlateMark(0.9, (1.0, 2.0, 9.0, 4.0), QUAD, "AB12", 0.8, region=Region("eu-de", 0.7))

@@ -156,16 +156,19 @@ def test_what_fails_is_named_and_the_rest_is_done(db: Path, page: MakePage) -> N
     assert "is a sample of 'ACME' already" in again.stderr
 
 
-def test_several_stamps_unlike_each_other_are_pointed_out(
+def test_different_stamps_and_one_name_are_refused_unless_all_are_meant(
     db: Path, page: MakePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("platemark.stamps.enroll._ALIKE", 0.999)
-    done = run("add", db, "ACME", page("3.png", "circle", "rectangle", "triangle"))
-    assert done.exit_code == 0
-    assert "3 stamps" in done.stderr
-    assert "look unlike each other" in done.stderr
-    quiet = run("add", db, "B", page("4.png", "circle", "triangle", text="B"), "--quiet")
-    assert quiet.stderr == ""
+    monkeypatch.setattr("platemark.usecases.enrol._ALIKE", 0.999)
+    three = page("3.png", "circle", "rectangle", "triangle")
+    done = run("add", db, "ACME", three)
+    assert done.exit_code == 1
+    assert rows(done)[0]["error"]["code"] == "several_stamps"
+    for said in ("circle on page 0 at (", "rectangle on page 0", "triangle on page 0"):
+        assert said in done.stderr
+    assert rows(run("list", db)) == []
+    assert run("add", db, "ACME", three, "--all").exit_code == 0
+    assert rows(run("list", db))[0]["samples"] == 3
 
 
 @pytest.mark.parametrize(

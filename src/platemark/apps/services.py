@@ -1,8 +1,9 @@
 """What the HTTP API and the web app stand on: loaded models, settings, figures, the work queue."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal, Self
 
 import cv2
@@ -12,14 +13,15 @@ from platemark.apps.settings import Settings
 from platemark.apps.work import WorkQueue
 from platemark.errors import InputTooLarge, PlatemarkError, RegistryUnavailable
 from platemark.imaging.image import Image
-from platemark.imaging.sources import Pages, Unread, open_pages
+from platemark.imaging.sources import PageReader, Pages, open_pages
 from platemark.pipeline import Pipeline
 from platemark.plates.pipeline import PlatePipeline
 from platemark.registry import Registry
-from platemark.stamps.compare import compare
-from platemark.stamps.enroll import whole_picture
-from platemark.stamps.pipeline import StampPipeline
-from platemark.types import Comparison, Result, StampMark
+from platemark.stamps.compare import compare_stamps
+from platemark.stamps.pipeline import StampPipeline, whole_picture
+from platemark.types import Comparison, Result
+from platemark.usecases.compare import find_imprints
+from platemark.usecases.look import Item
 
 Kind = Literal["plate", "stamp"]
 
@@ -107,7 +109,12 @@ class Services:
         return self._registry
 
     def pipeline(
-        self, kind: Kind, min_score: float | None = None, *, identify: bool = True
+        self,
+        kind: Kind,
+        min_score: float | None = None,
+        *,
+        identify: bool = False,
+        cropped: bool = False,
     ) -> Pipeline[Any]:
         """The pipeline for a kind of mark, on the models that are loaded.
 
@@ -115,20 +122,37 @@ class Services:
             kind: ``"plate"`` or ``"stamp"``.
             min_score: Least score of a mark; by default the models' own rules.
             identify: Ask the registry, where there is one, whose each stamp is.
+            cropped: Every picture is one stamp already cut out.
         """
+        if kind == "stamp":
+            return self.finder(min_score, identify=identify, cropped=cropped)
+        return self.plates if min_score is None else self.plates.with_min_score(min_score)
+
+    def finder(
+        self,
+        min_score: float | None = None,
+        *,
+        identify: bool = False,
+        cropped: bool = False,
+    ) -> StampPipeline:
+        """The pipeline for stamps; see `pipeline`."""
         stamps = self._identifying if identify else self.stamps
-        pipeline: Pipeline[Any] = self.plates if kind == "plate" else stamps
-        return pipeline if min_score is None else pipeline.with_min_score(min_score)
+        if cropped:
+            return stamps.with_parts(detector=whole_picture, verifier=None)
+        return stamps if min_score is None else stamps.with_min_score(min_score)
 
-    def open(self, data: bytes, name: str) -> Pages:
-        """Open an uploaded file; its bytes are all that is read.
+    def pages(self, read: Callable[[], bytes], name: str, only: int | None = None) -> "ServedPages":
+        """The pages of a file that was sent, each read when it is asked for.
 
-        Raises:
-            InputTooLarge: It has more bytes or pages than the settings allow.
-            UnreadableImage: It is empty, damaged or no image.
-            UnsupportedInput: It is a PDF with a password.
+        Args:
+            read: Gives the bytes of the file, which are all that is looked at.
+            name: What to call it.
+            only: The one page that is wanted, counted from 0; None for all.
         """
-        limits = self.settings
+        return ServedPages(self, partial(self._open, read, name), name, only)
+
+    def _open(self, read: Callable[[], bytes], name: str) -> Pages:
+        limits, data = self.settings, read()
         if len(data) > limits.max_file_bytes:
             raise InputTooLarge(
                 f"{name} has {len(data)} bytes, over the limit of {limits.max_file_bytes}",
@@ -143,22 +167,12 @@ class Services:
             )
         return pages
 
-    def read(self, pages: Pages, page: int, name: str) -> Image | Unread:
-        """Read a page; one that cannot be read gives the reason in its place."""
-        try:
-            with self.figures.time("decode"):
-                return pages.read(page)
-        except PlatemarkError as error:
-            return Unread(name, error, page)
-
-    def find(
-        self, kind: Kind, item: Image | Unread, pipeline: Pipeline[Any] | None = None
-    ) -> Result:
+    def find(self, kind: Kind, item: Item, pipeline: Pipeline[Any] | None = None) -> Result:
         """Find and describe the marks of a page; whatever fails is the result's ``error``.
 
         Args:
             kind: ``"plate"`` or ``"stamp"``.
-            item: What `read` gave.
+            item: A page of `pages`.
             pipeline: What `pipeline` gave for the kind; by default that of the models' own rules.
         """
         result = (pipeline or self.pipeline(kind)).result(item)
@@ -168,24 +182,24 @@ class Services:
             self.figures.errors.labels(result.error.code).inc()
         return result
 
-    def stamps_of(self, image: Image, *, cropped: bool = False) -> list[StampMark]:
-        """The stamps of a picture, surest first.
+    def compare(
+        self, a: Iterable[Item], b: Iterable[Item], *, cropped: bool = False
+    ) -> tuple[Comparison, Image, Image]:
+        """Compare the stamps of two files; see `platemark.compare`.
 
         Args:
-            image: A page; or, ``cropped``, a stamp that fills the picture.
-            cropped: Which of the two.
+            a: Pages of the first; the first that shows a stamp is taken.
+            b: Pages of the second.
+            cropped: Each is one stamp already cut out.
 
-        Raises:
-            InferenceFailed: A network did not run.
+        Returns:
+            The comparison, and the pages that were compared.
         """
-        if cropped:
-            return self.stamps.describe(image, whole_picture(image))
-        return self.stamps.marks(image)
-
-    def compare(self, a: Image, b: Image, *, cropped: bool = False) -> Comparison:
-        """Compare the stamps of two pictures; see `platemark.stamps.compare.compare`."""
+        (one, first), (other, second) = (
+            find_imprints(self.stamps, pages, cropped=cropped) for pages in (a, b)
+        )
         with self.figures.time("stamp_compare"):
-            return compare(a, b, pipeline=self.stamps, cropped=cropped)
+            return compare_stamps(first, second, self.stamps.comparer), one, other
 
     def troubles(self) -> Sequence[str]:
         """What keeps the server from answering; empty when it is ready."""
@@ -201,3 +215,18 @@ class Services:
         self.work.close()
         if self._registry is not None:
             self._registry.close()
+
+
+class ServedPages(PageReader):
+    """Pages of a file that was sent, each timed as it is decoded."""
+
+    def __init__(
+        self, services: Services, open_input: Callable[[], Pages], name: str, only: int | None
+    ) -> None:
+        super().__init__(open_input, name, only)
+        self._time = services.figures.time
+
+    def __next__(self) -> Item:
+        """Read the next page."""
+        with self._time("decode"):
+            return super().__next__()

@@ -5,8 +5,9 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -297,21 +298,25 @@ def read_inputs(
 
 
 def read_expanded(
-    items: Iterable[ImageInput | Unread], *, dpi: float = PDF_DPI, max_pixels: int = MAX_PIXELS
+    items: Iterable[ImageInput | Unread],
+    *,
+    dpi: float = PDF_DPI,
+    max_pixels: int = MAX_PIXELS,
+    only: int | None = None,
 ) -> Iterator[Image | Unread]:
-    """Read what `expand_inputs` gave, or a part of it; see `read_inputs`."""
+    """Read what `expand_inputs` gave, or a part of it; see `read_inputs` and `PageReader`."""
     for value in items:
         if isinstance(value, Unread):
             yield value
             continue
         source = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
-        try:
-            content = _standard_input() if source == STDIN else value
-            pages = open_pages(content, source, dpi=dpi, max_pixels=max_pixels)
-        except PlatemarkError as error:
-            yield Unread(source or error.source or "<input>", error)
-            continue
-        yield from _read_pages(pages, source)
+        open_input = partial(_open_input, value, source, dpi, max_pixels)
+        yield from PageReader(open_input, source, only)
+
+
+def _open_input(value: ImageInput, source: str | None, dpi: float, max_pixels: int) -> Pages:
+    content = _standard_input() if source == STDIN else value
+    return open_pages(content, source, dpi=dpi, max_pixels=max_pixels)
 
 
 def _standard_input() -> bytes:
@@ -320,9 +325,57 @@ def _standard_input() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def _read_pages(pages: Pages, source: str | None) -> Iterator[Image | Unread]:
-    for page in range(len(pages)):
+class PageReader(Iterator[Image | Unread]):
+    """Reads the pages of one input, each when it is asked for: the one loop over pages.
+
+    A page that cannot be read gives an `Unread` in its place; so does an input that cannot be
+    opened, or that has no such page.
+
+    Args:
+        open_input: Opens the input, see `open_pages`.
+        source: What to call it in errors.
+        only: The one page that is wanted, counted from 0; None for all.
+
+    Attributes:
+        count: Pages of the input; None until the first was asked for, 0 where it cannot be opened.
+        left: Pages that are still to be read; None until the first was asked for.
+    """
+
+    def __init__(
+        self,
+        open_input: Callable[[], Pages],
+        source: str | None = None,
+        only: int | None = None,
+    ) -> None:
+        self.count: int | None = None
+        self.left: int | None = None
+        self._open, self._source, self._only = open_input, source, only
+        self._items = self._read()
+
+    def __next__(self) -> Image | Unread:
+        """Read the next page."""
+        return next(self._items)
+
+    def _read(self) -> Iterator[Image | Unread]:
+        only, self.left = self._only, 0
         try:
-            yield pages.read(page)
+            pages = self._open()
+            self.count = len(pages)
+            if only is not None and not 0 <= only < self.count:
+                name = self._source or "the document"
+                raise InputError(
+                    f"{name} has {self.count} pages, no page {only} (counted from 0)", source=name
+                )
         except PlatemarkError as error:
-            yield Unread(source or error.source or "<input>", error, page)
+            self.count = self.count or 0
+            yield self._unread(error, only or 0)
+            return
+        wanted = range(self.count) if only is None else range(only, only + 1)
+        for self.left, page in zip(reversed(range(len(wanted))), wanted, strict=True):
+            try:
+                yield pages.read(page)
+            except PlatemarkError as error:
+                yield self._unread(error, page)
+
+    def _unread(self, error: PlatemarkError, page: int) -> Unread:
+        return Unread(self._source or error.source or "<input>", error, page)

@@ -1,77 +1,69 @@
-"""Did one stamp make two imprints? Found, laid on each other, judged, and drawn."""
+"""Did one stamp make two imprints? Laid on each other, judged, and drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 from typing import Self
 
 import numpy as np
 
-from platemark.errors import InputError
 from platemark.geometry import FloatArray, apply_homography, box_to_quad, quad_to_box
 from platemark.imaging.draw import draw_difference
-from platemark.imaging.image import Image, ImageInput
 from platemark.imaging.ink import edge_width
-from platemark.imaging.sources import open_pages
 from platemark.matching import InkTemplate
 from platemark.matching.template import SURE
-from platemark.stamps.pipeline import StampPipeline
+from platemark.protocols import Compares
 from platemark.tasks.comparer import InkMatch, match_ink
-from platemark.types import Comparison, Detection, StampMark, as_box, as_quad
+from platemark.types import Comparison, StampMark, as_box
 
-# So many stamps of a picture are tried, the surest ones.
+# So many stamps of a picture are tried, those with the highest scores.
 _MOST_STAMPS = 4
 # Edges wider than this share of the imprint's longer side leave no small letters.
 _WIDEST_EDGE = 1.0 / 36.0
 
 
-def compare(
-    a: StampMark | ImageInput,
-    b: StampMark | ImageInput,
-    *,
-    pipeline: StampPipeline | None = None,
-    page_a: int = 0,
-    page_b: int = 0,
-    cropped: bool = False,
+def compare_stamps(
+    first: Sequence[StampMark], second: Sequence[StampMark], comparer: Compares = match_ink
 ) -> Comparison:
-    """Compare two imprints: did one stamp make both?
+    """Compare the stamps of two pictures: the two that match best are compared.
 
     It is symmetric: the other way round gives the same score and verdict, and the inverse
-    transform. Where a picture shows several stamps, the four surest are tried and the two that
-    match best are compared; the reason says so.
+    transform. Where a picture shows several stamps, the four with the highest scores are tried; the
+    reason says so.
 
     Args:
-        a: A stamp that was found, or a picture with one: a path, bytes, an (H, W, 3) uint8 RGB
-            array, a PIL image or an `Image`; also a PDF or TIFF.
-        b: Likewise.
-        pipeline: Finds the stamps in pictures, and has the comparer; by default the bundled models,
-            loaded once.
-        page_a: Page of the first document, counted from 0.
-        page_b: Page of the second document.
-        cropped: The pictures were cut out around one stamp each, so none is looked for.
+        first: The stamps of the first picture, at least one.
+        second: Those of the second.
+        comparer: Judges two imprints; by default the bundled one.
 
     Returns:
-        The comparison, in pixels of the two pictures; of a mark, in pixels of its page.
+        The comparison, in pixels of the pages.
 
     Raises:
-        InputError: A picture shows no stamp, or a document has no such page.
-        UnreadableImage: A file is missing, empty, damaged or no image.
-        UnsupportedInput: It is a folder, a video or a PDF with a password.
-        InputTooLarge: It has too many pixels.
-        ModelError: The bundled models cannot be used.
-        InferenceFailed: A network did not run.
+        ModelError: The bundled comparer cannot be used.
+        InferenceFailed: The network did not run.
     """
-    first = _imprints(a, pipeline, page_a, cropped=cropped)
-    second = _imprints(b, pipeline, page_b, cropped=cropped)
-    comparer = pipeline.comparer if pipeline else match_ink
-    found = [(x, y, comparer(x.template, y.template)) for x, y in product(first, second)]
+    imprints = [[_Imprint.of(stamp) for stamp in _surest(stamps)] for stamps in (first, second)]
+    found = [(x, y, comparer(x.template, y.template)) for x, y in product(*imprints)]
     x, y, match = max(found, key=lambda pair: (pair[2].doubt is None, pair[2].score))
+    notes = [
+        f"page {page + 1} of the {name}"
+        for name, page in (("first", x.page), ("second", y.page))
+        if page
+    ]
+    if len(found) > 1:
+        count = _count(len(imprints[0]))
+        others = len(imprints[1])
+        notes.append(f"the best match of {count} in the first picture, {others} in the second")
     comparison = _comparison(x, y, match)
-    if len(found) == 1:
+    if not notes:
         return comparison
-    chosen = f"the best match of {_count(first)} in the first picture, {len(second)} in the second"
-    return replace(comparison, reason=f"{comparison.reason} ({chosen})")
+    return replace(comparison, reason=f"{comparison.reason} ({'; '.join(notes)})")
+
+
+def _surest(stamps: Sequence[StampMark]) -> list[StampMark]:
+    return sorted(stamps, key=lambda stamp: -stamp.score)[:_MOST_STAMPS]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +81,11 @@ class _Imprint:
     template: InkTemplate
     to_page: FloatArray
     blurred: bool
+
+    @property
+    def page(self) -> int:
+        """The page it is on, counted from 0."""
+        return self.mark.crop.page if self.mark.crop else 0
 
     @classmethod
     def of(cls, mark: StampMark) -> Self:
@@ -109,42 +106,6 @@ class _Imprint:
 def _shifted(across: float, down: float, left: float, top: float) -> FloatArray:
     """Homography (3, 3) that scales and then shifts."""
     return np.array([[across, 0.0, left], [0.0, down, top], [0.0, 0.0, 1.0]])
-
-
-def _imprints(
-    value: StampMark | ImageInput, pipeline: StampPipeline | None, page: int, *, cropped: bool
-) -> list[_Imprint]:
-    """The stamps of an input, the surest first."""
-    if isinstance(value, StampMark):
-        return [_Imprint.of(value)]
-    pages = open_pages(value)
-    if not 0 <= page < len(pages):
-        source = pages.read(0).source
-        raise InputError(
-            f"{source} has no page {page}; its pages are 0 to {len(pages) - 1}", source=source
-        )
-    image = pages.read(page)
-    finder = pipeline or _bundled()
-    marks = finder.describe(image, [_whole(image)]) if cropped else finder.marks(image)
-    if not marks:
-        raise InputError(
-            f"no stamp was found in {image.source}, page {page}; give a picture that shows one, or "
-            "one cut out around it and say that it is cropped",
-            source=image.source,
-        )
-    return [_Imprint.of(stamp) for stamp in marks[:_MOST_STAMPS]]
-
-
-@lru_cache(maxsize=1)
-def _bundled() -> StampPipeline:
-    return StampPipeline.from_pretrained()
-
-
-def _whole(image: Image) -> Detection:
-    """All of a picture as one stamp."""
-    width, height = float(image.width), float(image.height)
-    corners = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
-    return Detection("stamp", 1.0, as_box((0.0, 0.0, width, height)), as_quad(corners))
 
 
 def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
@@ -190,5 +151,5 @@ def _places(count: int) -> str:
     return "in one place" if count == 1 else f"in {count} places"
 
 
-def _count(stamps: Sequence[_Imprint]) -> str:
-    return "one stamp" if len(stamps) == 1 else f"{len(stamps)} stamps"
+def _count(stamps: int) -> str:
+    return "one stamp" if stamps == 1 else f"{stamps} stamps"

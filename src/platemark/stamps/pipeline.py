@@ -183,6 +183,11 @@ class StampPipeline(Pipeline[StampMark]):
         return replace(mark, identity=candidates[0].identity) if candidates else mark
 
 
+def whole_picture(image: Image) -> list[Detection]:
+    """Find one stamp that fills the picture: a detector of stamps already cut out."""
+    return [Detection.given("stamp", (0.0, 0.0, float(image.width), float(image.height)))]
+
+
 def load_comparer(model: ModelName) -> Comparer | None:
     """Load the comparer of a choice of stamp models; None where it leaves the bundled one.
 

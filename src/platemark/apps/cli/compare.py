@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 def compare(
     a: Annotated[
-        str, typer.Argument(metavar="A", help="An image or PDF with a stamp.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="A",
+            help="An image or PDF with a stamp; FILE#page=3 is its third page, by default the "
+            "first that shows a stamp.",
+            show_default=False,
+        ),
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="Another.", show_default=False)],
     format: Annotated[  # noqa: A002 - the option is called so
@@ -45,8 +51,8 @@ def compare(
             help="Write the difference picture: .png, .jpg or any that Pillow knows.",
         ),
     ] = None,
-    page_a: Annotated[int, typer.Option(min=0, help="Page of A, counted from 0.")] = 0,
-    page_b: Annotated[int, typer.Option(min=0, help="Page of B, counted from 0.")] = 0,
+    page_a: Annotated[int | None, typer.Option(min=0, help="Page of A, counted from 0.")] = None,
+    page_b: Annotated[int | None, typer.Option(min=0, help="Page of B, counted from 0.")] = None,
     cropped: Annotated[
         bool,
         typer.Option("--cropped", help="A and B are cut out around one stamp: look for none."),
@@ -67,9 +73,9 @@ def compare(
         _check_suffix(picture)
     kind = format or (TextFormat.TABLE if output is None and on_terminal() else TextFormat.JSON)
     pipeline = load_pipeline(model, kind="stamp", threads=threads)
-    from platemark.stamps.compare import compare as compare_stamps
+    from platemark.usecases.compare import compare as compare_inputs
 
-    found = compare_stamps(a, b, pipeline=pipeline, page_a=page_a, page_b=page_b, cropped=cropped)
+    found = compare_inputs(a, b, pipeline=pipeline, page_a=page_a, page_b=page_b, cropped=cropped)
     if picture is not None:
         found.plot().save(picture)
         if not quiet:

@@ -13,7 +13,6 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from numpy.typing import ArrayLike
 
-from platemark.apps.cli.output import PictureNames
 from platemark.evaluate import (
     ImageOutcome,
     Imprint,
@@ -28,6 +27,7 @@ from platemark.geometry import box_to_quad
 from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image, Pixels
 from platemark.types import Box, StampMark
+from platemark.usecases.export import PictureNames
 
 TRUTH, FOUND = (0, 170, 60), (225, 30, 30)
 _PHOTO_SIDE, _LINE, _GAP = 960, 22, 12

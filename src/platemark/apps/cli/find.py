@@ -1,11 +1,10 @@
 """What ``platemark plates`` and ``platemark stamps`` share: their options, and the run."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,14 +20,13 @@ from platemark.apps.cli.common import (
 )
 from platemark.apps.cli.output import (
     WRITERS,
-    Layout,
-    PictureNames,
     ResultFormat,
-    ResultWriter,
+    TableLayout,
     open_output,
     standard_output,
     usual_format,
 )
+from platemark.usecases.export import PictureNames, ResultWriter
 
 if TYPE_CHECKING:
     from platemark.imaging.image import Image
@@ -99,7 +97,7 @@ class _Tally:
     failed: int = 0
 
 
-def find(request: Request, layout: Layout, more: Sequence[ResultWriter] = ()) -> None:
+def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = ()) -> None:
     """Find the marks of all inputs and write what was asked for.
 
     Args:
@@ -156,14 +154,11 @@ class _Pictures:
         """
         if result.error is not None or not (self._annotated or self._crops):
             return
-        import PIL.Image
-
-        from platemark.imaging.draw import cut_mark, draw_marks
+        from platemark.imaging.draw import cut_mark, draw_image
 
         stem = self._names.stem(result.source, result.page)
         if self._annotated:
-            drawn = PIL.Image.fromarray(draw_marks(image.pixels, result.marks))
-            drawn.save(self._annotated / f"{stem}.jpg", quality=92)
+            draw_image(image, result.marks).save(self._annotated / f"{stem}.jpg", quality=92)
         if self._crops:
             for number, mark in enumerate(result.marks):
                 cut_mark(image.pixels, mark).save(self._crops / f"{stem}-{number}.png")
@@ -177,12 +172,16 @@ def _run(
     pictures: _Pictures,
 ) -> _Tally:
     """Do all inputs, one result at a time, so that an interrupt loses only the one in hand."""
+    from platemark.imaging.image import Image
+    from platemark.usecases.look import pages_of_inputs
+
     tally = _Tally()
     try:
         with progress(f"{kind}s", quiet=request.quiet) as tell:
-            for image, result in _results(pipeline, request.inputs, pictures.folders):
-                if image is not None:
-                    pictures.write(image, result)
+            for item in pages_of_inputs(request.inputs, pictures.folders):
+                result = pipeline.result(item)
+                if isinstance(item, Image):
+                    pictures.write(item, result)
                 for writer in writers:
                     writer.write(result)
                 tally.done += 1
@@ -201,29 +200,6 @@ def _run(
         for writer in writers:
             writer.close()
     return tally
-
-
-def _results(
-    pipeline: "Pipeline[Any]", inputs: list[str], written: list[Path]
-) -> Iterator[tuple["Image | None", "Result"]]:
-    from platemark.imaging.image import Image
-    from platemark.imaging.sources import expand_inputs, read_expanded
-
-    # Pictures of this and earlier runs, in a folder within an input folder, are no photos.
-    given = [Path(name).resolve() for name in inputs]
-    folders = [folder.resolve() for folder in written]
-    ours = {home for home in folders if not any(path.is_relative_to(home) for path in given)}
-    items = read_expanded(
-        item
-        for item in expand_inputs(inputs)
-        if not (ours and isinstance(item, str) and ours.intersection(Path(item).resolve().parents))
-    )
-    while True:
-        start = perf_counter()
-        item = next(items, None)
-        if item is None:
-            return
-        yield (item if isinstance(item, Image) else None), pipeline.result(item, start)
 
 
 def keep_inputs(inputs: list[str], target: Path | None, option: str) -> None:

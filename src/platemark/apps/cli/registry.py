@@ -187,7 +187,7 @@ def reindex(
     quiet: QuietOption = False,
 ) -> None:
     """Make the vectors of all samples anew, with the model of this version or another one."""
-    from platemark.stamps.enroll import reindex as make_anew
+    from platemark.usecases.enrol import reindex as make_anew
 
     with open_registry(registry) as known, progress("samples", quiet=quiet) as tell:
         pipeline = load_pipeline(model, kind="stamp", threads=threads)

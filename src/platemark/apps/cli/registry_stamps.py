@@ -24,9 +24,9 @@ from platemark.apps.cli.rows import Row, RowFormatOption, RowLayout, print_rows
 
 if TYPE_CHECKING:
     from platemark.registry import Registry
-    from platemark.stamps.enroll import Enrolled, Entry
     from platemark.stamps.pipeline import StampPipeline
     from platemark.types import Box
+    from platemark.usecases.enrol import Enrolled, Entry
 
 
 class DuplicatePolicy(StrEnum):
@@ -69,8 +69,8 @@ def add(
         list[str] | None,
         typer.Argument(
             metavar="NAME IMAGE...",
-            help="Name of the design, and pictures of which every stamp is a sample of it. With "
-            "--document: a name for each stamp.",
+            help="Name of the design, and pictures that show its stamp. With --document: a name "
+            "for each stamp.",
             show_default=False,
         ),
     ] = None,
@@ -100,6 +100,10 @@ def add(
     whole: Annotated[
         bool, typer.Option("--whole", help="The pictures are stamps cut out; do not look.")
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Different stamps of a document may be samples of one NAME."),
+    ] = False,
     tag: Annotated[list[str] | None, typer.Option(help="Tag of new designs; repeat it.")] = None,
     owner: Annotated[str, typer.Option(help="Whose stamps new designs are.")] = "",
     notes: Annotated[str, typer.Option(help="Free text for new designs.")] = "",
@@ -114,7 +118,7 @@ def add(
     quiet: QuietOption = False,
 ) -> None:
     """Add stamps to a registry, which is made if it does not exist."""
-    from platemark.stamps.enroll import Terms, enroll, from_csv, from_tree, name_stamps
+    from platemark.usecases.enrol import Entry, Terms, enrol, from_csv, from_tree
 
     words = names or []
     sources = {"--tree": tree, "--csv": table, "--document": document}
@@ -128,17 +132,15 @@ def add(
         plan += from_tree(tree)
     elif table is not None:
         plan += from_csv(table)
-    elif document is None:
+    elif document is not None:
+        plan.append(Entry(tuple(words), str(document), page))
+    else:
         plan += _named_images(words, _box(box), page, whole)
-    terms = Terms(tuple(tag or ()), owner, notes, duplicates.value)
+    terms = Terms(tuple(tag or ()), owner, notes, duplicates.value, everything)
     with open_registry(registry, create=True, model=model) as known:
         pipeline = _pipeline(known, model, threads, min_score)
-        done = (
-            enroll(known, pipeline, plan, terms)
-            if document is None
-            else name_stamps(known, pipeline, str(document), words, terms)
-        )
         with progress("stamps", quiet=quiet) as tell:
+            done = enrol(known, pipeline, plan, terms)
             failed = print_rows(_told(done, tell, quiet), ADDED, format)
     if failed:
         raise typer.Exit(FAILED)
@@ -147,12 +149,13 @@ def add(
 def _named_images(
     words: list[str], box: "Box | None", page: int | None, whole: bool
 ) -> "list[Entry | Enrolled]":
-    from platemark.stamps.enroll import Entry
+    from platemark.usecases.enrol import Entry
+    from platemark.usecases.look import Where
 
     name, *images = words
     if not images:
         raise typer.BadParameter(f"name the pictures that show the stamp {name!r}")
-    return [Entry(name, image, page, box, whole) for image in images]
+    return [Entry(name, image, page, Where(box, whole)) for image in images]
 
 
 def _box(text: str | None) -> "Box | None":
@@ -177,10 +180,9 @@ def _told(
         if not quiet:
             for warning in one.warnings:
                 messages().print(f"warning: {warning}", style="yellow", markup=False)
+        place = {"source": one.source, "page": one.page}
         for added in one.added:
-            yield {
-                "source": one.source,
-                "page": one.page,
+            yield place | {
                 "name": added.design.name,
                 "design": added.design.id,
                 "sample": added.sample.id,
@@ -188,10 +190,11 @@ def _told(
                 "new_sample": added.new_sample,
                 "alike": [candidate.to_dict() for candidate in added.alike],
             }
-        if one.error is not None:
-            messages().print(f"error: {one.error.message}", style="red", markup=False)
-            place = {"source": one.source, "page": one.page, "name": one.name}
-            yield place | {"error": one.error.to_dict()}
+        errors = [(stamp.name, stamp.error) for stamp in one.stamps]
+        for name, error in [*errors, (one.name, one.error)]:
+            if error is not None:
+                messages().print(f"error: {error.message}", style="red", markup=False)
+                yield place | {"name": name, "error": error.to_dict()}
 
 
 def identify(
@@ -212,7 +215,7 @@ def identify(
     quiet: QuietOption = False,
 ) -> None:
     """Say of each stamp in the images which designs it may be of, the surest first."""
-    from platemark.stamps.enroll import whole_picture
+    from platemark.stamps.pipeline import whole_picture
 
     if not 0.0 < false_accepts < 1.0:
         raise typer.BadParameter("it is between 0 and 1", param_hint="--false-accepts")
@@ -236,19 +239,13 @@ def _identified(
     tell: Callable[[int, int | None], None],
 ) -> Iterator[Row]:
     """The JSON object of each page, in which each mark has its candidates and its identity."""
-    from platemark.types import StampMark
+    from platemark.usecases.identify import identified
 
     for number, result in enumerate(pipeline.stream(images), start=1):
-        row = result.to_dict()
         if result.error is not None:
             messages().print(f"error: {result.error.message}", style="red", markup=False)
-        for mark, data in zip(result.marks, row.get("marks", ()), strict=True):
-            assert isinstance(mark, StampMark)
-            candidates = known.identify(mark, top_k, false_accepts=false_accepts)
-            data["candidates"] = [candidate.to_dict() for candidate in candidates]
-            data["identity"] = candidates[0].identity.to_dict() if candidates else None
+        yield identified(known, result, top_k, false_accepts=false_accepts)
         tell(number, None)
-        yield row
 
 
 def _pipeline(

@@ -18,7 +18,8 @@ from platemark.apps.cli.find import (
     find,
     keep_inputs,
 )
-from platemark.apps.cli.output import KNOWN_STAMPS, STAMPS, ResultWriter
+from platemark.apps.cli.output import KNOWN_STAMPS, STAMPS
+from platemark.usecases.export import ResultWriter
 
 if TYPE_CHECKING:
     from platemark.stamps.vectors import StampVectors

@@ -7,18 +7,8 @@ import PIL.Image
 
 from platemark.apps.server.common import png
 from platemark.apps.services import Services
-from platemark.errors import DesignNotFound
 
 Json = dict[str, Any]
-
-
-def is_known(services: Services, name: str) -> bool:
-    """Whether the registry has a design of this name."""
-    try:
-        services.registry.design(name)
-    except DesignNotFound:
-        return False
-    return True
 
 
 def sample_picture(services: Services, sample: str) -> str:

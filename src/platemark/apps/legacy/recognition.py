@@ -7,16 +7,24 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import UploadFile
 
-from platemark.apps.legacy.common import Json, is_known, sample_picture
+from platemark.apps.legacy.common import Json, sample_picture
 from platemark.apps.server.common import LISTED, Shared
 from platemark.apps.server.connection import may_write
 from platemark.apps.server.schemas import file_body
 from platemark.apps.server.uploads import Upload, clean_name, uploads
-from platemark.apps.server.work_route import WorkRoute, page_of, services_of, while_connected
+from platemark.apps.server.work_route import WorkRoute, services_of, while_connected
 from platemark.apps.services import Services
-from platemark.errors import InputError, InvalidDesign, InvalidRequest
-from platemark.imaging.sources import Unread
+from platemark.errors import (
+    DuplicateDesign,
+    InputError,
+    InvalidDesign,
+    InvalidRequest,
+    NoStampFound,
+    PlatemarkError,
+)
 from platemark.types import StampMark
+from platemark.usecases.enrol import EnrolledStamp, Terms, add_stamps, is_known
+from platemark.usecases.look import StampPage, stamps_of
 
 _GROUP_SUFFIX = "_stamp_group_name"
 _NAME_FIELDS = "stamp_name"
@@ -42,7 +50,7 @@ def _recognised(services: Services, file: Upload | None) -> Json:
     if file is None:
         return _failed("no file submitted")
     try:
-        stamps = _stamps_of(services, file)
+        stamps = [stamp for page in _pages(services, file) for stamp in page.stamps]
     except InputError:
         return _failed("forbidden file")
     if not stamps:
@@ -101,22 +109,26 @@ async def _add_groups(services: Services, given: Sequence[tuple[str, Upload | No
 
 
 def _add_group(services: Services, name: str, file: Upload | None, again: bool) -> Json:
+    registry = services.registry
     try:
-        if again or is_known(services, name) or is_known(services, f"{name}-0"):
+        if again or is_known(registry, name) or is_known(registry, f"{name}-0"):
             return _failed("not unique stamp group name")
     except InvalidDesign as error:
         return _failed(error.message)
     if file is None:
         return _failed("no file submitted")
     try:
-        stamps = _stamps_of(services, file)
+        pages = _pages(services, file)
     except InputError:
         return _failed("not allowed file")
-    if not stamps:
+    count = sum(len(page.stamps) for page in pages)
+    if not count:
         return _failed("no stamps found")
-    names = [name] if len(stamps) == 1 else [f"{name}-{n}" for n in range(len(stamps))]
-    pairs = zip(names, stamps, strict=True)
-    return _summed_up([_add_one(services, n, own, s) for n, (own, s) in enumerate(pairs)])
+    return _summed_up(_added(services, pages, [name] if count == 1 else _numbered(name, count)))
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [f"{name}-{number}" for number in range(count)]
 
 
 def _add_named(services: Services, file: Upload | None, names: Sequence[str]) -> Json:
@@ -124,27 +136,35 @@ def _add_named(services: Services, file: Upload | None, names: Sequence[str]) ->
     if file is None:
         return {name: _failed("no file submitted") for name in names}
     try:
-        stamps = _in_reading_order(_stamps_of(services, file))
+        pages = _pages(services, file)
     except InputError:
         return {name: _failed("not allowed file") for name in names}
-    data: Json = {name: _failed("no stamps found") for name in names[len(stamps) :]}
-    for number, (name, stamp) in enumerate(zip(names, stamps, strict=False)):
-        data[name] = _summed_up([_add_one(services, number, name, stamp)])
-    return data
+    count = sum(len(page.stamps) for page in pages)
+    data: Json = {name: _failed("no stamps found") for name in names[count:]}
+    given = [*names[:count], *[""] * (count - len(names))]
+    added = _added(services, pages, given) if count else []
+    return data | {name: _summed_up([one]) for name, one in zip(names, added, strict=False)}
 
 
-def _add_one(services: Services, number: int, name: str, stamp: StampMark) -> Json:
-    error = None
-    try:
-        if stamp.embedding is None:
-            error = "no embeddings extracted"
-        elif is_known(services, name):
-            error = "not unique name"
-        else:
-            services.registry.add(name, stamp, duplicates="allow")
-    except InvalidDesign as invalid:
-        error = invalid.message
-    return {"stamp": number, "error": error, "status": "failed" if error else "successed"}
+def _added(services: Services, pages: Sequence[StampPage], names: Sequence[str]) -> list[Json]:
+    terms = Terms(duplicates="allow", new=True)
+    done = add_stamps(services.registry, services.stamps, pages, names, terms)
+    stamps = [stamp for page in done for stamp in page.stamps]
+    return [_outcome(number, stamp) for number, stamp in enumerate(stamps)]
+
+
+def _outcome(number: int, stamp: EnrolledStamp) -> Json:
+    said = None
+    match stamp.error:
+        case NoStampFound():
+            said = "no embeddings extracted"
+        case DuplicateDesign():
+            said = "not unique name"
+        case InvalidDesign() as invalid:
+            said = invalid.message
+        case PlatemarkError() as error:
+            raise error
+    return {"stamp": number, "error": said, "status": "failed" if said else "successed"}
 
 
 def _summed_up(data: list[Json]) -> Json:
@@ -172,7 +192,7 @@ async def compare(request: Request, services: Shared) -> Json:
 def _compared(services: Services, files: Sequence[Upload]) -> Json:
     if len(files) != 2:
         raise InvalidRequest(f"two files are compared, these are {len(files)}")
-    found = services.compare(*(page_of(services, file) for file in files))
+    found, *_ = services.compare(*(services.pages(file.read, file.name) for file in files))
     said = {"similarity": round(found.score, 4), "verdict": found.verdict, "reason": found.reason}
     return said | {"status": "processed", "error": None}
 
@@ -222,32 +242,18 @@ def _failed(error: str, data: Sequence[Json] = ()) -> Json:
     return {"status": "failed", "error": error, "data": list(data)}
 
 
-def _stamps_of(services: Services, file: Upload) -> list[StampMark]:
-    """The stamps of all pages of a file."""
-    pages = services.open(file.read(), file.name)
-    stamps: list[StampMark] = []
-    for page in range(len(pages)):
-        item = services.read(pages, page, file.name)
-        if isinstance(item, Unread):
-            raise item.error
-        stamps += services.stamps_of(item)
-    return stamps
+def _pages(services: Services, file: Upload) -> list[StampPage]:
+    """The stamps of all pages of a file.
 
-
-def _in_reading_order(stamps: Sequence[StampMark]) -> list[StampMark]:
-    """From page to page, in rows from the top, each from the left."""
-
-    def page(stamp: StampMark) -> int:
-        return stamp.crop.page if stamp.crop else 0
-
-    rows: list[list[StampMark]] = []
-    for stamp in sorted(stamps, key=lambda one: (page(one), one.box[1])):
-        first = rows[-1][0] if rows else None
-        middle = (stamp.box[1] + stamp.box[3]) / 2
-        if first is None or page(first) != page(stamp) or middle > first.box[3]:
-            rows.append([])
-        rows[-1].append(stamp)
-    return [stamp for row in rows for stamp in sorted(row, key=lambda one: one.box[0])]
+    Raises:
+        InputError: One cannot be read.
+    """
+    items = services.pages(file.read, file.name)
+    pages = [stamps_of(services.stamps, item) for item in items]
+    for page in pages:
+        if page.error is not None:
+            raise page.error
+    return pages
 
 
 def _is_name_field(key: str) -> bool:

@@ -14,12 +14,13 @@ from platemark.apps.server.common import LISTED, Shared
 from platemark.apps.server.connection import may_write
 from platemark.apps.server.schemas import json_body, problems
 from platemark.apps.server.uploads import Model, Upload, decode, parsed, received
-from platemark.apps.server.work_route import WorkRoute, page_of, services_of, while_connected
+from platemark.apps.server.work_route import WorkRoute, services_of, while_connected
 from platemark.apps.services import Services
 from platemark.errors import DesignNotFound, InvalidDesign, NoStampFound
 from platemark.imaging.draw import cut_mark
 from platemark.imaging.image import Image
 from platemark.types import StampMark
+from platemark.usecases.look import the_page
 
 router = APIRouter(route_class=WorkRoute)
 
@@ -180,8 +181,8 @@ def _seal(services: Services, encoded: str) -> tuple[Image, StampMark]:
         InputError: It is no picture, or shows no seal.
     """
     file = Upload("image_b64", "image_b64", partial(decode, encoded, "image_b64"))
-    image = page_of(services, file)
-    stamps = [stamp for stamp in services.stamps_of(image) if stamp.embedding is not None]
+    image = the_page(services.pages(file.read, file.name, 0))
+    stamps = [stamp for stamp in services.stamps.marks(image) if stamp.embedding is not None]
     if not stamps:
         raise NoStampFound("the picture shows no seal")
     return image, stamps[0]

@@ -4,18 +4,18 @@ import io
 from collections.abc import Callable
 from typing import TypeVar
 
-import PIL.Image
 from fastapi import APIRouter, Request, Response
 
 from platemark.apps.legacy.common import Json
 from platemark.apps.server.common import LISTED, Shared
 from platemark.apps.server.schemas import file_body
 from platemark.apps.server.uploads import uploads
-from platemark.apps.server.work_route import WorkRoute, page_of, services_of, while_connected
+from platemark.apps.server.work_route import WorkRoute, services_of, while_connected
 from platemark.errors import NoStampFound
-from platemark.imaging.draw import draw_marks
+from platemark.imaging.draw import draw_image
 from platemark.imaging.image import Image
 from platemark.types import StampMark
+from platemark.usecases.look import the_page
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ router = APIRouter(route_class=WorkRoute)
 async def bounding_boxes(request: Request, services: Shared) -> Json:
     """`{"bboxes": [{"xmin", "ymin", "width", "height", "certainty"}]}`, in whole pixels."""
     return await _of_picture(
-        request, lambda image: {"bboxes": [_box(stamp) for stamp in services.stamps_of(image)]}
+        request, lambda image: {"bboxes": [_box(stamp) for stamp in services.stamps.marks(image)]}
     )
 
 
@@ -47,8 +47,7 @@ async def image_with_boxes(request: Request, services: Shared) -> Response:
 
     def draw(image: Image) -> bytes:
         stream = io.BytesIO()
-        drawn = draw_marks(image.pixels, services.stamps_of(image))
-        PIL.Image.fromarray(drawn).save(stream, "JPEG", quality=92)
+        draw_image(image, services.stamps.marks(image)).save(stream, "JPEG", quality=92)
         return stream.getvalue()
 
     return Response(await _of_picture(request, draw), media_type="image/jpeg")
@@ -64,7 +63,7 @@ async def embeddings(request: Request, services: Shared) -> Json:
     """`{"embeddings": [{"bbox", "emb"}]}`; stamps without ink are left out."""
 
     def work(image: Image) -> Json:
-        found = ((stamp, _vector(stamp)) for stamp in services.stamps_of(image))
+        found = ((stamp, _vector(stamp)) for stamp in services.stamps.marks(image))
         return {"embeddings": [{"bbox": _box(s), "emb": v} for s, v in found if v is not None]}
 
     return await _of_picture(request, work)
@@ -74,7 +73,7 @@ async def embedding_from_cropped(request: Request, services: Shared) -> Json:
     """`{"emb": [...]}` of a picture that is one stamp."""
 
     def work(image: Image) -> Json:
-        (stamp,) = services.stamps_of(image, cropped=True)
+        (stamp,) = services.finder(cropped=True).marks(image)
         if (vector := _vector(stamp)) is None:
             raise NoStampFound(f"{image.source} shows no ink", source=image.source)
         return {"emb": vector}
@@ -99,9 +98,8 @@ async def _of_picture(request: Request, work: Callable[[Image], T]) -> T:
     services = services_of(request)
     async with uploads(request, services) as body:
         file = body.files[0]
-        return await while_connected(
-            request, services.work.run(lambda: work(page_of(services, file)))
-        )
+        pages = services.pages(file.read, file.name, 0)
+        return await while_connected(request, services.work.run(lambda: work(the_page(pages))))
 
 
 def _box(stamp: StampMark) -> Json:

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from platemark.apps.server.uploads import EncodedFiles
 from platemark.registry.registry import Duplicates
-from platemark.stamps.enroll import Terms
+from platemark.usecases.enrol import Terms
 
 
 class DesignChanges(BaseModel):
@@ -46,11 +46,12 @@ class About(BaseModel):
     tags: list[str] = []
     owner: str = ""
     duplicates: Duplicates = "warn"
+    all: bool = False
 
     @property
     def terms(self) -> Terms:
         """All but the name."""
-        return Terms(tuple(self.tags), self.owner, self.notes, self.duplicates)
+        return Terms(tuple(self.tags), self.owner, self.notes, self.duplicates, self.all)
 
     @field_validator("tags", mode="before")
     @classmethod
@@ -67,3 +68,4 @@ class NewSamples(EncodedFiles):
     tags: list[str] | None = None
     owner: str | None = None
     duplicates: Duplicates | None = None
+    all: bool | None = Field(default=None, description="Different stamps may have one name.")

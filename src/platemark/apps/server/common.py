@@ -11,12 +11,12 @@ from fastapi import Depends, Query, Request, Response
 
 from platemark.apps.server.problems import of_failures
 from platemark.apps.server.schemas import problems
-from platemark.apps.server.work_route import Item, services_of
-from platemark.apps.services import Services
+from platemark.apps.server.work_route import services_of
+from platemark.apps.services import Kind, Services
 from platemark.errors import PlatemarkError
-from platemark.imaging.image import Image
-from platemark.imaging.sources import Unread
+from platemark.pipeline import Pipeline
 from platemark.types import Failure, Result
+from platemark.usecases.look import Item
 
 Shared = Annotated[Services, Depends(services_of)]
 MinScore = Annotated[
@@ -66,16 +66,28 @@ def answer_list(request: Request, outcomes: Sequence[Outcome]) -> Response:
     return Response(f"[{texts}]", media_type="application/json")
 
 
-def or_error(services: Services, work: Callable[[Image], dict[str, Any]], item: Item) -> Outcome:
-    """Do something with a page, or give the error object in its place."""
+def found(
+    services: Services,
+    kind: Kind,
+    pipeline: Pipeline[Any],
+    tell: Callable[[Result], dict[str, Any]],
+    item: Item,
+) -> Outcome:
+    """Find the marks of a page and tell of them, or give the error object in its place."""
+    result = services.find(kind, item, pipeline)
     try:
-        if isinstance(item, Unread):
-            raise item.error
-        return Outcome(json.dumps(work(item)))
+        if result.error is None:
+            return Outcome(json.dumps(tell(result)))
     except PlatemarkError as error:
-        services.figures.errors.labels(error.code).inc()
-        failed = Result(item.source, item.page, error=Failure(error.code, error.message))
-        return Outcome(json.dumps(failed.to_dict()), failed=True)
+        return failed(services, result.source, result.page, error)
+    return Outcome(json.dumps(result.to_dict()), failed=True)
+
+
+def failed(services: Services, source: str, page: int, error: PlatemarkError) -> Outcome:
+    """The error object in the place of a page."""
+    services.figures.errors.labels(error.code).inc()
+    result = Result(source, page, error=Failure(error.code, error.message))
+    return Outcome(json.dumps(result.to_dict()), failed=True)
 
 
 def png(picture: PIL.Image.Image) -> bytes:

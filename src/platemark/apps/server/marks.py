@@ -5,7 +5,6 @@ from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 
-import PIL.Image
 from fastapi import APIRouter, Query, Request, Response
 
 from platemark.apps.server.common import (
@@ -14,12 +13,11 @@ from platemark.apps.server.common import (
     MinScore,
     Name,
     OnePage,
-    Outcome,
     PageNumber,
     Shared,
     answer_list,
+    found,
     listed,
-    or_error,
     png,
 )
 from platemark.apps.server.examples import (
@@ -40,20 +38,19 @@ from platemark.apps.server.schemas import (
 )
 from platemark.apps.server.uploads import uploads
 from platemark.apps.server.work_route import (
-    Item,
     WorkRoute,
     each_page,
     one_page,
-    page_of,
     while_connected,
 )
-from platemark.apps.services import Kind, Services
-from platemark.errors import InvalidRequest, NoStampFound
-from platemark.imaging.draw import cut_out, draw_marks
+from platemark.errors import InvalidRequest
+from platemark.imaging.draw import cut_out, draw_image
 from platemark.imaging.image import Image
-from platemark.pipeline import Pipeline
+from platemark.types import Result
+from platemark.usecases.look import no_stamp
 
 router = APIRouter(route_class=WorkRoute, tags=["marks"])
+_MODEL = "embedding_model"
 
 
 class MarkKind(StrEnum):
@@ -86,7 +83,7 @@ async def plates(
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
     pipeline = services.pipeline("plate", min_score)
-    work = partial(_found, services, "plate", pipeline, False)
+    work = partial(found, services, "plate", pipeline, Result.to_dict)
     return answer_list(request, await each_page(request, work, only=page))
 
 
@@ -110,15 +107,8 @@ async def stamps(
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
     pipeline = services.pipeline("stamp", min_score, identify=identify)
-    work = partial(_found, services, "stamp", pipeline, embedding)
+    work = partial(found, services, "stamp", pipeline, partial(Result.to_dict, embedding=embedding))
     return answer_list(request, await each_page(request, work, only=page))
-
-
-def _found(
-    services: Services, kind: Kind, pipeline: Pipeline[Any], embedding: bool, item: Item
-) -> Outcome:
-    result = services.find(kind, item, pipeline)
-    return Outcome(json.dumps(result.to_dict(embedding=embedding)), result.error is not None)
 
 
 @router.post(
@@ -137,11 +127,10 @@ async def annotated(
     name: Name = None,
 ) -> Response:
     """A PNG of one picture, or of one page of a document, with its marks drawn."""
-    pipeline = services.pipeline(kind.value, min_score, identify=False)
+    pipeline = services.pipeline(kind.value, min_score)
 
     def draw(image: Image) -> bytes:
-        result = services.find(kind.value, image, pipeline)
-        return png(PIL.Image.fromarray(draw_marks(image.pixels, result.marks)))
+        return png(draw_image(image, services.find(kind.value, image, pipeline).marks))
 
     return Response(await one_page(request, page, draw), media_type="image/png")
 
@@ -161,16 +150,14 @@ async def embeddings(
     A stamp without any ink has none.
     """
 
-    def vectors(image: Image) -> dict[str, Any]:
-        found = []
-        for mark in services.stamps_of(image, cropped=cropped):
-            data = mark.to_dict(embedding=True)
-            if "embedding" in data:
-                vector = {"embedding": data["embedding"], "model": data["embedding_model"]}
-                found.append({"box": data["box"], "score": data["score"]} | vector)
-        return {"source": image.source, "page": image.page, "embeddings": found}
+    def vectors(result: Result) -> dict[str, Any]:
+        inked = [one for one in result.to_dict(embedding=True)["marks"] if "embedding" in one]
+        kept = {"box": "box", "score": "score", "embedding": "embedding", "model": _MODEL}
+        made = [{name: one[key] for name, key in kept.items()} for one in inked]
+        return {"source": result.source, "page": result.page, "embeddings": made}
 
-    return answer_list(request, await each_page(request, partial(or_error, services, vectors)))
+    work = partial(found, services, "stamp", services.finder(cropped=cropped), vectors)
+    return answer_list(request, await each_page(request, work))
 
 
 @router.post(
@@ -193,20 +180,22 @@ async def segment(
 ) -> Response:
     """The ink mask of each stamp, or the surest stamp cut out of its paper."""
 
-    def masks(image: Image) -> dict[str, Any]:
-        found = [mark.to_dict() for mark in services.stamps_of(image, cropped=cropped)]
-        kept = [{key: data[key] for key in ("box", "score", "mask")} for data in found]
-        return {"source": image.source, "page": image.page, "stamps": kept}
+    pipeline = services.finder(cropped=cropped)
+
+    def masks(result: Result) -> dict[str, Any]:
+        marks = result.to_dict()["marks"]
+        kept = [{key: mark[key] for key in ("box", "score", "mask")} for mark in marks]
+        return {"source": result.source, "page": result.page, "stamps": kept}
 
     def cut(image: Image) -> bytes:
-        found = services.stamps_of(image, cropped=cropped)
-        if not found:
-            raise NoStampFound(f"{image.source} shows no stamp", source=image.source)
-        return png(cut_out(image.pixels, found[0].mask))
+        for mark in pipeline.marks(image):
+            return png(cut_out(image.pixels, mark.mask))
+        raise no_stamp(image.source)
 
     if format is AnswerFormat.PNG:
         return Response(await one_page(request, page, cut), media_type="image/png")
-    return answer_list(request, await each_page(request, partial(or_error, services, masks)))
+    work = partial(found, services, "stamp", pipeline, masks)
+    return answer_list(request, await each_page(request, work))
 
 
 @router.post(
@@ -220,8 +209,8 @@ async def compare(
     request: Request,
     services: Shared,
     cropped: Cropped = False,
-    page_a: PageNumber = 0,
-    page_b: PageNumber = 0,
+    page_a: OnePage = None,
+    page_b: OnePage = None,
     format: Annotated[  # noqa: A002 - the parameter is called so
         AnswerFormat,
         Query(description="`png` gives the picture of what differs, in place of the figures."),
@@ -229,6 +218,7 @@ async def compare(
 ) -> Response:
     """Compare the stamps of two files: probability that one stamp made both, verdict, reason.
 
+    Of a document the first page that shows a stamp is taken, unless `page_a` or `page_b` names one.
     `transform` takes pixels of the first picture to pixels of the second; `a` and `b` are the boxes
     of the stamps that were compared.
     """
@@ -237,11 +227,11 @@ async def compare(
             raise InvalidRequest(f"two files are compared, the request has {len(body.files)}")
 
         def work() -> Response:
-            pages = zip(body.files, (page_a, page_b), strict=True)
-            first, second = (page_of(services, file, page) for file, page in pages)
-            found = services.compare(first, second, cropped=cropped)
+            wanted = zip(body.files, (page_a, page_b), strict=True)
+            pages = [services.pages(file.read, file.name, page) for file, page in wanted]
+            comparison, *_ = services.compare(*pages, cropped=cropped)
             if format is AnswerFormat.PNG:
-                return Response(png(found.plot()), media_type="image/png")
-            return Response(json.dumps(found.to_dict()), media_type="application/json")
+                return Response(png(comparison.plot()), media_type="image/png")
+            return Response(json.dumps(comparison.to_dict()), media_type="application/json")
 
         return await while_connected(request, services.work.run(work))

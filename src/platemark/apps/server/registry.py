@@ -1,12 +1,12 @@
 """Routes of the registry: known stamps, their samples, and whose a stamp is."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated, Any
 
 import PIL.Image
@@ -26,10 +26,12 @@ from platemark.apps.server.bodies import (
 from platemark.apps.server.common import (
     Cropped,
     Name,
+    Outcome,
     Shared,
     answer_list,
+    failed,
+    found,
     listed,
-    or_error,
     png,
 )
 from platemark.apps.server.connection import may_write
@@ -46,10 +48,12 @@ from platemark.apps.server.schemas import (
 from platemark.apps.server.uploads import explain, uploads
 from platemark.apps.server.work_route import WorkRoute, each_page, pages_of
 from platemark.apps.services import Services
-from platemark.errors import InvalidRequest, NoStampFound, PlatemarkError
-from platemark.imaging.image import Image
+from platemark.errors import InvalidRequest
 from platemark.registry import Design
-from platemark.types import StampMark
+from platemark.types import Result
+from platemark.usecases.enrol import Enrolled, EnrolledStamp, add_stamps
+from platemark.usecases.identify import identified
+from platemark.usecases.look import Where, stamps_of
 
 
 class _NameConvertor(StringConvertor):
@@ -103,7 +107,9 @@ async def designs(
     summary="Add samples of a stamp",
     response_model=list[AddedShape | FailedShape],
     responses=listed(ADDED_EXAMPLE) | problems(409),
-    openapi_extra=file_body(NewSamples, fields=("name", "notes", "tags", "owner", "duplicates")),
+    openapi_extra=file_body(
+        NewSamples, fields=("name", "notes", "tags", "owner", "duplicates", "all")
+    ),
     dependencies=[Writer],
 )
 async def add(
@@ -111,16 +117,24 @@ async def add(
     services: Shared,
     name: Annotated[str | None, Query(description="Name of the design.")] = None,
     cropped: Cropped = False,
+    all: Annotated[  # noqa: A002 - the parameter is called so
+        bool, Query(description="Different stamps of a document may become samples of one name.")
+    ] = False,
 ) -> Response:
-    """Every stamp in the files is a sample of the design of this name, made if there is none.
+    """The stamps in the files are samples of the design of this name, made if there is none.
 
+    A document that shows different stamps is refused with the list of what it shows, unless `all`.
     What is said about the design may stand in the query, in the form or in the JSON object. The
     answer has an object for each image or page, and in it one for each stamp.
     """
+    pipeline, registry = services.finder(), services.registry
+    look = partial(stamps_of, pipeline, where=Where(whole=cropped))
     async with uploads(request, services, NewSamples) as body:
         about = _about({**request.query_params, **body.fields})
-        work = partial(_added, services, about, cropped)
-        outcomes = await pages_of(request, body.files, partial(or_error, services, work))
+        outcomes: list[Outcome] = []
+        for pages in await pages_of(request, body.files, look):
+            work = partial(add_stamps, registry, pipeline, pages, about.name, about.terms)
+            outcomes += [_enrolled(services, one) for one in await services.work.run(work)]
         return answer_list(request, outcomes)
 
 
@@ -131,23 +145,17 @@ def _about(said: Mapping[str, Any]) -> About:
         raise InvalidRequest(explain(error)) from None
 
 
-def _added(services: Services, about: About, cropped: bool, image: Image) -> dict[str, Any]:
-    stamps = services.stamps_of(image, cropped=cropped)
-    if not stamps:
-        raise NoStampFound(f"{image.source} shows no stamp", source=image.source)
-    return {
-        "source": image.source,
-        "page": image.page,
-        "added": [_added_stamp(services, about, stamp) for stamp in stamps],
-    }
+def _enrolled(services: Services, page: Enrolled) -> Outcome:
+    if page.error is not None:
+        return failed(services, page.source, page.page, page.error)
+    added = [_enrolled_stamp(stamp) for stamp in page.stamps]
+    return Outcome(json.dumps({"source": page.source, "page": page.page, "added": added}))
 
 
-def _added_stamp(services: Services, about: About, stamp: StampMark) -> dict[str, Any]:
-    place = {"box": stamp.to_dict()["box"]}
-    try:
-        added = about.terms.add(services.registry, about.name, stamp)
-    except PlatemarkError as error:
-        return place | {"error": error.to_dict()}
+def _enrolled_stamp(stamp: EnrolledStamp) -> dict[str, Any]:
+    place = {"box": stamp.mark.to_dict()["box"]}
+    if (added := stamp.added) is None:
+        return place | {"error": stamp.error.to_dict() if stamp.error else None}
     return place | {
         "design": added.design.to_dict(),
         "sample": added.sample.to_dict(),
@@ -180,21 +188,14 @@ async def identify(
     `identity` is the first candidate, `accepted` says whether it is sure enough.
     """
 
-    def work(image: Image) -> dict[str, Any]:
-        start = perf_counter()
-        marks = []
-        for stamp in services.stamps_of(image, cropped=cropped):
-            with services.figures.time("stamp_identify"):
-                candidates = services.registry.identify(stamp, top_k, false_accepts=false_accepts)
-            identity = candidates[0].identity.to_dict() if candidates else None
-            own = {"identity": identity, "candidates": [one.to_dict() for one in candidates]}
-            marks.append(stamp.to_dict() | own)
-        place = {"source": image.source, "page": image.page}
-        size = {"width": image.width, "height": image.height}
-        elapsed = round((perf_counter() - start) * 1e3, 1)
-        return place | size | {"marks": marks, "elapsed_ms": elapsed}
+    registry = services.registry
 
-    return answer_list(request, await each_page(request, partial(or_error, services, work)))
+    def tell(result: Result) -> dict[str, Any]:
+        with services.figures.time("stamp_identify"):
+            return identified(registry, result, top_k, false_accepts=false_accepts)
+
+    work = partial(found, services, "stamp", services.finder(cropped=cropped), tell)
+    return answer_list(request, await each_page(request, work))
 
 
 @router.get(

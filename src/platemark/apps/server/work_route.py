@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from functools import partial
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 from fastapi import Request, Response
@@ -11,14 +11,12 @@ from fastapi.routing import APIRoute
 from platemark.apps.server.problems import ClientGone
 from platemark.apps.server.uploads import Upload, uploads
 from platemark.apps.services import Services
-from platemark.errors import InputError, PlatemarkError
 from platemark.imaging.image import Image
-from platemark.imaging.sources import Pages, Unread
+from platemark.usecases.look import Item, the_page
 
 T = TypeVar("T")
 
 _SMALL_BODY = 1_000_000
-Item = Image | Unread
 
 
 def services_of(request: Request) -> Services:
@@ -62,7 +60,7 @@ async def each_page(
         ClientGone: The client closed its connection; work that has not begun is not done.
     """
     async with uploads(request, services_of(request)) as body:
-        return await pages_of(request, body.files, work, only=only)
+        return list(chain(*await pages_of(request, body.files, work, only=only)))
 
 
 async def pages_of(
@@ -71,20 +69,23 @@ async def pages_of(
     work: Callable[[Item], T],
     *,
     only: int | None = None,
-) -> list[T]:
+) -> list[list[T]]:
     """Have something done with each page of some files, in order; see `each_page`."""
     services = services_of(request)
     # As many files at a time as there are workers; a page of a document is a piece of work.
     places = asyncio.Semaphore(services.settings.workers)
 
     async def one(file: Upload) -> list[T]:
+        pages, done = services.pages(file.read, file.name, only), []
         async with places:
-            return await _pages(services, file, work, only)
+            while pages.left != 0:
+                done.append(await services.work.run(lambda: work(next(pages))))
+        return done
 
-    async def all_files() -> list[T]:
+    async def all_files() -> list[list[T]]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(file)) for file in files]
-        return [value for task in tasks for value in task.result()]
+        return [task.result() for task in tasks]
 
     return await while_connected(request, all_files())
 
@@ -104,56 +105,8 @@ async def one_page(request: Request, page: int, work: Callable[[Image], T]) -> T
     """
     services = services_of(request)
     async with uploads(request, services) as body:
-        done = partial(_done_with, services, body.files[0], page, work)
-        return await while_connected(request, services.work.run(done))
-
-
-def _done_with(services: Services, file: Upload, page: int, work: Callable[[Image], T]) -> T:
-    return work(page_of(services, file, page))
-
-
-def page_of(services: Services, file: Upload, page: int = 0) -> Image:
-    """Read one page of a file; runs in a worker.
-
-    Raises:
-        InputError: The file or page cannot be read, or there is no such page.
-    """
-    _, item = _opened(services, file, page)
-    if isinstance(item, Unread):
-        raise item.error
-    return item
-
-
-async def _pages(
-    services: Services, file: Upload, work: Callable[[Item], T], only: int | None
-) -> list[T]:
-    def first() -> tuple[Pages | None, T]:
-        pages, item = _opened(services, file, only or 0)
-        return pages, work(item)
-
-    def another(pages: Pages, page: int) -> T:
-        return work(services.read(pages, page, file.name))
-
-    run = services.work.run
-    pages, done = await run(first)
-    if pages is None or only is not None:
-        return [done]
-    rest = range(1, len(pages))
-    return [done, *[await run(partial(another, pages, page)) for page in rest]]
-
-
-def _opened(services: Services, file: Upload, page: int) -> tuple[Pages | None, Item]:
-    """Open a file and read one of its pages; what cannot be opened has the reason as its page."""
-    try:
-        pages = services.open(file.read(), file.name)
-        if page >= len(pages):
-            raise InputError(
-                f"{file.name} has {len(pages)} pages, no page {page} (counted from 0)",
-                source=file.name,
-            )
-    except PlatemarkError as error:
-        return None, Unread(file.name, error)
-    return pages, services.read(pages, page, file.name)
+        pages = services.pages(body.files[0].read, body.files[0].name, page)
+        return await while_connected(request, services.work.run(lambda: work(the_page(pages))))
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

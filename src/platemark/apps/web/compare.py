@@ -38,7 +38,13 @@ class CompareTab:
                         label="The pictures are stamps already cut out, so none is looked for"
                     )
                     pages = [
-                        gr.Number(1, label=f"Page of the {name}", minimum=1, precision=0)
+                        gr.Number(
+                            None,
+                            label=f"Page of the {name}",
+                            info="Empty: the first that shows a stamp.",
+                            minimum=1,
+                            precision=0,
+                        )
                         for name in ("first", "second")
                     ]
                 example = self._example_button()
@@ -48,7 +54,7 @@ class CompareTab:
         ask.click(self._compare, given, shown, api_visibility="private", show_progress="minimal")
         if example is not None:
             example[0].click(
-                partial(self._compare, *example[1], False, 1, 1), None, shown, **quiet()
+                partial(self._compare, *example[1], False, None, None), None, shown, **quiet()
             )
 
     def _example_button(self) -> tuple[gr.Button, tuple[str, str]] | None:
@@ -70,15 +76,18 @@ class CompareTab:
             which = "first" if first is None else "second"
             return views.notice("One is missing.", f"Drop the {which} picture too.", "bad")
         services = self._services
+        files = zip((first, second), (first_page, second_page), strict=True)
+        pages = [
+            documents.pages_of(services, Path(file), int(page) - 1 if page else None)
+            for file, page in files
+        ]
+
+        def work() -> str:
+            found, a, b = services.compare(*pages, cropped=cropped)
+            return views.verdict(found, *overlay(a.pixels, b.pixels, found))
+
         try:
             with services.work.admit():
-                a = documents.read(services, Path(first), int(first_page or 1) - 1)
-                b = documents.read(services, Path(second), int(second_page or 1) - 1)
-
-                def work() -> str:
-                    comparison = services.compare(a, b, cropped=cropped)
-                    return views.verdict(comparison, *overlay(a.pixels, b.pixels, comparison))
-
                 return services.work.call(work)
         except PlatemarkError as error:
             return views.failure(error)

@@ -5,20 +5,20 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import PIL.Image
 
-from platemark.apps.cli.output import PLATES, STAMPS, CsvWriter
 from platemark.apps.services import Kind, Services
-from platemark.errors import InputError, PlatemarkError
-from platemark.imaging.draw import cut_mark, draw_marks
+from platemark.errors import InputError
+from platemark.imaging.draw import cut_mark, draw_image
 from platemark.imaging.image import Image
-from platemark.imaging.sources import Pages, Unread
+from platemark.imaging.sources import PageReader, Unread
 from platemark.types import Mark, Result, StampMark
-
-_LAYOUTS = {"plate": PLATES, "stamp": STAMPS}
+from platemark.usecases.export import LAYOUTS, CsvWriter
+from platemark.usecases.look import Item, the_page
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class Document:
 
     kind: Kind
     path: Path
-    count: int
+    count: int = 0
     results: list[Result] = field(default_factory=list)
     downloads: TemporaryDirectory[str] = field(
         default_factory=lambda: TemporaryDirectory(prefix="platemark-results-")
@@ -57,38 +57,23 @@ class Document:
         return Path(self.downloads.name) / f"{stem}-{self.kind}s.{ending}"
 
 
-def read(services: Services, path: Path, page: int = 0) -> Image:
+def pages_of(services: Services, path: Path, only: int | None = None) -> PageReader:
+    """The pages of a file that was uploaded; they are read in a worker."""
+    return services.pages(partial(_content, path), path.name, only)
+
+
+def read(services: Services, path: Path, page: int) -> Image:
     """Read a page of a file that was uploaded, in a worker.
 
     Raises:
         InputError: The file cannot be read, or has no such page.
     """
-
-    def work() -> Image:
-        pages = services.open(_content(path), path.name)
-        if not 0 <= page < len(pages):
-            raise InputError(
-                f"{path.name} has {len(pages)} {'page' if len(pages) == 1 else 'pages'}, "
-                f"no page {page + 1}",
-                source=path.name,
-            )
-        return _image(services.read(pages, page, path.name))
-
-    return services.work.call(work)
-
-
-def count(services: Services, path: Path) -> int:
-    """How many pages a file that was uploaded has.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
-    return services.work.call(lambda: len(services.open(_content(path), path.name)))
+    return services.work.call(lambda: the_page(pages_of(services, path, page)))
 
 
 def look(
     services: Services, kind: Kind, path: Path, min_score: float | None
-) -> Iterator[tuple[Document, Image | Unread]]:
+) -> Iterator[tuple[Document, Item]]:
     """Look at a file page by page; gives the document so far and the page that was just done.
 
     The downloads are there once it ends. It takes one place among the requests meanwhile.
@@ -97,23 +82,24 @@ def look(
         InputError: The file cannot be read.
         Overloaded: The server has too much to do.
     """
-    pipeline = services.pipeline(kind, min_score)
-    with services.work.admit():
-        pages: Pages = services.work.call(lambda: services.open(_content(path), path.name))
-        document = Document(kind, path, len(pages))
-        with _Downloads(document) as downloads:
-            for page in range(len(pages)):
+    pipeline = services.pipeline(kind, min_score, identify=True)
+    pages = pages_of(services, path)
+    document = Document(kind, path)
 
-                def work(page: int = page) -> tuple[Image | Unread, Result]:
-                    item = services.read(pages, page, path.name)
-                    found = services.find(kind, item, pipeline)
-                    downloads.add(item, found)
-                    return item, found
+    def work() -> tuple[Item, Result]:
+        item = next(pages)
+        if isinstance(item, Unread) and not pages.count:
+            raise item.error
+        return item, services.find(kind, item, pipeline)
 
-                item, result = services.work.call(work)
-                # The page is read again when it is turned to: a hundred would not fit into memory.
-                document.results.append(replace(result, draw=None))
-                yield document, item
+    with services.work.admit(), _Downloads(document) as downloads:
+        while pages.left != 0:
+            item, result = services.work.call(work)
+            downloads.add(item, result)
+            document.count = pages.count or 0
+            # The page is read again when it is turned to: a hundred would not fit into memory.
+            document.results.append(replace(result, draw=None))
+            yield document, item
 
 
 class _Downloads:
@@ -126,13 +112,12 @@ class _Downloads:
     def __enter__(self) -> "_Downloads":
         return self
 
-    def add(self, item: Image | Unread, result: Result) -> None:
+    def add(self, item: Item, result: Result) -> None:
         """Add the pictures of a page."""
         if isinstance(item, Unread) or result.error is not None:
             return
         name = f"page-{result.page + 1:03d}"
-        drawn = PIL.Image.fromarray(draw_marks(item.pixels, result.marks))
-        self._put(f"{name}.jpg", drawn)
+        self._put(f"{name}.jpg", draw_image(item, result.marks))
         for number, mark in enumerate(result.marks, 1):
             self._put(f"{name}-{mark.kind}-{number}{_ending(mark)}", cut_mark(item.pixels, mark))
 
@@ -147,7 +132,7 @@ class _Downloads:
         objects = [result.to_dict(embedding=embedding) for result in document.results]
         document.file("json").write_text(json.dumps(objects, ensure_ascii=False), encoding="utf-8")
         with document.file("csv").open("w", encoding="utf-8", newline="") as stream:
-            writer = CsvWriter(stream, _LAYOUTS[document.kind])
+            writer = CsvWriter(stream, LAYOUTS[document.kind])
             for result in document.results:
                 writer.write(result)
         for ending in ("json", "csv"):
@@ -166,10 +151,3 @@ def _content(path: Path) -> bytes:
         raise InputError(
             f"{path.name} is no longer on the server; drop it once more", source=path.name
         ) from error
-
-
-def _image(item: Image | Unread) -> Image:
-    if isinstance(item, Unread):
-        error: PlatemarkError = item.error
-        raise error
-    return item

@@ -13,8 +13,8 @@ from platemark.apps.web.documents import Document
 from platemark.apps.web.samples import Sample, samples
 from platemark.apps.web.uploads import quiet, upload
 from platemark.errors import PlatemarkError
-from platemark.imaging.image import Image
 from platemark.imaging.sources import Unread
+from platemark.usecases.look import Item
 
 _HOUR = 3600.0
 _SAVED = ("json", "csv", "zip")
@@ -145,13 +145,13 @@ class FindTab:
             alike = views.heat_table(document.stamps)
             yield ["", *nothing, alike, gr.update(visible=True), *saved, document]
 
-    def _first(self, document: Document, item: Image | Unread) -> list[Any]:
+    def _first(self, document: Document, item: Item) -> list[Any]:
         several = document.count > 1
         page, cards = self._views(document, 0, item)
         number = gr.update(value=1, maximum=document.count, label=f"Page, of {document.count}")
         return [page, cards, gr.update(visible=several), number]
 
-    def _views(self, document: Document, page: int, item: Image | Unread) -> tuple[str, str]:
+    def _views(self, document: Document, page: int, item: Item) -> tuple[str, str]:
         result = document.results[page]
         if isinstance(item, Unread) or result.error is not None:
             message = result.error.message if result.error else "It cannot be read"

@@ -13,6 +13,8 @@ from platemark.apps.web.uploads import check_may_write, quiet, role_of, upload
 from platemark.errors import NoStampFound, PlatemarkError, RegistryError
 from platemark.masks import InkCrop
 from platemark.registry import Added, Registry
+from platemark.usecases.enrol import Terms, add_stamps
+from platemark.usecases.look import Where, stamps_of
 
 _LISTED = 100
 _SHOWN_SAMPLES = 24
@@ -218,7 +220,9 @@ class RegistryTab:
             if path is None or not name.strip():
                 missing = "a picture" if path is None else "a name"
                 raise NoStampFound(f"give {missing} too")
-            added = self._added(Path(path), name, owner, tags, cropped)
+            where = Where(whole=cropped)
+            terms = Terms(tuple(filter(None, map(str.strip, tags.split(",")))), owner.strip())
+            added = self._added(Path(path), name, where, terms)
             alike = sorted({one.alike[0].design.name for one in added if one.alike})
             new = sum(one.new_sample for one in added)
             said = f"{new} new {'sample' if new == 1 else 'samples'}."
@@ -232,19 +236,24 @@ class RegistryTab:
         done = self._shown in shown
         return {**shown, self._file: None, self._name: ""} if done else shown
 
-    def _added(self, path: Path, name: str, owner: str, tags: str, cropped: bool) -> list[Added]:
-        services = self._services
-        words = [word.strip() for word in tags.split(",") if word.strip()]
-        added: list[Added] = []
+    def _added(self, path: Path, name: str, where: Where, terms: Terms) -> list[Added]:
+        """Add the stamps of a file.
+
+        Raises:
+            PlatemarkError: Nothing was added.
+        """
+        services, found = self._services, []
+        pipeline, pages = services.finder(), documents.pages_of(self._services, path)
         with services.work.admit():
-            for page in range(documents.count(services, path)):
-                image = documents.read(services, path, page)
-                find = partial(services.stamps_of, image, cropped=cropped)
-                stamps = services.work.call(find)
-                for stamp in stamps:
-                    added.append(self._registry.add(name, stamp, owner=owner.strip(), tags=words))
-        if not added:
-            raise NoStampFound(f"{path.name} shows no stamp; a closer or sharper picture may help")
+            while pages.left != 0:
+                found.append(services.work.call(lambda: stamps_of(pipeline, next(pages), where)))
+            add = partial(add_stamps, self._registry, pipeline, found, name, terms)
+            done = services.work.call(add)
+        added = [one for page in done for one in page.added]
+        errors = [page.error for page in done] + [s.error for page in done for s in page.stamps]
+        for error in errors:
+            if error is not None and not added:
+                raise error
         return added
 
     def _rename_design(

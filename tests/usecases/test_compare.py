@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from platemark.errors import InputError, UnreadableImage
 from platemark.geometry import apply_homography
 from platemark.imaging.image import Pixels
-from platemark.stamps.compare import compare
 from platemark.stamps.pipeline import StampPipeline
 from platemark.types import Comparison, StampMark
+from platemark.usecases.compare import compare
 
 Draw = Callable[..., NDArray[np.float32]]
 TEXT = ("ACME Ltd", "No 12345", "Kyiv 2021")
@@ -135,8 +135,28 @@ def test_pages_of_documents(stamp_pipeline: StampPipeline, page: Callable[..., P
     found = compare(page(), data.getvalue(), pipeline=stamp_pipeline, page_b=1)
     assert found.verdict == "same"
     for wrong in (2, -1):
-        with pytest.raises(InputError, match="its pages are 0 to 1"):
+        with pytest.raises(InputError, match=f"has 2 pages, no page {wrong} "):
             compare(page(), data.getvalue(), pipeline=stamp_pipeline, page_b=wrong)
+
+
+def test_the_first_page_that_shows_a_stamp_is_taken(
+    stamp_pipeline: StampPipeline, page: Callable[..., Pixels], tmp_path: Path
+) -> None:
+    white = PIL.Image.new("RGB", (460, 400), "white")
+    stamped = [PIL.Image.fromarray(page(text)) for text in (TEXT, ("ACME Ltd", "No 98765", ""))]
+    scan = tmp_path / "scan.tiff"
+    white.save(scan, save_all=True, append_images=[*stamped, white])
+    found = compare(scan, page(), pipeline=stamp_pipeline)
+    assert found.verdict == "same"
+    assert "page 2 of the first" in found.reason
+    assert compare(page(), f"{scan}#page=3", pipeline=stamp_pipeline).verdict == "different"
+    assert compare(f"{scan}#page=2", page(), pipeline=stamp_pipeline) == found
+    for wrong, message in (("#page=4", "no stamp was found"), ("#page=5", "no page 4")):
+        with pytest.raises(InputError, match=message):
+            compare(f"{scan}{wrong}", page(), pipeline=stamp_pipeline)
+    # a file that is really called so comes first
+    stamped[0].save(named := tmp_path / "a.png#page=3", "PNG")
+    assert compare(named, page(), pipeline=stamp_pipeline).verdict == "same"
 
 
 def test_a_comparison_comes_back_from_its_json(

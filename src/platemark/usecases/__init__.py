@@ -1,0 +1,1 @@
+"""What every face does the same way: the command line, HTTP, the web app and their benchmarks."""

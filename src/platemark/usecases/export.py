@@ -1,0 +1,153 @@
+"""Results as rows, JSON Lines and CSV; file names of the pictures that go with them."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from platemark.types import Result
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How marks of one kind stand in a table.
+
+    Attributes:
+        kind: What they are called.
+        fields: Columns of the CSV between the box and the error, by `values`.
+        values: The fields of a mark's JSON object.
+        embedding: Whether JSON Lines have the embeddings of stamps.
+    """
+
+    kind: str
+    fields: tuple[str, ...]
+    values: Callable[[Mapping[str, Any]], Mapping[str, object]]
+    embedding: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns of the CSV."""
+        return (
+            *("source", "page", "width", "height", "kind", "score", "x0", "y0", "x1", "y1"),
+            *self.fields,
+            *("error_code", "error_message"),
+        )
+
+    def rows(self, result: "Result") -> list[dict[str, object]]:
+        """A row for each mark by column; one for a page without marks, or with an error."""
+        page: dict[str, object] = {"source": result.source, "page": result.page}
+        if (error := result.error) is not None:
+            return [page | {"error_code": error.code, "error_message": error.message}]
+        page |= {"width": result.width, "height": result.height}
+        rows: list[dict[str, object]] = []
+        for mark in result.to_dict()["marks"]:
+            row = page | {"kind": mark["kind"], "score": mark["score"], **self.values(mark)}
+            rows.append(row | dict(zip(("x0", "y0", "x1", "y1"), mark["box"], strict=True)))
+        return rows or [page]
+
+
+def _plate_values(mark: Mapping[str, Any]) -> Mapping[str, object]:
+    same = ("text", "text_score", "lines")
+    return {**{key: mark[key] for key in same}, "region": (mark["region"] or {}).get("code")}
+
+
+def _stamp_values(mark: Mapping[str, Any]) -> Mapping[str, object]:
+    same = ("shape", "color", "rotation", "text", "text_score")
+    known = mark["identity"] or {}
+    identity = {
+        "identity": known.get("name") if known.get("accepted") else None,
+        "design": known.get("design"),
+        "similarity": known.get("similarity"),
+        "accepted": str(known["accepted"]).lower() if known else None,
+    }
+    return {key: mark[key] for key in same} | identity
+
+
+PLATES = Layout("plate", ("text", "text_score", "region", "lines"), _plate_values)
+STAMPS = Layout(
+    "stamp",
+    (
+        *("shape", "color", "rotation", "text", "text_score"),
+        *("identity", "design", "similarity", "accepted"),
+    ),
+    _stamp_values,
+)
+LAYOUTS = {layout.kind: layout for layout in (PLATES, STAMPS)}
+
+
+class ResultWriter(Protocol):
+    """Prints results one by one."""
+
+    def write(self, result: "Result") -> None:
+        """Take one result."""
+
+    def close(self) -> None:
+        """Print what is still held back."""
+
+
+class JsonLinesWriter:
+    """One JSON object per result, each out as soon as it is there."""
+
+    def __init__(self, stream: TextIO, layout: Layout = PLATES) -> None:
+        self._stream, self._embedding = stream, layout.embedding
+
+    def write(self, result: "Result") -> None:
+        """Print the result; a line is written whole, so an interrupt leaves none half done."""
+        data = result.to_dict(embedding=self._embedding)
+        self._stream.write(json.dumps(data, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class CsvWriter:
+    """One row per mark; an image without marks, or with an error, has a row of its own."""
+
+    def __init__(self, stream: TextIO, layout: Layout = PLATES) -> None:
+        self._stream, self._layout = stream, layout
+        self._write_rows([dict(zip(layout.columns, layout.columns, strict=True))])
+
+    def write(self, result: "Result") -> None:
+        """Print the rows of the result."""
+        self._write_rows(self._layout.rows(result))
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+    def _write_rows(self, rows: list[dict[str, object]]) -> None:
+        buffer = io.StringIO()
+        csv.DictWriter(buffer, self._layout.columns, lineterminator="\n").writerows(rows)
+        self._stream.write(buffer.getvalue())
+        self._stream.flush()
+
+
+class PictureNames:
+    """File names for the pictures of results, different for every source and page of a run.
+
+    The name is that of the source. A second source of the same name, from another folder, gets a
+    short digest of its path added, so that names do not depend on the machine.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, tuple[str, int]] = {}
+
+    def stem(self, source: str, page: int) -> str:
+        """Return the file name, without suffix, for the pictures of one page of a source."""
+        plain = PurePath(source).stem if source != "-" else "stdin"
+        if page:
+            plain = f"{plain}-page{page}"
+        # a file name need not be text, see os.fsdecode
+        path = f"{source}\n{page}".encode(errors="surrogatepass")
+        digest = hashlib.sha256(path).hexdigest()
+        names = (plain, *(f"{plain}-{digest[:length]}" for length in range(8, 65)))
+        return next(name for name in names if self._claim(name, (source, page)))
+
+    def _claim(self, name: str, owner: tuple[str, int]) -> bool:
+        # file systems that ignore case must not lose a picture either
+        return self._owners.setdefault(name.casefold(), owner) == owner
