@@ -50,7 +50,7 @@ def test_ctrl_c_leaves_whole_lines(tmp_path: Path) -> None:
     assert process.stdout is not None
     first = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    rest, messages = process.communicate(timeout=60)
+    rest, messages = process.communicate(timeout=300)
     assert process.returncode == 130, messages
     lines = [first, *rest.splitlines(keepends=True)]
     assert 1 <= len(lines) < 300

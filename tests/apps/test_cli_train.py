@@ -65,7 +65,7 @@ def test_without_torch_the_extra_is_named(manifest: Path, tmp_path: Path) -> Non
     words = ["train", "reader", "--data", str(manifest), "--output", str(tmp_path / "run")]
     code = "import sys; sys.modules['torch'] = None; from platemark.apps.cli import app; app()"
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 2
     assert "platemark[train]" in done.stderr

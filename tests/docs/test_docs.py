@@ -145,7 +145,7 @@ def check_other_command(words: list[str]) -> None:
 def test_commands_run(words: list[str], workplace: Path, request: pytest.FixtureRequest) -> None:
     if words[0] == "curl":
         given = [word.replace(SERVER, request.getfixturevalue("address")) for word in words]
-        done = subprocess.run(given, capture_output=True, timeout=60)
+        done = subprocess.run(given, capture_output=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
     elif words[0] != "platemark":
         check_other_command(words)

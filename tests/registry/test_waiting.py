@@ -126,11 +126,11 @@ def test_a_thread_that_waits_to_write_delays_no_other(
         waiting = threading.Thread(target=add)
         with held(filled) as commit:
             waiting.start()
-            assert begun.wait(60)
+            assert begun.wait(300)
             look(registry, make_mark, tmp_path)
             assert waiting.is_alive()
             commit()
-        waiting.join(60)
+        waiting.join(300)
         assert not failures
         assert [design.name for design in registry.designs()] == ["ACME", "New", "Other"]
 

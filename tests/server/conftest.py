@@ -27,6 +27,8 @@ PHOTO = ROOT / "examples" / "photos" / "golf-front.jpg"
 LETTER = ROOT / "examples" / "documents" / "letter-seal.jpg"
 
 Serve = Callable[..., Any]
+PATIENCE = 300.0
+"""Seconds after which something hangs; no test is about time, and a busy machine is slow."""
 
 
 class Models:
@@ -52,14 +54,14 @@ def serving(services: Services, mounts: tuple[Mount, ...] = ()) -> Iterator[http
     server = make_server(app, services.settings, lambda _: started.set())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
     port = listener.getsockname()[1]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
             yield client
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -72,7 +74,8 @@ def serve(models: Models) -> Serve:
         *, mounts: tuple[Mount, ...] = (), registry: Path | None = None, **settings: Any
     ) -> Iterator[httpx.Client]:
         known = Registry.open(registry) if registry else None
-        services = Services(Settings(**settings), models.plates, models.stamps, known)
+        patient = Settings(**{"request_seconds": PATIENCE} | settings)
+        services = Services(patient, models.plates, models.stamps, known)
         with serving(services, mounts) as client:
             yield client
 

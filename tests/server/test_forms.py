@@ -99,7 +99,7 @@ def test_head_is_answered_wherever_get_is(server: httpx.Client) -> None:
 
 
 def test_an_answer_to_head_has_no_body_on_the_wire(server: httpx.Client) -> None:
-    line = http.client.HTTPConnection(server.base_url.host, server.base_url.port or 80, timeout=60)
+    line = http.client.HTTPConnection(server.base_url.host, server.base_url.port or 80, timeout=300)
     for path in ("/healthz", "/v1/nothing", "/v1/registry/designs"):
         line.request("HEAD", path)
         answer = line.getresponse()

@@ -265,7 +265,7 @@ def test_kill_during_writes_loses_nothing_that_was_acknowledged(
     acknowledged: set[str] = set()
 
     def write(worker: int) -> None:
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=300) as client:
             for n in range(1000):
                 picture = pictures[n % 4]
                 try:
@@ -279,10 +279,10 @@ def test_kill_during_writes_loses_nothing_that_was_acknowledged(
     threads = [threading.Thread(target=write, args=(worker,)) for worker in range(2)]
     for thread in threads:
         thread.start()
-    assert enough.wait(60)
+    assert enough.wait(300)
     child.send_signal(signal.SIGKILL)
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     child.communicate()
     assert len(acknowledged) >= 4
     with Registry.open(path, create=False) as registry:

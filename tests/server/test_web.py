@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -22,7 +21,7 @@ from .conftest import LETTER, PHOTO, Serve
 
 READ, WRITE = "read-key-0123456789", "write-key-0123456789"
 # A busy machine takes its time.
-PATIENCE = 60_000
+PATIENCE = 300_000
 
 
 @pytest.fixture(scope="module")
@@ -408,12 +407,11 @@ def test_browsers_are_sent_to_the_web_app(site: httpx.Client) -> None:
 
 
 def test_the_server_stops_though_a_page_is_open(browser: Browser, serve: Serve) -> None:
-    with serve(mounts=(mount,)) as client:
+    # The block ends when the server has ended, and fails where it waits for the page.
+    with serve(mounts=(mount,), shutdown_seconds=3600) as client:
         visit = Visit(browser, client)
         visit.open("Registry")
         expect(visit.page.get_by_text("This server has no registry")).to_be_visible()
-        start = time.perf_counter()
-    assert time.perf_counter() - start < 20
     visit.context.close()
 
 

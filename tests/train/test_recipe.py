@@ -242,8 +242,10 @@ def test_what_cannot_be_trained(crops: Path, tmp_path: Path) -> None:
         train("plate", "reader", [tmp_path / "nowhere.jsonl"], tmp_path)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there(crops: Path, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingsError, match="CUDA"):
         train("plate", "reader", [crops], tmp_path, device="cuda")
 
