@@ -21,6 +21,8 @@ _FAINTEST = 0.03
 _SEEN = 16.0
 # The strongest ink of a stamp is no darker than this share of its usual ink.
 _DARKEST = 0.8
+# Inks nearer to grey than this cosine cannot be told from print by their colour.
+_GREY_INK = 0.97
 
 
 def sharpen_mask(pixels: Pixels, probability: Probability, reach: float) -> Probability:
@@ -83,6 +85,48 @@ def ink_and_paper(pixels: Pixels, probability: Probability) -> tuple[FloatArray,
     strong = (strength >= np.percentile(strength, 40)) & (strength <= np.percentile(strength, 85))
     taken = np.median(density[strong], axis=0)
     return None if taken.max() < _FAINTEST else (paper * np.exp(-taken), paper)
+
+
+def ink_strength(pixels: Pixels, probability: Probability) -> Pixels | None:
+    """How much of a stamp's ink lies on each pixel: dark where there is much, as grey.
+
+    The optical density of a pixel is split between the ink and a neutral black (print, a pen); the
+    pixel's own darkness, which is sharper than its colour, counts as far as it is the ink's.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB.
+        probability: (h, w) how probably each pixel is ink.
+
+    Returns:
+        (h, w) uint8, 255 for bare paper, 255 / 4 for ink as strong as usual; None where there is
+        no ink, or none that can be seen.
+    """
+    colors = ink_and_paper(pixels, probability)
+    if colors is None:
+        return None
+    ink, paper = colors
+    step = np.log(np.maximum(paper, 1.0) / np.clip(np.arange(256.0)[:, None], 1.0, None))
+    levels = np.clip(step, -1.0, 4.0).astype(np.float32)
+    density = np.asarray(cv2.LUT(pixels, np.ascontiguousarray(levels[:, None, :])), np.float32)
+    own = np.log(paper / ink)
+    strength = density @ (own / (own @ own)).astype(np.float32)
+    share = _own_share(density, own)
+    if share is not None:
+        strength *= share
+    return np.asarray(np.clip(255.0 - 191.0 * strength, 0.0, 255.0), np.uint8)
+
+
+def _own_share(density: NDArray[np.float32], own: FloatArray) -> NDArray[np.float32] | None:
+    """Part (h, w) of each pixel's darkness that is of the ink's colour; None for a grey ink."""
+    black = np.ones(3)
+    cosine = float(own @ black) / float(np.linalg.norm(own) * np.sqrt(3.0))
+    if cosine > _GREY_INK:
+        return None
+    parts = density @ np.linalg.pinv(np.stack([own, black])).astype(np.float32)
+    parts = np.maximum(cv2.GaussianBlur(parts, (0, 0), 0.8), 0.0)
+    of_ink, of_black = parts[..., 0] * float(own.max()), parts[..., 1]
+    share = (2.0 * of_ink + 0.02) / (of_ink + of_black + 0.02)
+    return np.asarray(np.clip(share, 0.0, 1.0), np.float32)
 
 
 def lift_ink(pixels: Pixels, mask: BoolMask) -> Pixels:

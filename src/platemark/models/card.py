@@ -115,6 +115,22 @@ class ReaderPreprocess(_Section):
     margin: float = Field(default=0.0, ge=0, lt=1)
 
 
+class StripPreprocess(_Section):
+    """How a line of a stamp becomes the input of a reader of strips.
+
+    Attributes:
+        height: Rows of the strip; it is as wide as the line is long.
+        capital: Height of a capital letter in it, in pixels.
+        lead: What it shows before and behind the text, in heights of a capital.
+        multiple: Columns are added on the right up to a multiple of this.
+    """
+
+    height: int = Field(ge=8)
+    capital: float = Field(gt=0)
+    lead: float = Field(default=0.35, ge=0)
+    multiple: int = Field(default=8, ge=1)
+
+
 class SegmenterPreprocess(_Section):
     """How the surroundings of a box become the input of a segmenter.
 
@@ -229,6 +245,7 @@ class ModelCard(_Section):
     preprocess: (
         DetectorPreprocess
         | ReaderPreprocess
+        | StripPreprocess
         | SegmenterPreprocess
         | EmbedderPreprocess
         | ComparerPreprocess

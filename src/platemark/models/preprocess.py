@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray, Letterbox
 from platemark.imaging.image import Pixels
-from platemark.models.card import DetectorPreprocess, ReaderPreprocess
+from platemark.models.card import DetectorPreprocess, ReaderPreprocess, StripPreprocess
 
 # From this probability on a pixel counts as ink when the extent of an imprint is taken.
 _INK = 0.5
@@ -17,6 +17,8 @@ _INK = 0.5
 _LEFT_OUT = 0.001
 # Share of the ink beyond each side of that extent, so that single specks do not widen it.
 _SPECKS = 0.001
+# Grey levels between ink and paper of a strip that are stretched to the full range at most.
+_LEAST_CONTRAST = 40.0
 
 
 def letterbox_image(
@@ -45,6 +47,38 @@ def letterbox_image(
         pixels, fit.scaled_width, fit.scaled_height
     )
     return tensor, fit
+
+
+def strip_input(strip: Pixels, spec: StripPreprocess) -> Pixels:
+    """Make a reader's input of an upright strip of text.
+
+    Args:
+        strip: (H, W) uint8 grey, dark on light or light on dark.
+        spec: The card's section.
+
+    Returns:
+        (height, W') uint8: brought to the reader's height, contrast stretched, and continued with
+        light columns on the right to a multiple of the card's.
+    """
+    height, width = strip.shape
+    if height != spec.height:
+        size = (max(1, round(width * spec.height / height)), spec.height)
+        way = cv2.INTER_AREA if height > spec.height else cv2.INTER_LINEAR
+        strip = np.asarray(cv2.resize(strip, size, interpolation=way), np.uint8)
+    missing = -strip.shape[1] % spec.multiple
+    levels = stretch_contrast(strip)
+    if missing:
+        light = int(np.percentile(levels, 80))
+        levels = np.pad(levels, ((0, 0), (0, missing)), constant_values=light)
+    return levels
+
+
+def stretch_contrast(strip: Pixels) -> Pixels:
+    """Stretch grey levels from the darkest to the lightest, those of faint strips not endlessly."""
+    low, high = np.percentile(strip, (2, 98))
+    spread = max(float(high - low), _LEAST_CONTRAST)
+    levels = (strip.astype(np.float32) - np.float32(high - spread)) * np.float32(245.0 / spread)
+    return np.asarray(np.clip(levels + 5.0, 0, 255), np.uint8)
 
 
 def reader_input(pixels: Pixels, spec: ReaderPreprocess) -> Pixels:

@@ -22,6 +22,7 @@ from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
+from platemark.tasks.stamp_reader import StampReader
 
 _LEAST_SCORE = 0.02
 _RIGHT_IOU = 0.5
@@ -64,6 +65,20 @@ def calibrate_reader(folder: Path, crops: Sequence[Pixels], texts: Sequence[str]
     scores = [reading.score for reading in readings]
     right = [reading.text == text for reading, text in zip(readings, texts, strict=True)]
     return _update(folder, calibration=platt(scores, right))
+
+
+def calibrate_strip_reader(
+    folder: Path, strips: Sequence[Pixels], texts: Sequence[str]
+) -> ModelCard:
+    """Fit the text scores of the stamp reader in ``folder`` on grey strips of known folded text."""
+    _update(folder, calibration=Calibration())
+    reader = StampReader.from_pretrained(folder)
+    readings = reader(strips)
+    scores = [reader.text_score([char.score for char in reading]) for reading in readings]
+    read = ["".join(char.char for char in reading) for reading in readings]
+    return _update(
+        folder, calibration=platt(scores, [a == b for a, b in zip(read, texts, strict=True)])
+    )
 
 
 def calibrate_detector(

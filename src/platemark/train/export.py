@@ -29,9 +29,12 @@ from platemark.models.card import (
     ReaderPreprocess,
     SecondLook,
     SegmenterPreprocess,
+    StripPreprocess,
 )
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
+from platemark.stamps.baselines import CAPITAL, MARGIN, STRIP_HEIGHT
+from platemark.tasks.scripts import ALPHABET as STRIP_ALPHABET
 from platemark.train import embedder, reader, segmenter
 from platemark.train.nets.comparer import LOOKS, STRIDE
 from platemark.train.pairs import SPEC
@@ -188,6 +191,31 @@ def export_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> 
     }
     return _write(
         ReaderGraph(net).eval(), crops, ["log_probs"], {0: torch.export.Dim("N")}, folder, card
+    )
+
+
+def export_strip_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
+    """Write a stamp reader's model folder; see :func:`export_detector`."""
+    spec = StripPreprocess(height=STRIP_HEIGHT, capital=CAPITAL, lead=MARGIN)
+    shape = (2, spec.height, 20 * spec.multiple)
+    strips = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    card = _card_base("stamp", "reader", training) | {
+        "inputs": {"strips": f"uint8 (N, {spec.height}, W) grey, W a multiple of {spec.multiple}"},
+        "outputs": {
+            "log_probs": f"float32 (N, W / 4, {len(STRIP_ALPHABET) + 1}), class 0 the blank"
+        },
+        "preprocess": spec,
+        "decode": ReaderDecode(alphabet=STRIP_ALPHABET),
+        "thresholds": {"legible_score": 0.6},
+    }
+    width = torch.export.Dim("W8")
+    return _write(
+        ReaderGraph(net).eval(),
+        strips,
+        ["log_probs"],
+        {0: torch.export.Dim("N"), 2: spec.multiple * width},
+        folder,
+        card,
     )
 
 

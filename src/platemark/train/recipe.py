@@ -14,6 +14,7 @@ from torch import nn
 
 from platemark.errors import DatasetError, SettingsError
 from platemark.models.card import ModelCard
+from platemark.tasks import scripts
 from platemark.tasks.segmenter import Segmenter
 from platemark.train.comparer import ComparerTask
 from platemark.train.detector import DetectorTask
@@ -24,16 +25,18 @@ from platemark.train.export import (
     export_embedder,
     export_reader,
     export_segmenter,
+    export_strip_reader,
 )
 from platemark.train.loop import Schedule, Task, fit
 from platemark.train.nets.comparer import ComparerNet
 from platemark.train.nets.detector import DetectorNet
 from platemark.train.nets.embedder import EmbedderNet
-from platemark.train.nets.reader import ReaderNet
+from platemark.train.nets.reader import ReaderNet, StripReaderNet
 from platemark.train.nets.segmenter import SegmenterNet
 from platemark.train.pretrained import start_from
 from platemark.train.reader import ALPHABET, ReaderTask
 from platemark.train.segmenter import SegmenterTask
+from platemark.train.stamp_reader import StampReaderTask
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,12 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         partial(DetectorNet, surroundings=True, deeper=(3, 3, 1)),
         partial(export_detector, kind="stamp"),
         Schedule(batch=10, rate=2e-3, warmup=200, minutes=95),
+    ),
+    ("stamp", "reader"): Recipe(
+        StampReaderTask,
+        lambda: StripReaderNet(len(scripts.ALPHABET) + 1),
+        export_strip_reader,
+        Schedule(batch=32, rate=3e-3, warmup=150, minutes=120, checkpoint_minutes=5),
     ),
     ("stamp", "segmenter"): Recipe(
         SegmenterTask,
@@ -122,8 +131,8 @@ def train(
 
     Args:
         kind: ``plate`` or ``stamp``.
-        task: ``detector`` for both, ``reader`` for plates, ``segmenter``, ``embedder`` and
-            ``comparer`` for stamps.
+        task: ``detector`` and ``reader`` for both, ``segmenter``, ``embedder`` and ``comparer``
+            for stamps.
         data: manifests; only their train splits are used.
         output: folder of the run.
         minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.

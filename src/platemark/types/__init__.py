@@ -12,12 +12,15 @@ from platemark.types.plates import Alternative, Character, Obscured, PlateMark, 
 from platemark.types.result import Failure, Mark, Result
 from platemark.types.stamps import (
     INK_COLORS,
+    SCRIPTS,
     STAMP_SHAPES,
     VERDICTS,
     Comparison,
     Embedding,
     Identity,
     Matrix,
+    Script,
+    StampField,
     StampMark,
     TextLine,
     as_matrix,
@@ -25,6 +28,7 @@ from platemark.types.stamps import (
 
 __all__ = [
     "INK_COLORS",
+    "SCRIPTS",
     "STAMP_SHAPES",
     "VERDICTS",
     "Alternative",
@@ -47,6 +51,8 @@ __all__ = [
     "Reading",
     "Region",
     "Result",
+    "Script",
+    "StampField",
     "StampMark",
     "TextLine",
     "as_box",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,9 +20,14 @@ from platemark.types.base import (
     json_coordinates,
     json_score,
 )
+from platemark.types.plates import Character
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
+
+
+Script = Literal["latin", "cyrillic", "greek"]
+SCRIPTS: tuple[Script, ...] = get_args(Script)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +35,75 @@ class TextLine:
     """One line of a stamp's text.
 
     Attributes:
-        text: What it says.
+        text: What it says; ``None`` for a line that is there and cannot be read.
         path: ``"ring"`` where it runs round the stamp, ``"straight"`` where it does not.
+        score: Probability that the text is right, 0 where there is none.
+        characters: The characters of the text with their scores; empty where the reader gives none.
+        script: One of `SCRIPTS`, that of most of its letters; ``None`` where none is of one script
+            alone.
+        places: (x, y) of the middle of each character, in pixels of the original image; not part
+            of the JSON.
     """
 
-    text: str
+    text: str | None
     path: str
+    score: float = 0.0
+    characters: tuple[Character, ...] = ()
+    script: Script | None = None
+    places: tuple[tuple[float, float], ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
+        check_score(self.score)
         if self.path not in ("ring", "straight"):
             raise ValueError(f"a line of text runs ring or straight, not {self.path!r}")
+        if self.script is not None and self.script not in SCRIPTS:
+            raise ValueError(f"a script is one of {', '.join(SCRIPTS)}, not {self.script!r}")
+        if self.text == "":
+            raise ValueError("a line that cannot be read has text None, not an empty string")
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object; scores and script of lines whose reader gives them."""
+        data: dict[str, Any] = {"text": self.text, "path": self.path}
+        if self.characters:
+            data |= {
+                "score": json_score(self.score),
+                "script": self.script,
+                "characters": [character.to_dict() for character in self.characters],
+            }
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object; of older versions it has the text and the path alone."""
+        characters = tuple(map(Character.from_dict, data.get("characters", ())))
+        return cls(
+            data["text"], data["path"], data.get("score", 0.0), characters, data.get("script")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StampField:
+    """A date or a registration number that a stamp bears.
+
+    Attributes:
+        kind: ``"date"``, or the register: ``"inn"``, ``"ogrn"``, ``"edrpou"``, ``"bin"``,
+            ``"nip"``, ``"ico"``, ``"vat"``, ``"gstin"`` and others.
+        value: A date as ``YYYY-MM-DD``, a number without separators.
+        valid: Whether its check digits are right; ``None`` for what has none.
+    """
+
+    kind: str
+    value: str
+    valid: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
-        return {"text": self.text, "path": self.path}
+        return {"kind": self.kind, "value": self.value, "valid": self.valid}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make one from its JSON object."""
-        return cls(data["text"], data["path"])
+        return cls(data["kind"], data["value"], data["valid"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,3 +87,79 @@ class ReaderNet(nn.Module):
         sequence = features.flatten(2).transpose(1, 2) + self.positions
         logits: Tensor = self.head(self.context(sequence))
         return logits.float().log_softmax(-1)
+
+
+class TemporalBlock(nn.Module):
+    """Residual mixing along a line: depthwise over neighbouring frames, then across channels.
+
+    Plain convolutions see a fixed reach about each frame, so that strips of any length are read
+    alike and no vocabulary is learnt beyond it.
+    """
+
+    def __init__(self, channels: int, hidden: int, kernel: int = 7) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(
+                channels,
+                channels,
+                (1, kernel),
+                padding=(0, kernel // 2),
+                groups=channels,
+                bias=False,
+            ),
+            nn.BatchNorm2d(channels),
+            nn.Conv2d(channels, hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, 1, T) to the same shape."""
+        result: Tensor = features + self.body(features)
+        return result
+
+
+class StripReaderNet(nn.Module):
+    """Grey strips of text, of any length, to CTC log-probabilities.
+
+    Args:
+        classes: characters plus the blank, which is class 0.
+        height: input rows; a multiple of 8.
+        channels: widths of the stages.
+        blocks: temporal blocks.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        height: int = 32,
+        channels: tuple[int, int, int, int] = (20, 48, 96, 192),
+        blocks: int = 4,
+    ) -> None:
+        super().__init__()
+        stem, low, middle, high = channels
+        self.convolutions = nn.Sequential(
+            ConvBlock(1, stem, 2),
+            ConvBlock(stem, low, 2),
+            Bottleneck(low, low - 8),
+            ConvBlock(low, middle, (2, 1)),
+            Bottleneck(middle, middle // 2),
+            Bottleneck(middle, middle // 2),
+            nn.Conv2d(middle, high, (height // 8, 1), bias=False),
+            nn.BatchNorm2d(high),
+            nn.ReLU(inplace=True),
+        )
+        self.context = nn.Sequential(*(TemporalBlock(high, high * 3 // 2) for _ in range(blocks)))
+        self.head = nn.Conv2d(high, classes, 1)
+
+    def forward(self, strips: Tensor) -> Tensor:
+        """Args:
+            strips: (N, 1, H, W) float32, grey levels scaled to -1..1, W a multiple of 4.
+
+        Returns:
+            (N, T, C) float32 log-probabilities, T = W / 4.
+        """
+        logits = self.head(self.context(self.convolutions(strips)))
+        log_probs: Tensor = logits.squeeze(2).transpose(1, 2).float().log_softmax(-1)
+        return log_probs

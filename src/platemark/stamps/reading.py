@@ -1,0 +1,300 @@
+"""Reads a stamp: every line that layout proposes, each way that it may run, and what fits together.
+
+Layout does not know where a ring's texts begin, nor which of them are read inwards, nor whether
+straight lines stand upside down. So bands are read all the way round in both directions and lines
+from both ends: text that is upside down reads as next to nothing, and of readings that lie on one
+another the one with more characters that are certain stays.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.geometry import FloatArray
+from platemark.imaging.image import Pixels
+from platemark.imaging.ink import Probability, ink_strength
+from platemark.models.card import StripPreprocess
+from platemark.stamps.baselines import Baseline, PathName, RingLine, StraightLine, unwrap
+from platemark.stamps.layout import Layout, find_layout, other_way, upside_down
+from platemark.tasks.scripts import script_of, unfold
+from platemark.tasks.stamp_reader import StripCharacter
+from platemark.types import Character, TextLine
+
+# Characters further apart than so many usual steps, or heights of a capital, are of two texts.
+_APART = 2.7
+_LEAST_STEP = 0.75
+# A character weighs what its score is above this: guesses weigh nothing.
+_GUESS = 0.4
+# Readings with so many of their characters on another's, within so many capitals, exclude it.
+_SHARED, _ON_ONE_ANOTHER = 0.3, 0.55
+# Words at the ends of a line with a lower mean score are ornaments or pieces of a frame.
+_LEAST_END = 0.45
+# What weighs less is a stroke that looks like a letter, not a text.
+_LEAST_PIECE = 0.7
+# Lines whose angles differ by less (degrees) are read together.
+_ONE_ANGLE = 4.0
+# A stamp is mirrored if it weighs so many times as much mirrored, and at least so much.
+_MIRRORED, _LEAST_WEIGHT = 2.0, 4.0
+
+
+class ReadsStrips(Protocol):
+    """A reader of upright strips, as `platemark.StampReader` is one."""
+
+    @property
+    def strip(self) -> StripPreprocess:
+        """How strips are cut for it."""
+        ...
+
+    @property
+    def legible_score(self) -> float:
+        """Least mean score of the characters of a line that counts as read."""
+        ...
+
+    def text_score(self, scores: Sequence[float], /) -> float:
+        """Probability that a text whose characters have these scores is right."""
+        ...
+
+    def __call__(self, strips: Sequence[Pixels], /) -> Sequence[Sequence[StripCharacter]]:
+        """Read (H, W) uint8 grey strips, the characters of each from left to right."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StampText:
+    """What a stamp says.
+
+    Attributes:
+        lines: Its lines in reading order: rings from the outermost, then straight lines.
+        mirrored: Whether the imprint is mirrored; then its lines are not read.
+        layout: Where the lines were sought, in pixels of the picture.
+    """
+
+    lines: tuple[TextLine, ...]
+    mirrored: bool
+    layout: Layout = field(repr=False, compare=False)
+
+    @property
+    def text(self) -> str | None:
+        """The lines that were read, parted by ``" / "``; None where there is none."""
+        return " / ".join(line.text for line in self.lines if line.text) or None
+
+    @property
+    def score(self) -> float:
+        """Probability that all of it is right."""
+        scores = [line.score for line in self.lines if line.text]
+        return float(np.prod(scores)) if scores else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Characters in a row on one line, with spaces between words.
+
+    Attributes:
+        characters: As read.
+        places: (N, 2) their middles in the picture.
+        line: Where they lie.
+        rank: Of the band or line in reading order.
+    """
+
+    characters: tuple[StripCharacter, ...]
+    places: FloatArray
+    line: Baseline
+    rank: int
+
+    @property
+    def path(self) -> PathName:
+        return self.line.path
+
+    @property
+    def weight(self) -> float:
+        return sum(max(0.0, char.score - _GUESS) for char in self.characters if char.char != " ")
+
+    @property
+    def score(self) -> float:
+        """Geometric mean of the characters' scores."""
+        scores = [char.score for char in self.characters if char.char != " "]
+        return float(np.exp(np.mean(np.log(np.maximum(scores, 1e-6))))) if scores else 0.0
+
+
+def read_stamp(pixels: Pixels, probability: Probability, reader: ReadsStrips) -> StampText:
+    """Read a stamp.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB, the stamp with some paper around it.
+        probability: (h, w) float32, how probably each pixel is its ink.
+        reader: Reads strips.
+
+    Returns:
+        Its lines with places in pixels of the picture; no lines where there is no ink.
+
+    Raises:
+        InferenceFailed: The network did not run.
+    """
+    strength = ink_strength(pixels, probability)
+    if strength is None:
+        strength = np.full(probability.shape, 255, np.uint8)
+    layout = find_layout(strength, probability)
+    pieces = _pieces(strength, layout, reader)
+    if (weight := _weight(pieces, reader)) < _LEAST_WEIGHT and (layout.rings or layout.lines):
+        flipped = np.ascontiguousarray(strength[:, ::-1])
+        seen = find_layout(flipped, np.ascontiguousarray(probability[:, ::-1]))
+        mirrored = _weight(_pieces(flipped, seen, reader), reader)
+        if mirrored > max(_MIRRORED * weight, _LEAST_WEIGHT):
+            lines = tuple(TextLine(None, piece.path) for piece in pieces)
+            return StampText(lines, True, layout)
+    return StampText(_lines(pieces, layout, reader), False, layout)
+
+
+def _weight(pieces: Iterable[_Piece], reader: ReadsStrips) -> float:
+    return sum(piece.weight for piece in pieces if piece.score >= reader.legible_score)
+
+
+def _pieces(strength: Pixels, layout: Layout, reader: ReadsStrips) -> list[_Piece]:
+    """Readings that exclude one another no more, in any order."""
+    found: list[_Piece] = []
+    for rank, ring in enumerate(layout.rings):
+        for way in (ring, other_way(ring)):
+            found += _read_ring(strength, way, rank, reader)
+    # The straight lines of a stamp stand one way: as those that weigh most do.
+    ways: list[list[_Piece]] = []
+    for _, group in groupby(_by_angle(layout.lines), key=lambda line: line.angle // _ONE_ANGLE):
+        lines = list(group)
+        for turned in (lines, [upside_down(line) for line in lines]):
+            ways.append([piece for line in turned for piece in _read_line(strength, line, reader)])
+    found += max(ways, key=lambda way: sum(piece.weight for piece in way), default=[])
+    return [piece for piece in _compatible(found) if piece.weight > _LEAST_PIECE]
+
+
+def _by_angle(lines: Iterable[StraightLine]) -> list[StraightLine]:
+    return sorted(lines, key=lambda line: line.angle)
+
+
+def _read_ring(strength: Pixels, ring: RingLine, rank: int, reader: ReadsStrips) -> list[_Piece]:
+    """Texts of a band, read all the way round and a little further."""
+    around = ring.circumference
+    overlap = 2.0 * ring.capital
+    characters, places, along = _read(strength, replace(ring, length=around + overlap), reader)
+    kept = [
+        index
+        for index, way in enumerate(along)
+        if way < around or not (np.abs(along - (way - around)) < 0.5 * ring.capital).any()
+    ]
+    characters = [characters[index] for index in kept]
+    return _parted(characters, places[kept], along[kept], ring, rank)
+
+
+def _read_line(strength: Pixels, line: Baseline, reader: ReadsStrips) -> list[_Piece]:
+    return _parted(*_read(strength, line, reader), line, 0)
+
+
+def _read(
+    strength: Pixels, line: Baseline, reader: ReadsStrips
+) -> tuple[list[StripCharacter], FloatArray, NDArray[np.float64]]:
+    """Characters of a line, their places (N, 2) in the picture, and their ways (N,) along it."""
+    spec = reader.strip
+    strip = unwrap(strength, line, height=spec.height, capital=spec.capital, margin=spec.lead)
+    characters = list(reader([strip.pixels])[0])
+    columns = np.array([char.middle for char in characters], np.float64)
+    points = np.stack([columns, np.full(len(columns), spec.height / 2)], axis=-1)
+    return characters, strip.points(points), columns * strip.to_line[0, 0] + strip.to_line[0, 2]
+
+
+def _parted(
+    characters: Sequence[StripCharacter],
+    places: FloatArray,
+    along: NDArray[np.float64],
+    line: Baseline,
+    rank: int,
+) -> list[_Piece]:
+    """Parts of a reading between wide gaps, without spaces and ornaments at their ends."""
+    inked = [index for index, char in enumerate(characters) if char.char != " "]
+    if not inked:
+        return []
+    steps = np.diff(along[inked])
+    usual = max(float(np.median(steps)) if len(steps) else 0.0, _LEAST_STEP * line.capital)
+    breaks = np.flatnonzero(steps > _APART * usual)
+    pieces = []
+    for group in np.split(np.array(inked), breaks + 1):
+        first, last = _trimmed(characters, int(group[0]), int(group[-1]) + 1)
+        if first < last:
+            part = slice(first, last)
+            pieces.append(_Piece(tuple(characters[part]), places[part], line, rank))
+    return pieces
+
+
+def _trimmed(characters: Sequence[StripCharacter], first: int, last: int) -> tuple[int, int]:
+    """The range without low-confidence words at its ends."""
+    while first < last:
+        inner = [index for index in range(first, last) if characters[index].char == " "]
+        head, tail = (inner[0], inner[-1] + 1) if inner else (last, first)
+        if _mean(characters[first:head]) < _LEAST_END:
+            first = min(head + 1, last) if inner else last
+        elif _mean(characters[tail:last]) < _LEAST_END:
+            last = max(tail - 1, first)
+        else:
+            break
+    return first, last
+
+
+def _mean(characters: Sequence[StripCharacter]) -> float:
+    return float(np.mean([char.score for char in characters])) if characters else 0.0
+
+
+def _compatible(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """Of readings that lie on one another, the one that weighs most."""
+    kept: list[_Piece] = []
+    for piece in sorted(pieces, key=lambda piece: -piece.weight):
+        if all(_overlap(piece, other) < _SHARED for other in kept):
+            kept.append(piece)
+    return kept
+
+
+def _overlap(piece: _Piece, other: _Piece) -> float:
+    """Share of a reading's characters that lie on those of another."""
+    distance = np.linalg.norm(piece.places[:, None] - other.places[None], axis=-1)
+    reach = _ON_ONE_ANOTHER * max(piece.line.capital, other.line.capital)
+    return float((distance.min(axis=1) < reach).mean())
+
+
+def _lines(pieces: Sequence[_Piece], layout: Layout, reader: ReadsStrips) -> tuple[TextLine, ...]:
+    """The lines in reading order; those with too low scores without text."""
+    angle = next((piece.line.angle for piece in pieces if hasattr(piece.line, "angle")), 0.0)
+    ordered = sorted(pieces, key=lambda piece: _order(piece, layout, angle))
+    legible = [piece for piece in ordered if piece.score >= reader.legible_score]
+    usual = script_of(" ".join(_text(piece) for piece in legible))
+    lines = []
+    for piece in ordered:
+        if piece not in legible:
+            if len(piece.characters) > 1:
+                lines.append(TextLine(None, piece.path))
+            continue
+        text = unfold(_text(piece), usual)
+        characters = tuple(
+            Character(char, read.score) for char, read in zip(text, piece.characters, strict=True)
+        )
+        score = reader.text_score([char.score for char in characters if char.char != " "])
+        places = tuple((float(x), float(y)) for x, y in piece.places)
+        lines.append(TextLine(text, piece.path, score, characters, script_of(_text(piece)), places))
+    return tuple(lines)
+
+
+def _text(piece: _Piece) -> str:
+    return "".join(char.char for char in piece.characters)
+
+
+def _order(piece: _Piece, layout: Layout, angle: float) -> tuple[float, ...]:
+    """Rings from the outermost, outward texts clockwise from the foot, then inward ones; straight
+    lines from the top of the stamp as it is turned, left before right."""
+    turn = np.radians(angle)
+    if isinstance(piece.line, RingLine):
+        x, y = piece.places[0] - piece.line.centre
+        clockwise = (np.degrees(np.arctan2(y, x)) - angle - 90.0) % 360.0
+        return (0.0, piece.rank, float(piece.line.inward), clockwise)
+    x, y = piece.places.mean(axis=0)
+    row = -x * np.sin(turn) + y * np.cos(turn)
+    column = x * np.cos(turn) + y * np.sin(turn)
+    return (1.0, round(row / max(piece.line.capital, 1.0)), column, 0.0)
