@@ -1,12 +1,15 @@
 import io
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.TiffImagePlugin
 import pytest
 
-from platemark.errors import InputTooLarge, UnreadableImage, UnsupportedInput
+from platemark.errors import InputError, InputTooLarge, UnsupportedInput
 from platemark.imaging.image import Image
 from platemark.imaging.sources import Unread, expand_inputs, open_pages, read_inputs
 
@@ -101,7 +104,66 @@ def test_a_list_names_files_folders_and_globs(folder: Path) -> None:
 def test_a_list_that_cannot_be_read_is_an_error(folder: Path) -> None:
     Path("list.bin").write_bytes(b"\xff\xfe\x00")
     assert only_error("@none.txt").startswith("@none.txt is not a readable list")
-    assert "UTF-8" in only_error("@list.bin")
+    assert "not text" in only_error("@list.bin")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_lists_are_read_in_the_encodings_that_programs_write(folder: Path, encoding: str) -> None:
+    pictures()[2].save("in/für.png")
+    lines = ["in/b.jpg", '"in/für.png"', "'in/A.PNG'", "in/fehlt-ö.jpg"]
+    Path("list.txt").write_bytes("\r\n".join(lines).encode(encoding))
+    items = list(read_inputs(["@list.txt"]))
+    assert [item.source for item in items] == [
+        *("in/b.jpg", "in/für.png", "in/A.PNG"),
+        "in/fehlt-ö.jpg",
+    ]
+    assert [isinstance(item, Unread) for item in items] == [False, False, False, True]
+
+
+def test_a_list_may_name_files_whose_names_are_no_text(folder: Path) -> None:
+    name = b"in/f\xfcr.png"
+    pictures()[2].save("in/a.png")
+    Path("in/a.png").rename(os.fsdecode(name))
+    Path("list.txt").write_bytes(b"in/b.jpg\n" + name + b"\n")
+    assert not any(isinstance(item, Unread) for item in read_inputs(["@list.txt"]))
+
+
+def test_a_file_whose_name_is_in_quotes_is_found(folder: Path) -> None:
+    pictures()[2].save("in/'q'.png")
+    Path("in/'q'.png").rename("'q'")
+    Path("list.txt").write_text("'q'\n")
+    assert names("@list.txt") == ["'q'"]
+
+
+def test_pipes_in_a_folder_are_errors_and_never_opened(folder: Path) -> None:
+    os.mkfifo(folder / "m.jpg")
+    items = {item.source: item for item in read_inputs(["in"])}
+    assert isinstance(items["in/b.jpg"], Image)
+    unread = items["in/m.jpg"]
+    assert isinstance(unread, Unread)
+    assert "is a pipe, socket or device" in unread.error.message
+
+
+def test_a_pipe_of_the_shell_is_read(folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, (folder / "b.jpg").read_bytes())
+    os.close(writing)
+    (item,) = read_inputs([f"/dev/fd/{reading}"])
+    os.close(reading)
+    assert isinstance(item, Image)
+
+
+def test_linked_folders_are_entered_once_and_loops_end(folder: Path) -> None:
+    Path("lib").mkdir()
+    Path("lib/2024").symlink_to("../in/sub")
+    Path("lib/again").symlink_to("../in/sub")
+    Path("lib/loop").symlink_to("../lib")
+    Path("lib/broken.jpg").symlink_to("nowhere")
+    Path("lib/one.jpg").symlink_to("../in/b.jpg")
+    assert names("lib") == [
+        *("lib/broken.jpg", "lib/one.jpg"),
+        *("lib/2024/bad.jpg", "lib/2024/deep/c.bmp"),
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".pdf"])
@@ -132,26 +194,46 @@ def test_a_page_over_the_limit_fails_alone(tmp_path: Path) -> None:
     path = save_pages(tmp_path / "scan.tif")
     items = list(read_inputs([path], max_pixels=60 * 40))
     assert [isinstance(item, Unread) for item in items] == [False, True, True]
-    with pytest.raises(InputTooLarge):
-        open_pages(save_pages(tmp_path / "scan.pdf"), max_pixels=100).read(0)
+    (item, *_) = [item for item in items if isinstance(item, Unread)]
+    assert isinstance(item.error, InputTooLarge)
+
+
+@pytest.mark.parametrize("size", [(60, 40), (2000, 3)])
+@pytest.mark.parametrize("limit", [100, 5000, 10**6])
+def test_a_pdf_page_over_the_limit_is_rendered_smaller(
+    tmp_path: Path, size: tuple[int, int], limit: int
+) -> None:
+    path = tmp_path / "large.pdf"
+    PIL.Image.new("RGB", size, "blue").save(path, resolution=72.0)
+    image = open_pages(path, dpi=720, max_pixels=limit).read(0)
+    assert image.width * image.height <= limit
+    if size == (60, 40):
+        assert image.width * image.height > 0.7 * min(limit, 600 * 400)
+    assert colour_of(image) == "blue"
 
 
 def protected_pdf() -> bytes:
     """A PDF whose empty user password does not fit (ISO 32000-1, 7.6.3.2)."""
-    objects = [
+    return pdf(
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 72 72]>>",
         b"<</Filter/Standard/V 1/R 2/P -4/O<" + b"41" * 32 + b">/U<" + b"42" * 32 + b">>>",
-    ]
+        more=b"/Encrypt 4 0 R/ID[<00><00>]",
+    )
+
+
+def pdf(*objects: bytes, more: bytes = b"") -> bytes:
+    """A PDF of these objects, the first of them the root."""
     data, offsets = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, start=1):
         offsets.append(len(data))
         data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in offsets)
-    trailer = b"<</Size 5/Root 1 0 R/Encrypt 4 0 R/ID[<00><00>]>>"
-    end = b"xref\n0 5\n%strailer\n%s\nstartxref\n%d\n%%%%EOF\n" % (table, trailer, len(data))
-    return data + end
+    size = len(objects) + 1
+    trailer = b"<</Size %d/Root 1 0 R%s>>" % (size, more)
+    end = b"xref\n0 %d\n%strailer\n%s\nstartxref\n%d\n%%%%EOF\n"
+    return data + end % (size, table, trailer, len(data))
 
 
 def test_a_pdf_with_a_password_says_so(tmp_path: Path) -> None:
@@ -162,12 +244,79 @@ def test_a_pdf_with_a_password_says_so(tmp_path: Path) -> None:
             open_pages(value, "secret.pdf")
 
 
-@pytest.mark.parametrize("data", [b"%PDF-1.7 and no more", b"no PDF at all"])
-def test_a_broken_pdf_says_so(tmp_path: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"%PDF-1.7 and no more", r"bad\.pdf is damaged or not a PDF"),
+        (b"no PDF at all", r"bad\.pdf is not an image: its content is none of JPEG.*PDF"),
+    ],
+)
+def test_a_broken_pdf_says_so(tmp_path: Path, data: bytes, reason: str) -> None:
     path = tmp_path / "bad.pdf"
     path.write_bytes(data)
-    with pytest.raises(UnreadableImage, match=r"bad\.pdf is damaged or not a PDF"):
-        open_pages(path)
+    assert re.search(reason, only_error(str(path)))
+
+
+def test_the_error_of_one_pdf_is_not_that_of_another(tmp_path: Path) -> None:
+    none = pdf(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>")
+    for data in (none, protected_pdf(), none, b"%PDF-1.7 and no more", none):
+        path = tmp_path / "a.pdf"
+        path.write_bytes(data)
+        for value in (path, data):
+            with pytest.raises(InputError) as caught:
+                open_pages(value, "a.pdf")
+            said = caught.value.message
+            assert ("password" in said) == (data == protected_pdf())
+            assert ("without pages" in said) == (data == none)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"\xef\xbb\xbf", b"\n\n", b"Content-Type: application/pdf\r\nX: " + b"y" * 900 + b"\r\n\r\n"],
+)
+def test_a_pdf_is_one_whatever_stands_before_it(
+    tmp_path: Path, standard_input: Callable[[bytes], None], head: bytes
+) -> None:
+    data = head + save_pages(tmp_path / "scan.pdf").read_bytes()
+    path = tmp_path / "scan.jpg"
+    path.write_bytes(data)
+    standard_input(data)
+    for value in (path, data, io.BytesIO(data), "-"):
+        items = list(read_inputs([value]))
+        assert [colour_of(item) for item in items if isinstance(item, Image)] == list(COLOURS)
+
+
+def test_files_may_be_documents(tmp_path: Path) -> None:
+    path = save_pages(tmp_path / "scan.pdf")
+    with path.open("rb") as file:
+        assert [item.source for item in read_inputs([file])] == [str(path)] * 3
+    with path.open("rb") as file:
+        assert [item.source for item in read_inputs(file)] == [str(path)] * 3
+
+
+@pytest.mark.parametrize("tags", [{254: 1}, {254: 4}, {255: 2}])
+@pytest.mark.parametrize("first", [True, False])
+def test_thumbnails_and_masks_are_no_pages(
+    tmp_path: Path, tags: dict[int, int], first: bool
+) -> None:
+    path, (red, lime, blue) = tmp_path / "scan.tif", pictures()
+    with PIL.TiffImagePlugin.AppendingTiffWriter(str(path), True) as file:
+        for picture in (red, lime, blue) if first else (lime, red, blue):
+            picture.save(file, "TIFF", tiffinfo=tags if picture is red else {})
+            file.newFrame()
+    items = list(read_inputs([path]))
+    assert [(item.page, colour_of(item)) for item in items if isinstance(item, Image)] == [
+        *((0, "lime"), (1, "blue"))
+    ]
+    assert colour_of(Image.read(path)) == "lime"
+    assert colour_of(open_pages(path).read(1)) == "blue"
+
+
+def test_a_file_of_thumbnails_alone_has_pages(tmp_path: Path) -> None:
+    path = tmp_path / "small.tif"
+    pictures()[0].save(path, tiffinfo={254: 1})
+    assert colour_of(Image.read(path)) == "red"
+    assert len(open_pages(path)) == 1
 
 
 def test_a_truncated_tiff_says_so(tmp_path: Path) -> None:
@@ -201,7 +350,7 @@ def test_standard_input_is_an_image_or_a_pdf(
 
 
 def test_a_video_is_refused_and_folders_pass_it_over(folder: Path) -> None:
-    Path("in/clip.mp4").write_bytes(b"")
+    Path("in/clip.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(20))
     assert "in/clip.mp4" not in names("in")
     assert "is a video" in only_error("in/clip.mp4")
 

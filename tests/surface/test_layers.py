@@ -109,6 +109,28 @@ def test_onnxruntime_is_imported_in_one_file() -> None:
     assert files_that_import("onnxruntime") == {"models/onnx.py"}
 
 
+def files_that_name(library: str, *names: str) -> set[str]:
+    """Files in which one of the names of a library stands, as ``cv2.imread``."""
+    return {
+        str(file.relative_to(ROOT).as_posix())
+        for file in MODULES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in names
+        and ast.unparse(node.value) == library
+    }
+
+
+def test_pictures_are_decoded_in_imaging_only() -> None:
+    decoders = ("imread", "imreadmulti", "imdecode", "imdecodemulti")
+    assert files_that_name("cv2", *decoders) == {"imaging/pixels.py"}
+    assert files_that_name("cv2", "imwrite", "imencode") == {"imaging/image.py"}
+    # What a server answers is no input.
+    opened = files_that_name("PIL.Image", "open") | files_that_name("PilImage", "open")
+    assert all(file.startswith("client/") for file in opened)
+    assert files_that_import("pypdfium2") == {"imaging/sources.py"}
+
+
 def test_sql_is_spoken_in_the_registry_only() -> None:
     assert files_that_import("sqlite3") == {"registry/sqlite.py"}
     assert files_that_import("psycopg") | files_that_import("pgvector") == {"registry/postgres.py"}

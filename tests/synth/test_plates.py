@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from platemark.datasets.manifest import Manifest
-from platemark.errors import DatasetError
+from platemark.errors import DatasetError, UnreadableImage
 from platemark.geometry import is_convex
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import load_formats
@@ -178,10 +178,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no photos"):
         PlateStudio(backgrounds=tmp_path)
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=r"broken\.jpg"):
+    with pytest.raises(UnreadableImage, match=r"broken\.jpg"):
         scenes(PlateStudio(backgrounds=tmp_path), 9)
     over = annotate(tmp_path, missing="train")
-    with pytest.raises(DatasetError, match=r"missing\.jpg"):
+    with pytest.raises(UnreadableImage, match=r"missing\.jpg"):
         scenes(PlateStudio(over=over), 9)
     with pytest.raises(DatasetError, match="train split"):
         PlateStudio(over=annotate(tmp_path, one="test"))

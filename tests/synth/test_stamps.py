@@ -10,12 +10,11 @@ import pytest
 from platemark.datasets import Manifest
 from platemark.errors import DatasetError
 from platemark.geometry import apply_homography, box_to_quad, homography, iou_matrix
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Pixels, read_grey
 from platemark.synth.designs import Design
 from platemark.synth.generate import CHUNK
 from platemark.synth.imprint import Imprint, StampLabel
 from platemark.synth.ink import INK_SHARE, Ink
-from platemark.synth.photos import read_grey
 from platemark.synth.scan import Capture, Scanner
 from platemark.synth.stamps import PictureKind, StampStudio, generate
 from platemark.types import INK_COLORS, STAMP_SHAPES

@@ -35,8 +35,8 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> ComparerTask:
     return ComparerTask(manifests)
 
 
-def coded(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.imencode(".png", picture)[1], np.uint8)
+def coded(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".png", picture)[1].tobytes()
 
 
 def stamp(letter: str, hidden: bool = False) -> tuple[PairedImprint, PairedDesign]:

@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from platemark.errors import DatasetError  # noqa: E402
+from platemark.errors import UnreadableImage  # noqa: E402
 from platemark.geometry import box_to_quad, iou_matrix, is_convex, nms  # noqa: E402
-from platemark.imaging.image import Pixels  # noqa: E402
+from platemark.imaging.image import Pixels, to_jpeg  # noqa: E402
 from platemark.train.detector import (  # noqa: E402
     FRAMINGS,
     DetectorTask,
@@ -47,9 +47,8 @@ def scene(*quads: list[list[float]], known: bool = True) -> LabelledScene:
         fill(pixels, left_third(corners), 0)
     truth = np.array(quads, np.float32).reshape(-1, 4, 2)
     boxes = np.concatenate([truth.min(axis=1), truth.max(axis=1)], axis=1)
-    jpeg = np.asarray(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 98])[1], np.uint8)
     flags = np.full(len(truth), known), np.zeros(len(truth), bool)
-    return LabelledScene(jpeg, boxes, truth, *flags)
+    return LabelledScene(to_jpeg(pixels, 98), boxes, truth, *flags)
 
 
 def left_third(quad: np.ndarray) -> np.ndarray:
@@ -274,7 +273,7 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
     row = {"image": "gone.jpg", "width": 9, "height": 9, "plates": [], "split": "train"}
     manifest = tmp_path / "annotations.jsonl"
     manifest.write_text(json.dumps(row))
-    with pytest.raises(DatasetError, match=r"gone\.jpg"):
+    with pytest.raises(UnreadableImage, match=r"gone\.jpg"):
         DetectorTask([manifest])
     manifest.write_text(json.dumps(row | {"split": "test"}))
     assert DetectorTask([manifest]).size() == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from platemark.errors import DatasetError  # noqa: E402
+from platemark.errors import UnreadableImage  # noqa: E402
 from platemark.imaging.draw import rectify  # noqa: E402
 from platemark.imaging.image import Pixels  # noqa: E402
 from platemark.models.card import ReaderPreprocess  # noqa: E402
@@ -110,7 +110,7 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
     plates = [{"box": [5, 5, 60, 20], "quad": None, "text": "AB12"}]
     manifest = write(tmp_path, np.zeros((30, 70, 3), np.uint8), plates=plates)
     (tmp_path / "crop.png").write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=r"crop\.png"):
+    with pytest.raises(UnreadableImage, match=r"crop\.png"):
         ReaderTask([manifest])
 
 

@@ -18,7 +18,7 @@ from platemark.errors import (
     Unauthorized,
     class_of,
 )
-from platemark.imaging.image import Image, ImageInput, read_file
+from platemark.imaging.image import Image, ImageInput, Readable, content_of, name_of, read_file
 
 if TYPE_CHECKING:
     import httpx
@@ -107,8 +107,9 @@ def upload(value: ImageInput) -> tuple[str, bytes]:
     if isinstance(value, (str, PathLike)):
         source = source_of(value)
         return source, read_file(value, source)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return source_of(value), bytes(value)
+    if isinstance(value, (bytes, bytearray, memoryview, Readable)):
+        data, source = content_of(value)
+        return source, data
     image, stream = Image.read(value), io.BytesIO()
     PIL.Image.fromarray(image.pixels).save(stream, "PNG", compress_level=1)
     return image.source, stream.getvalue()
@@ -118,8 +119,8 @@ def source_of(value: ImageInput) -> str:
     """What an input is called in results, as a pipeline in this process calls it."""
     if isinstance(value, (str, PathLike)):
         return fspath(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return "<bytes>"
+    if isinstance(value, (bytes, bytearray, memoryview, Readable)):
+        return name_of(value)
     return Image.read(value).source
 
 

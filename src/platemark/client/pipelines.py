@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from typing import Any, overload
 
 import PIL.Image
@@ -79,6 +80,7 @@ class RemotePipeline:
 
     def _ask(self, value: ImageInput, **params: Any) -> list[Result]:
         source, data = upload(value)
+        again: ImageInput = value if isinstance(value, (str, PathLike)) else data
         answer = self._connection.request(
             "POST",
             self._path,
@@ -86,7 +88,7 @@ class RemotePipeline:
             files={"files": (source, data)},
         )
         return [
-            replace(result, source=source, draw=partial(_draw, value, result.page))
+            replace(result, source=source, draw=partial(_draw, again, result.page))
             for result in map(Result.from_dict, answer.json())
         ]
 

@@ -24,7 +24,7 @@ from platemark.datasets import Manifest
 from platemark.errors import DatasetError
 from platemark.evaluate.retrieval import Imprint
 from platemark.geometry import FloatArray, homography
-from platemark.imaging.image import Image
+from platemark.imaging.image import Image, read_grey
 from platemark.types import Box
 
 PairKind = Literal["same", "redated", "near", "different"]
@@ -71,12 +71,12 @@ class KnownImprint:
         """Read the mask (H, W) uint8 of the picture, 255 for ink.
 
         Raises:
-            DatasetError: There is none, or it cannot be read.
+            DatasetError: There is none.
+            UnreadableImage: It cannot be read.
         """
-        ink = None if self.mask is None else cv2.imread(str(self.mask), cv2.IMREAD_GRAYSCALE)
-        if ink is None:
-            raise DatasetError(f"the stamp of {self.path} has no ink mask that can be read")
-        return np.asarray(ink, dtype=np.uint8)
+        if self.mask is None:
+            raise DatasetError(f"the stamp of {self.path} has no ink mask")
+        return read_grey(self.mask)
 
 
 @dataclass(frozen=True, eq=False)

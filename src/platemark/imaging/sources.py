@@ -1,6 +1,8 @@
 """What users give as INPUT becomes a lazy stream of images: files, folders, globs, lists, pages."""
 
+import codecs
 import glob
+import math
 import os
 import sys
 import threading
@@ -14,19 +16,22 @@ from typing import Protocol
 import numpy as np
 import PIL.Image
 import pypdfium2
+import pypdfium2.raw as pdfium
+from pypdfium2.internal import ErrorToStr
 
 from platemark.errors import InputError, PlatemarkError, UnreadableImage, UnsupportedInput
+from platemark.imaging.formats import HEAD, format_of, open_image, tiff_pages
 from platemark.imaging.image import (
     MAX_PIXELS,
     Image,
     ImageInput,
+    Readable,
     check_size,
+    content_of,
     decoding,
-    is_tiff,
-    open_image,
-    pil_pixels,
-    read_file,
+    open_file,
 )
+from platemark.imaging.pixels import decode
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
@@ -34,12 +39,11 @@ IMAGE_SUFFIXES = frozenset(
 """Suffixes, in lower case, of the images that are taken from a folder."""
 
 PDF_DPI = 200
-"""Resolution at which PDF pages are drawn unless told otherwise."""
+"""Resolution at which PDF pages are rendered unless told otherwise."""
 
 STDIN = "-"
 
 _FOLDER_SUFFIXES = IMAGE_SUFFIXES | {".pdf"}
-_PDF_START = b"%PDF"
 # PDFium is not thread-safe: one call at a time in the whole process. The lock is reentrant because
 # a document may be collected, and so closed, by a thread that holds it.
 _PDFIUM = threading.RLock()
@@ -86,33 +90,36 @@ def open_pages(
 ) -> Pages:
     """Open one input and count its pages; an ordinary image has one.
 
+    What it is, is told by its content, whatever its name and however it came.
+
     Args:
-        value: As for `Image.read`, or a path or the bytes of a PDF.
+        value: As for `Image.read`, and a PDF in any of these ways.
         source: What to call it in results and errors.
-        dpi: Resolution at which PDF pages are drawn.
-        max_pixels: Larger pages are refused before they are decoded.
+        dpi: Resolution at which PDF pages are rendered, lower for pages that would be too large.
+        max_pixels: Larger images and pages of TIFFs are refused before they are decoded.
 
     Raises:
-        UnreadableImage: The file is missing, empty, damaged or no image.
-        UnsupportedInput: It is a folder, a video or a PDF with a password.
+        UnreadableImage: The file is missing, empty, damaged, no image, or a PDF without pages.
+        UnsupportedInput: It is a folder, a video, no file, or a PDF with a password.
     """
+    if isinstance(value, (np.ndarray, PIL.Image.Image, Image)):
+        return _OnePage(value, source, None, max_pixels)
+    file: str | None = None
     if isinstance(value, (str, os.PathLike)):
         file = os.fspath(value)
         source = source or file
-        # A PDF is not read into memory: PDFium takes what it needs from the file.
-        path = Path(file)
-        if path.suffix.lower() == ".pdf" and path.is_file() and path.stat().st_size:
-            return _PdfPages(Path(file), source, file, dpi, max_pixels)
-        return _pages_of(read_file(file, source), source, file, dpi, max_pixels)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return _pages_of(bytes(value), source or "<bytes>", None, dpi, max_pixels)
-    return _OnePage(value, source, None, max_pixels)
-
-
-def _pages_of(data: bytes, source: str, file: str | None, dpi: float, max_pixels: int) -> Pages:
-    if data.startswith(_PDF_START):
+        with open_file(file, source) as stream:
+            # A PDF is not read into memory: PDFium takes what it needs from the file.
+            if format_of(stream.peek(HEAD)) == "pdf" and stream.seekable():
+                return _PdfPages(file, source, file, dpi, max_pixels)
+            data = stream.read()
+    else:
+        data, name = content_of(value)
+        source = source or name
+    kind = format_of(data[:HEAD])
+    if kind == "pdf":
         return _PdfPages(data, source, file, dpi, max_pixels)
-    if is_tiff(data):
+    if kind == "tiff":
         return _TiffPages(data, source, file, max_pixels)
     return _OnePage(data, source, file, max_pixels)
 
@@ -134,42 +141,43 @@ class _OnePage:
 
 class _TiffPages:
     def __init__(self, data: bytes, source: str, file: str | None, max_pixels: int) -> None:
-        self._source, self._path, self._max_pixels = source, file, max_pixels
+        self._data, self._source, self._path, self._max_pixels = data, source, file, max_pixels
         with decoding(source):
             self._file = open_image(data, source)
-            self._count = int(getattr(self._file, "n_frames", 1))
+            self._frames = tiff_pages(self._file)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._frames)
 
     def read(self, page: int) -> Image:
         with decoding(self._source):
-            self._file.seek(page)
-            check_size(self._file.size, self._max_pixels, self._source)
-            return Image(pil_pixels(self._file), self._source, page, self._path)
+            self._file.seek(self._frames[page])
+            check_size(self._file, self._max_pixels, self._source)
+            return Image(decode(self._file, self._data), self._source, page, self._path)
 
 
 class _PdfPages:
     def __init__(
-        self, content: Path | bytes, source: str, file: str | None, dpi: float, max_pixels: int
+        self, content: str | bytes, source: str, file: str | None, dpi: float, max_pixels: int
     ) -> None:
         self._source, self._path = source, file
         self._scale, self._max_pixels = dpi / 72.0, max_pixels
-        try:
-            with _PDFIUM:
-                self._document = pypdfium2.PdfDocument(content)
-                weakref.finalize(self, _close, self._document).atexit = False
+        with _PDFIUM:
+            # Not by pypdfium2, which takes the error of an earlier file for one of this.
+            if isinstance(content, bytes):
+                handle = pdfium.FPDF_LoadMemDocument64(content, len(content), None)
+            else:
+                handle = pdfium.FPDF_LoadDocument(os.fsencode(content) + b"\0", None)
+            if not handle:
+                raise _refused(pdfium.FPDF_GetLastError(), source)
+            self._document = pypdfium2.PdfDocument(handle)
+            # PDFium goes on reading the bytes, so that they live as long as the document.
+            weakref.finalize(self, _close, self._document, content).atexit = False
+            with decoding(source):
                 self._document.init_forms()
                 self._count = len(self._document)
-        except pypdfium2.PdfiumError as error:
-            if "password" in str(error).lower():
-                raise UnsupportedInput(
-                    f"{source} is protected by a password; save a copy without one first",
-                    source=source,
-                ) from error
-            raise UnreadableImage(
-                f"{source} is damaged or not a PDF: {error}", source=source
-            ) from error
+        if not self._count:
+            raise UnreadableImage(f"{source} is a PDF without pages", source=source)
 
     def __len__(self) -> int:
         return self._count
@@ -178,9 +186,8 @@ class _PdfPages:
         with decoding(self._source), _PDFIUM:
             sheet = self._document[page]
             try:
-                width, height = (round(side * self._scale) for side in sheet.get_size())
-                check_size((width, height), self._max_pixels, f"{self._source} page {page}")
-                bitmap = sheet.render(scale=self._scale, rev_byteorder=True)
+                scale = min(self._scale, _largest_scale(sheet.get_size(), self._max_pixels))
+                bitmap = sheet.render(scale=scale, rev_byteorder=True)
                 # A copy, since the bitmap's memory goes with the page.
                 pixels = np.array(bitmap.to_numpy()[:, :, :3])
             finally:
@@ -188,7 +195,21 @@ class _PdfPages:
             return Image(pixels, self._source, page, self._path)
 
 
-def _close(document: pypdfium2.PdfDocument) -> None:
+def _largest_scale(size: tuple[float, float], max_pixels: int) -> float:
+    """The scale at which a page has ``max_pixels``, its sides rounded up to whole pixels."""
+    area, sides = max(size[0] * size[1], 1.0), sum(size)
+    return (math.sqrt(sides**2 + 4 * area * (max_pixels - 1)) - sides) / (2 * area)
+
+
+def _refused(code: int, source: str) -> InputError:
+    if code == pdfium.FPDF_ERR_PASSWORD:
+        message = f"{source} is protected by a password; save a copy without one first"
+        return UnsupportedInput(message, source=source)
+    reason = ErrorToStr.get(code, "unknown error").lower()
+    return UnreadableImage(f"{source} is damaged or not a PDF: {reason}", source=source)
+
+
+def _close(document: pypdfium2.PdfDocument, content: str | bytes) -> None:
     with _PDFIUM:
         document.close()
 
@@ -197,9 +218,10 @@ def expand_inputs(inputs: ImageInput | Iterable[ImageInput]) -> Iterator[ImageIn
     """Turn folders, globs and ``@lists`` into the files they stand for, lazily and in order.
 
     A folder gives its images and PDFs and those of its subfolders, sorted by name; files and
-    folders whose names start with a dot are left out. A glob knows ``**``. A list has one path,
-    folder or glob a line; empty lines and those that start with ``#`` are passed over. Whatever is
-    not a string or path is passed on as it is. One input may stand for a list of one.
+    folders whose names start with a dot are left out, and links are followed. A glob knows ``**``.
+    A list has one path, folder or glob a line, at will in quotes, in UTF-8, UTF-16 or Latin-1;
+    empty lines and those that start with ``#`` are skipped. Whatever is not a string or path is
+    passed on as it is. One input may stand for a list of one.
     """
     for value in _listed(inputs):
         if not isinstance(value, (str, os.PathLike)):
@@ -217,7 +239,8 @@ def _listed(inputs: ImageInput | Iterable[ImageInput]) -> Iterable[ImageInput]:
             return [inputs]
         case bytearray() | memoryview():
             return [bytes(inputs)]
-        case np.ndarray() | PIL.Image.Image() | Image():
+        # A file would be taken line by line.
+        case np.ndarray() | PIL.Image.Image() | Image() | Readable():
             return [inputs]
     return inputs
 
@@ -248,7 +271,13 @@ def _expand_glob(pattern: str) -> Iterator[str | Unread]:
 def _expand_folder(folder: str) -> Iterator[str | Unread]:
     empty = True
     refused: list[OSError] = []
-    for parent, subfolders, files in os.walk(folder, onerror=refused.append):
+    entered: set[str] = set()
+    # Links are followed, and a folder that two of them lead to is entered once.
+    for parent, subfolders, files in os.walk(folder, onerror=refused.append, followlinks=True):
+        if (place := os.path.realpath(parent)) in entered:
+            subfolders.clear()
+            continue
+        entered.add(place)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(files):
             if Path(name).suffix.lower() in _FOLDER_SUFFIXES and not name.startswith("."):
@@ -265,17 +294,31 @@ def _expand_folder(folder: str) -> Iterator[str | Unread]:
 
 def _expand_list(name: str) -> Iterator[str | Unread]:
     try:
-        lines = Path(name[1:]).read_text(encoding="utf-8-sig").splitlines()
+        data = Path(name[1:]).read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes it
+            data = data.decode("utf-16").encode()
     except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or "it is not text in UTF-8"
+        reason = getattr(problem, "strerror", None) or "it is not text"
         error = InputError(f"{name} is not a readable list of files: {reason}", source=name)
         yield Unread(name, error)
         return
-    listed = [line.strip() for line in lines if line.strip() and line.strip()[0] != "#"]
+    lines = (line.strip() for line in data.removeprefix(codecs.BOM_UTF8).splitlines())
+    listed = [line for line in lines if line and not line.startswith(b"#")]
     if not listed:
         yield Unread(name, InputError(f"{name} is a list with no files in it", source=name))
     for line in listed:
-        yield from _expand_path(line)
+        yield from _expand_path(_listed_path(line))
+
+
+def _listed_path(line: bytes) -> str:
+    """The path in a line of a list: in UTF-8, in the bytes of the file system or in Latin-1."""
+    try:
+        forms = [line.decode()]
+    except UnicodeDecodeError:
+        forms = [line.decode(errors="surrogateescape"), line.decode("latin-1")]
+    # Shells and file managers put paths in quotes.
+    forms += [form[1:-1] for form in forms if len(form) > 2 and form[0] == form[-1] in "\"'"]
+    return next(filter(os.path.exists, forms), forms[-1])
 
 
 def read_inputs(

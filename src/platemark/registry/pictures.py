@@ -1,13 +1,14 @@
 """The pictures of a sample as they are kept: pixels as JPEG, ink as grey PNG."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from platemark.errors import InputError, RegistryError
-from platemark.imaging.image import check_size, open_image
+from platemark.imaging.image import Image, read_grey, to_jpeg, to_png
 from platemark.masks import InkCrop
 from platemark.registry.records import Sample, StoredSample
 
@@ -25,11 +26,7 @@ def encode(crop: InkCrop) -> tuple[bytes, bytes]:
     """
     if crop.ink.size > MOST_PIXELS:
         raise ValueError(f"a crop has at most {MOST_PIXELS} pixels, this one {crop.ink.size}")
-    bgr = cv2.cvtColor(np.asarray(crop.pixels), cv2.COLOR_RGB2BGR)
-    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-    _, picture = cv2.imencode(".jpg", bgr, options)
-    _, ink = cv2.imencode(".png", np.asarray(crop.ink))
-    return picture.tobytes(), ink.tobytes()
+    return to_jpeg(np.asarray(crop.pixels), _QUALITY), to_png(np.asarray(crop.ink))
 
 
 def digest(picture: bytes, ink: bytes) -> str:
@@ -43,13 +40,12 @@ def decode(stored: StoredSample) -> InkCrop:
     Raises:
         RegistryError: The pictures are damaged.
     """
-    sample = stored.sample
-    ink = decode_ink(stored)
-    pixels = _decoded(stored.picture, cv2.IMREAD_COLOR, sample)
+    sample, ink = stored.sample, decode_ink(stored)
+    with _of(sample) as name:
+        pixels = Image.from_bytes(stored.picture, name, max_pixels=MOST_PIXELS).pixels
     if pixels.shape[:2] != ink.shape:
         raise RegistryError(f"the pictures of sample {sample.id} differ in size; remove it")
-    rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-    return InkCrop(rgb, ink, sample.box, sample.source, sample.page)
+    return InkCrop(pixels, ink, sample.box, sample.source, sample.page)
 
 
 def decode_ink(stored: StoredSample) -> NDArray[np.uint8]:
@@ -58,7 +54,8 @@ def decode_ink(stored: StoredSample) -> NDArray[np.uint8]:
     Raises:
         RegistryError: The picture is damaged.
     """
-    return _decoded(stored.ink, cv2.IMREAD_GRAYSCALE, stored.sample)
+    with _of(stored.sample) as name:
+        return read_grey(stored.ink, name, max_pixels=MOST_PIXELS)
 
 
 def writable(source: str) -> str:
@@ -66,15 +63,11 @@ def writable(source: str) -> str:
     return source.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
-def _decoded(data: bytes, flags: int, sample: Sample) -> NDArray[np.uint8]:
+@contextmanager
+def _of(sample: Sample) -> Iterator[str]:
+    """Name a picture of a sample, and turn its errors into one that says what to do."""
     name = f"a picture of sample {sample.id}"
     try:
-        # The header is read first: a few bytes can say that there are very many pixels.
-        with open_image(data, name) as header:
-            check_size(header.size, MOST_PIXELS, name)
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except (InputError, OSError, SyntaxError, cv2.error) as error:
+        yield name
+    except InputError as error:
         raise RegistryError(f"{name} is damaged; remove the sample") from error
-    if pixels is None:
-        raise RegistryError(f"{name} is damaged; remove the sample")
-    return np.asarray(pixels, dtype=np.uint8)

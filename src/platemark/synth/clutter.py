@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels
 from platemark.synth import graphics, logos, objects
 from platemark.synth.layouts import letterhead
 from platemark.synth.lettering import Colour
 from platemark.synth.logos import corner
 from platemark.synth.pen import handwriting, mark, pen_colour, ring, signature
-from platemark.synth.photos import read_photo
 from platemark.synth.printfonts import FontSource, print_fonts
 from platemark.synth.prose import one_of
 from platemark.synth.typesetting import MM_PER_INCH, Sheet, print_ink
@@ -54,7 +53,7 @@ def add_clutter(
 
 
 def _lay_photo(sheet: Sheet, rng: Rng, path: Path) -> None:
-    pixels, tall = read_photo(path), float(rng.uniform(20, 80))
+    pixels, tall = Image.read(path).pixels, float(rng.uniform(20, 80))
     wide = tall * pixels.shape[1] / pixels.shape[0]
     graphics.paste(sheet, pixels, *corner(sheet, rng, wide, tall), tall)
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from platemark.datasets.manifest import SYNTHETIC
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Pixels, to_jpeg, to_png
 from platemark.masks import BoolMask
 
 CHUNK = 50
@@ -104,12 +104,9 @@ def _write(picture: Picture, output: Path, index: int) -> dict[str, Any]:
     """Store a picture and its masks; returns its line of the manifest."""
     place = f"{index // _PER_FOLDER:04d}/{index:07d}"
     pixels = picture.pixels
-    if pixels.ndim == 2:
-        name = f"images/{place}.png"
-        _save(output / name, pixels)
-    else:
-        name = f"images/{place}.jpg"
-        _save(output / name, pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    grey = pixels.ndim == 2
+    name = f"images/{place}.{'png' if grey else 'jpg'}"
+    _save(output / name, to_png(pixels) if grey else to_jpeg(pixels, _JPEG_QUALITY))
     row = {
         "image": name,
         "source": SYNTHETIC,
@@ -121,10 +118,10 @@ def _write(picture: Picture, output: Path, index: int) -> dict[str, Any]:
     for number, (stamp, mask) in enumerate(zip(row.get("stamps", ()), picture.masks, strict=False)):
         stamp["mask"] = f"masks/{place}-{number}.png"
         ink = np.where(mask, 255, 0).astype(np.uint8)
-        _save(output / stamp["mask"], ink, [cv2.IMWRITE_PNG_BILEVEL, 1])
+        _save(output / stamp["mask"], to_png(ink, bilevel=True))
     return row
 
 
-def _save(path: Path, pixels: Pixels, options: list[int] | None = None) -> None:
+def _save(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix, pixels, options or [])[1].tobytes())
+    path.write_bytes(data)

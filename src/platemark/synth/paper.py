@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 
 from platemark.errors import DatasetError
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels
 from platemark.synth import layouts, ornate
 from platemark.synth.layouts import A4, A5, LETTER, Layout
 from platemark.synth.lettering import Colour
 from platemark.synth.logos import head_logo
-from platemark.synth.photos import read_photo
 from platemark.synth.printfonts import FontSource, print_fonts
 from platemark.synth.prose import one_of
 from platemark.synth.typesetting import MM_PER_INCH, Sheet
@@ -128,7 +127,7 @@ class PageStudio:
     def _cut(self, rng: np.random.Generator, dpi: float) -> Pixels:
         """A window of a real page, its tones changed a little, at about the wanted resolution."""
         series = self._series[int(rng.choice(len(self._series), p=self._series_shares))]
-        pixels = read_photo(one_of(series, rng))
+        pixels = Image.read(one_of(series, rng)).pixels
         own_dpi = float(np.exp(rng.uniform(np.log(85), np.log(190))))
         scale = min(dpi / own_dpi, 1.6)
         height, width = pixels.shape[:2]

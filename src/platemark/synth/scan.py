@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image as PilImage
 
 from platemark.geometry import FloatArray, homography
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Pixels, compressed
 from platemark.synth.ink import Alpha, pixel_matrix, shift
-from platemark.synth.scene import Camera, jpeg_round_trip, smooth_noise
+from platemark.synth.scene import Camera, smooth_noise
 from platemark.synth.studio import surface
 
 Device = Literal["flatbed", "phone", "fax"]
@@ -142,7 +142,7 @@ class Scanner:
         if self.tone != "colour":
             pixels = _rgb(_grey(pixels))
         if self.jpeg is not None:
-            pixels = jpeg_round_trip(pixels, self.jpeg)
+            pixels = compressed(pixels, self.jpeg)
         return Capture(pixels, to_picture, self.tone)
 
     def _view(

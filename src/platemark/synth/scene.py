@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Pixels, compressed
 
 Quad = NDArray[np.float64]
 
@@ -281,14 +281,7 @@ class Camera:
         if self.halo:
             out += (out - cv2.GaussianBlur(out, (0, 0), 1.2)) * self.halo
         pixels = np.clip(out, 0, 255).astype(np.uint8)
-        return jpeg_round_trip(pixels, self.jpeg) if self.jpeg else pixels
-
-
-def jpeg_round_trip(pixels: Pixels, quality: int) -> Pixels:
-    """The picture after JPEG compression."""
-    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-    return np.ascontiguousarray(decoded[..., ::-1])
+        return compressed(pixels, self.jpeg) if self.jpeg else pixels
 
 
 def _floats(pixels: ArrayLike) -> NDArray[np.float32]:

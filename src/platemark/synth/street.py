@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from platemark.datasets.manifest import Manifest
 from platemark.errors import DatasetError
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels
 from platemark.synth.lettering import write_text
-from platemark.synth.photos import read_photo
 from platemark.synth.scene import Quad, paste, tilted_quad
 from platemark.synth.texture import Texture
 from platemark.synth.typefaces import FontLibrary
@@ -60,7 +59,7 @@ class RealPhotos:
             DatasetError: The photo cannot be read.
         """
         entry = self._manifest.entries[index]
-        pixels = read_photo(self._manifest.path(entry))
+        pixels = Image.read(self._manifest.path(entry)).pixels.copy()  # it is painted on
         scale = min(1.0, self._long_side / max(pixels.shape[:2]))
         size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
         if scale < 1:

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 
 from platemark.errors import DatasetError
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels
 from platemark.plates.formats import PlateFormat, load_formats
 from platemark.synth.censor import censored
 from platemark.synth.lettering import write_text
-from platemark.synth.photos import read_photo
 from platemark.synth.scene import (
     Camera,
     Pose,
@@ -183,7 +182,7 @@ class PlateStudio:
 
     def _photo(self, path: Path) -> Pixels:
         if path not in self._photos:
-            self._photos[path] = read_photo(path)
+            self._photos[path] = Image.read(path).pixels
         return self._photos[path]
 
 

@@ -10,9 +10,8 @@ from torch.nn import functional
 
 from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation, family_of
 from platemark.geometry import FloatArray
-from platemark.imaging.image import Image
+from platemark.imaging.image import Image, read_grey, to_jpeg, to_png
 from platemark.models.card import ModelCard
-from platemark.synth.photos import read_grey, read_photo
 from platemark.tasks.segmenter import Segmenter
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_comparer
@@ -28,7 +27,7 @@ from platemark.train.pairs import (
     template,
     windows,
 )
-from platemark.train.pictures import as_jpeg, as_png, is_held_out, shrink
+from platemark.train.pictures import KEPT_QUALITY, is_held_out, shrink
 
 _HELD_OUT = 0.06
 _VALIDATED = 400
@@ -83,7 +82,7 @@ class ComparerTask:
                 family = known.setdefault(family_of(entry, stamp) or stamp.identity, {})
                 design = family.setdefault(stamp.identity, PairedDesign())
                 if entry.kind == "isolated":
-                    design.artwork = as_png(read_photo(manifest.path(entry)).max(axis=2))
+                    design.artwork = to_png(Image.read(manifest.path(entry)).pixels.max(axis=2))
                     design.corners, design.text = stamp.corners, stamp.text
                     sides = _sides(stamp.corners)
                     design.wide = bool(sides.max() > _WIDE * sides.min())
@@ -93,9 +92,9 @@ class ComparerTask:
     def _imprint(
         self, manifest: Manifest, entry: ManifestEntry, stamp: StampAnnotation
     ) -> PairedImprint:
-        pixels = read_photo(manifest.path(entry))
+        pixels = Image.read(manifest.path(entry)).pixels
         exact = read_grey(manifest.root / str(stamp.mask))
-        (soft,) = self._segmenter(Image.read(pixels), [stamp.box])
+        (soft,) = self._segmenter(pixels, [stamp.box])
         found = np.zeros(pixels.shape[:2], np.uint8)
         height, width = soft.probability.shape
         part = found[soft.top : soft.top + height, soft.left : soft.left + width]
@@ -106,7 +105,8 @@ class ComparerTask:
             before = pixels.shape[1::-1]
             pixels, exact, found = (shrink(one, factor) for one in (pixels, exact, found))
             corners = corners * (np.array(pixels.shape[1::-1]) / before)
-        return PairedImprint(as_jpeg(pixels), as_png(found), as_png(exact), corners, stamp.text)
+        jpeg = to_jpeg(pixels, KEPT_QUALITY)
+        return PairedImprint(jpeg, to_png(found), to_png(exact), corners, stamp.text)
 
     def size(self) -> int:
         """Imprints to learn from."""

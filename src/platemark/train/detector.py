@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from platemark.datasets.manifest import Annotation, Box, Manifest
 from platemark.geometry import box_to_quad, nms
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels
 from platemark.models.card import ModelCard
-from platemark.synth.photos import read_photo
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_detector
 from platemark.train.loop import Schedule
@@ -23,7 +22,6 @@ from platemark.train.losses import Marks, detection_losses, iou
 from platemark.train.pictures import (
     Memory,
     MixedExamples,
-    decoded,
     is_held_out,
     relight,
     shrink,
@@ -107,14 +105,14 @@ class LabelledScene:
     """A picture kept in memory, and its marks.
 
     Attributes:
-        stored: the picture, shrunk as the framing says: (H, W, 3) uint8 RGB, or (B,) as JPEG.
+        stored: the picture, shrunk as the framing says: (H, W, 3) uint8 RGB, or a JPEG.
         boxes: (M, 4) in its pixels.
         quads: (M, 4, 2); the corners of the box where they are not known.
         has_quad: (M,) bool.
         ignore: (M,) bool, whether it is neither a mark nor background.
     """
 
-    stored: Pixels
+    stored: Pixels | bytes
     boxes: NDArray[np.float32]
     quads: NDArray[np.float32]
     has_quad: NDArray[np.bool_]
@@ -122,7 +120,7 @@ class LabelledScene:
 
     def pixels(self) -> Pixels:
         """(H, W, 3) uint8 RGB."""
-        return decoded(self.stored)
+        return Image.read(self.stored).pixels
 
 
 class Window(NamedTuple):
@@ -358,7 +356,7 @@ def _stack(windows: list[Window]) -> Batch:
 
 
 def _labelled(
-    stored: Pixels, factor: np.float32, marks: Sequence[Annotation], ignore: Sequence[Box]
+    stored: Pixels | bytes, factor: np.float32, marks: Sequence[Annotation], ignore: Sequence[Box]
 ) -> LabelledScene:
     """A stored picture with its marks, and after them the boxes to ignore."""
     boxes = np.array([*(mark.box for mark in marks), *ignore], np.float32).reshape(-1, 4)
@@ -371,7 +369,7 @@ def _labelled(
 
 def _read_stored(path: Path, long_side: int) -> tuple[Pixels, np.float32]:
     """The picture, its long side shrunk to ``long_side`` at most, and its scale."""
-    pixels = read_photo(path)
+    pixels = Image.read(path).pixels
     factor = min(1.0, long_side / max(pixels.shape[:2]))
     if factor < 1:
         pixels = shrink(pixels, factor)

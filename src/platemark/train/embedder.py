@@ -14,7 +14,6 @@ from platemark.datasets.manifest import Manifest, StampAnnotation, family_of
 from platemark.imaging.image import Image, Pixels
 from platemark.metrics import average_precision_at, cmc, nearest
 from platemark.models.card import ModelCard
-from platemark.synth.photos import read_photo
 from platemark.tasks.segmenter import Segmenter
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_embedder
@@ -236,11 +235,11 @@ def _source(
     picture: Path, artwork: bool, stamp: StampAnnotation, segmenter: Segmenter
 ) -> Source | None:
     """The ink of a stamp, cut out and shrunk where the network would not see more; None if none."""
-    pixels = read_photo(picture)
+    pixels = Image.read(picture).pixels
     if artwork:
         ink = _coverage(pixels)
     else:
-        (found,) = segmenter(Image.read(pixels), [stamp.box])
+        (found,) = segmenter(pixels, [stamp.box])
         ink = found.to_uint8()
     rows, columns = (np.flatnonzero((ink > 127).any(axis=axis)) for axis in (1, 0))
     if not len(rows):

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from platemark.evaluate.pairs import differing_places, shows_ink
 from platemark.geometry import FloatArray, apply_homography, homography
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels, read_grey
 from platemark.matching.alignment import align
 from platemark.matching.overlay import drawn, frame_to_canvas
 from platemark.matching.template import SURE, InkTemplate, centred
 from platemark.models.card import ComparerPreprocess
 from platemark.models.preprocess import ink_input
 from platemark.train.nets.comparer import LOOKS, STRIDE
-from platemark.train.pictures import decoded, decoded_grey, relight, shrink
+from platemark.train.pictures import relight, shrink
 
 SPEC = ComparerPreprocess(content=256, margin=16)
 """How pairs are drawn, in training and in use."""
@@ -59,9 +59,9 @@ class PairedImprint:
         text: what it says.
     """
 
-    picture: Pixels
-    found: Pixels
-    exact: Pixels
+    picture: bytes
+    found: bytes
+    exact: bytes
     corners: FloatArray
     text: str | None
 
@@ -75,7 +75,7 @@ class PairedDesign:
     """
 
     imprints: list[PairedImprint] = field(default_factory=list)
-    artwork: Pixels | None = None
+    artwork: bytes | None = None
     corners: FloatArray = field(default_factory=lambda: np.zeros((4, 2)))
     text: str | None = None
     wide: bool = False
@@ -84,7 +84,7 @@ class PairedDesign:
     def coverage(self) -> Pixels:
         """(H, W) uint8, 255 for ink."""
         assert self.artwork is not None, "designs without artwork are left out"
-        return decoded_grey(self.artwork)
+        return read_grey(self.artwork)
 
 
 Family = list[PairedDesign]
@@ -174,7 +174,7 @@ def draw_pair(
 
 def template(imprint: PairedImprint) -> InkTemplate:
     """An imprint as it is matched in use."""
-    return InkTemplate.of(decoded_grey(imprint.found), decoded(imprint.picture))
+    return InkTemplate.of(read_grey(imprint.found), Image.read(imprint.picture).pixels)
 
 
 def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | None:
@@ -248,8 +248,8 @@ def _disturbed(
         alone: whether it has no picture; at times it has none anyway.
         rng: decides on the rest.
     """
-    ink = decoded_grey(imprint.exact if clean or rng.random() < 0.1 else imprint.found)
-    pixels = relight(decoded(imprint.picture), rng)
+    ink = read_grey(imprint.exact if clean or rng.random() < 0.1 else imprint.found)
+    pixels = relight(Image.read(imprint.picture).pixels, rng)
     if rng.random() < 0.2:
         factor = float(rng.uniform(0.4, 0.9))
         size = pixels.shape[1::-1]
@@ -321,7 +321,7 @@ def _differences(
         for design in pair.designs
     ]
     exact = [
-        _lay(decoded_grey(imprint.exact), matrix @ ink.to_frame, size)
+        _lay(read_grey(imprint.exact), matrix @ ink.to_frame, size)
         for imprint, ink, matrix in zip((pair.a, pair.b), inks, to_canvas, strict=True)
     ]
     change = np.abs(designs[0] - designs[1])

@@ -7,10 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Pixels, to_jpeg
 from platemark.train.loop import Schedule
 
 Example = TypeVar("Example")
+
+KEPT_QUALITY = 92
+"""Of pictures that are kept in memory as JPEG."""
 
 
 class MixedExamples(Generic[Example]):
@@ -57,35 +60,10 @@ class Memory:
     def __init__(self, room: int) -> None:
         self._room = room
 
-    def keep(self, pixels: Pixels) -> Pixels:
-        """(H, W, 3) uint8 RGB to the same, or to (B,) bytes; see :func:`decoded`."""
+    def keep(self, pixels: Pixels) -> Pixels | bytes:
+        """(H, W, 3) uint8 RGB to the same, or to a JPEG: `Image.read` takes either."""
         self._room -= pixels.nbytes
-        if self._room > 0:
-            return pixels
-        return as_jpeg(pixels)
-
-
-def decoded(stored: Pixels) -> Pixels:
-    """(H, W, 3) uint8 RGB of what :meth:`Memory.keep` gave."""
-    if stored.ndim == 3:
-        return stored
-    return np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB), np.uint8)
-
-
-def as_jpeg(pixels: Pixels) -> Pixels:
-    """(H, W, 3) uint8 RGB to (B,) bytes of a JPEG; :func:`decoded` gives it back."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, 92]
-    return np.asarray(cv2.imencode(".jpg", pixels[..., ::-1], options)[1], np.uint8)
-
-
-def as_png(grey: Pixels) -> Pixels:
-    """(H, W) uint8 to (B,) bytes of a PNG; :func:`decoded_grey` gives it back."""
-    return np.asarray(cv2.imencode(".png", grey)[1], np.uint8)
-
-
-def decoded_grey(coded: Pixels) -> Pixels:
-    """(H, W) uint8 of what :func:`as_png` gave."""
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+        return pixels if self._room > 0 else to_jpeg(pixels, KEPT_QUALITY)
 
 
 def is_held_out(key: str, share: float) -> bool:

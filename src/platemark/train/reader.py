@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from platemark.datasets.manifest import Manifest
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Pixels, read_grey
 from platemark.models.card import ModelCard
-from platemark.synth.photos import read_grey
 from platemark.synth.scene import flatten
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_reader

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from platemark.datasets.manifest import Manifest
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels, compressed, read_grey, to_png
 from platemark.models.card import ModelCard
 from platemark.models.preprocess import square_crop
-from platemark.synth.photos import read_grey, read_photo
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_segmenter
 from platemark.train.detector import scale
@@ -24,9 +23,6 @@ from platemark.train.losses import mask_losses
 from platemark.train.pictures import (
     Memory,
     MixedExamples,
-    as_png,
-    decoded,
-    decoded_grey,
     is_held_out,
     relight,
     shrink,
@@ -52,24 +48,24 @@ class MaskedImprint:
     """One imprint kept in memory, with some surroundings.
 
     Attributes:
-        stored: (H, W, 3) uint8 RGB, or (B,) as JPEG; see :func:`platemark.train.pictures.decoded`.
-        coded_mask: (B,) bytes of a PNG of its size, white where the stamp's ink is.
+        stored: (H, W, 3) uint8 RGB, or a JPEG.
+        coded_mask: a PNG of its size, white where the stamp's ink is.
         box: (4,) of the stamp in it.
         real: whether it is from a real scan or photo.
     """
 
-    stored: Pixels
-    coded_mask: Pixels
+    stored: Pixels | bytes
+    coded_mask: bytes
     box: NDArray[np.float32]
     real: bool
 
     def pixels(self) -> Pixels:
         """(H, W, 3) uint8 RGB."""
-        return decoded(self.stored)
+        return Image.read(self.stored).pixels
 
     def mask(self) -> Pixels:
         """(H, W) uint8, 255 where the stamp's ink is."""
-        return decoded_grey(self.coded_mask)
+        return read_grey(self.coded_mask)
 
 
 class SegmenterTask(MixedExamples[MaskedImprint]):
@@ -95,7 +91,7 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
             bare = not entry.stamps and "stamps" in entry.model_fields_set and not entry.ignore
             if not stamps and not bare:
                 continue
-            pixels, real = read_photo(manifest.path(entry)), not entry.synthetic
+            pixels, real = Image.read(manifest.path(entry)).pixels, not entry.synthetic
             if bare:
                 self.bare += self._bare(pixels, zlib.crc32(entry.image.encode()))
                 continue
@@ -138,7 +134,7 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
             part, ink = shrink(part, factor), shrink(ink, factor)
             box = box * np.float32(part.shape[1] / before[1])
         kept = self._memory.keep(np.ascontiguousarray(part))
-        return MaskedImprint(kept, as_png(ink), box, real)
+        return MaskedImprint(kept, to_png(ink), box, real)
 
     def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, S, S, 3) uint8 crops, (N, S, S) uint8 masks."""
@@ -212,8 +208,5 @@ def _coarsen(crop: Pixels, rng: np.random.Generator) -> Pixels:
         small = shrink(crop, float(rng.uniform(0.25, 0.8)))
         crop = np.asarray(cv2.resize(small, crop.shape[1::-1]), np.uint8)
     if rng.random() < 0.25:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
-        crop = np.asarray(
-            cv2.imdecode(cv2.imencode(".jpg", crop, quality)[1], cv2.IMREAD_COLOR), np.uint8
-        )
+        crop = compressed(crop, int(rng.integers(25, 90)))
     return crop
