@@ -281,6 +281,7 @@ def test_what_is_encoded_in_memory_comes_back() -> None:
     )
     assert np.abs(Image.read(to_jpeg(scene(), 95)).pixels.astype(int) - scene()).mean() < 2
     assert np.array_equal(compressed(scene(), 50), Image.read(to_jpeg(scene(), 50)).pixels)
+    assert np.array_equal(compressed(grey, 50), read_grey(to_jpeg(grey, 50)))
 
 
 @pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])

@@ -270,9 +270,10 @@ def check_size(picture: PIL.Image.Image, max_pixels: int, source: str) -> None:
 
 
 def to_jpeg(pixels: Pixels, quality: int) -> bytes:
-    """Encode (H, W, 3) uint8 RGB as JPEG."""
+    """Encode (H, W, 3) uint8 RGB or (H, W) grey as JPEG."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    return cv2.imencode(".jpg", pixels[..., ::-1], options)[1].tobytes()
+    stored = pixels if pixels.ndim == 2 else pixels[..., ::-1]
+    return cv2.imencode(".jpg", stored, options)[1].tobytes()
 
 
 def to_png(grey: Pixels, *, bilevel: bool = False) -> bytes:
@@ -281,5 +282,6 @@ def to_png(grey: Pixels, *, bilevel: bool = False) -> bytes:
 
 
 def compressed(pixels: Pixels, quality: int) -> Pixels:
-    """(H, W, 3) uint8 RGB as it is after JPEG compression."""
-    return Image.from_bytes(to_jpeg(pixels, quality)).pixels
+    """(H, W, 3) uint8 RGB or (H, W) grey as it is after JPEG compression."""
+    data = to_jpeg(pixels, quality)
+    return read_grey(data) if pixels.ndim == 2 else Image.from_bytes(data).pixels

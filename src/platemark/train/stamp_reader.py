@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation, StampLine
 from platemark.geometry import FloatArray, apply_homography, homography
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels, read_grey
 from platemark.imaging.ink import ink_strength
 from platemark.metrics.text import edit_distance
 from platemark.models.card import ModelCard
@@ -26,7 +26,6 @@ from platemark.stamps.baselines import (
     StraightLine,
     unwrap,
 )
-from platemark.synth.photos import read_grey, read_photo
 from platemark.tasks.scripts import ALPHABET, fold
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_strip_reader
@@ -276,7 +275,7 @@ def cut_strips(manifest: Manifest, entry: ManifestEntry) -> list[CutStrip]:
         if not lines or stamp.mask is None:
             continue
         if picture is None:
-            picture = read_photo(manifest.path(entry))
+            picture = Image.read(manifest.path(entry)).pixels
         mask = read_grey(manifest.root / stamp.mask)
         strength = ink_strength(picture, (mask > 127).astype(np.float32))
         if strength is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Pixels, compressed
 from platemark.models.preprocess import stretch_contrast
 from platemark.stamps.baselines import CAPITAL, STRIP_HEIGHT
 from platemark.synth.phrases import Language, load_languages
@@ -398,8 +398,7 @@ def _captured(ink: Floats, rng: Rng, face: _Face, texts: Texts) -> Pixels:
         level = float(rng.uniform(0.35, 0.65)) * (float(shot.min()) + float(shot.max()))
         shot = np.asarray(np.where(shot > level, 255, 0), np.uint8)
     if rng.random() < 0.35:
-        coded = cv2.imencode(".jpg", shot, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 85))])[1]
-        shot = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+        shot = compressed(shot, int(rng.integers(25, 85)))
     if shot.shape != (height, width):
         way = cv2.INTER_LINEAR if rng.random() < 0.7 else cv2.INTER_CUBIC
         shot = np.asarray(cv2.resize(shot, (width, height), interpolation=way), np.uint8)
