@@ -1,3 +1,4 @@
+import asyncio
 import io
 from collections.abc import Sequence
 from dataclasses import replace
@@ -133,8 +134,38 @@ def test_pages_are_looked_at_when_they_are_asked_for(tmp_path: Path, suffix: str
         pages[3]
 
 
-def test_a_document_as_one_image_is_its_first_page(pipeline: Widths, tmp_path: Path) -> None:
-    assert pipeline(save(tmp_path / "scan.tif", 30, 40)).width == 30
+@pytest.mark.parametrize("suffix", [".tif", ".pdf"])
+def test_a_document_as_one_image_is_its_first_page_and_a_warning(
+    pipeline: Widths, tmp_path: Path, suffix: str
+) -> None:
+    scan = save(tmp_path / f"scan{suffix}", 30, 40)
+    with pytest.warns(UserWarning, match=r"has 2 pages.*pipeline\.pages\(") as warned:
+        assert pipeline(scan).page == 0
+    assert warned[0].filename == __file__
+    with pytest.warns(UserWarning, match="only the first"):
+        assert [result.page for result in pipeline([scan])] == [0]
+
+
+def test_a_list_of_images_gives_a_list(pipeline: Widths, tmp_path: Path) -> None:
+    good, missing = save(tmp_path / "a.png", 30), tmp_path / "none.png"
+    array = np.zeros((20, 40, 3), np.uint8)
+    for images in ([good, missing, array], (good, missing, array)):
+        results = pipeline(images)
+        assert [result.width for result in results] == [30, 0, 40]
+        assert results[1].error is not None
+        assert results[1].source == str(missing)
+    assert pipeline([]) == []
+
+
+def test_images_are_done_beside_an_event_loop(pipeline: Widths, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", 30)
+
+    async def both() -> list[Result]:
+        return await asyncio.gather(pipeline.acall(path), pipeline.acall(path.read_bytes()))
+
+    assert [result.marks for result in asyncio.run(both())] == [pipeline(path).marks] * 2
+    with pytest.raises(UnreadableImage):
+        asyncio.run(pipeline.acall(tmp_path / "none.png"))
 
 
 def drawn(result: Result, pixels: np.ndarray) -> bool:

@@ -1,10 +1,16 @@
+import base64
+import io
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
+from platemark.imaging.draw import draw_image
+from platemark.imaging.image import Image
 from platemark.types import (
     Alternative,
     Character,
@@ -210,3 +216,63 @@ def test_a_value_is_valid_from_birth(make: Any) -> None:
 def test_plot_without_an_image_says_what_to_do() -> None:
     with pytest.raises(ValueError, match="draw_marks"):
         Result("a.jpg", 0, 5, 5).plot()
+
+
+def notebook_result() -> Result:
+    """A result with a plate and a stamp, and a picture to draw them on."""
+    box, quad = (1.0, 1.0, 6.0, 4.0), ((1.0, 1.0), (6.0, 1.0), (6.0, 4.0), (1.0, 4.0))
+    ink = InkMask.of(np.ones((2, 3), bool), (6, 8), 2, 1)
+    vector = np.eye(1, 256, dtype=np.float32)[0]
+    marks = (
+        PlateMark(0.9, box, quad, "AB<12", 0.8, (Character("A", 0.9),) * 5),
+        StampMark(0.7, box, quad, "circle", "blue", None, ink, embedding=Embedding(vector, "e@1")),
+    )
+    picture = Image(np.full((6, 8, 3), 255, np.uint8))
+    return Result("a&b.png", 0, 8, 6, marks, draw=partial(draw_image, picture))
+
+
+def test_a_result_is_a_sequence_of_its_marks() -> None:
+    result = notebook_result()
+    assert (len(result), list(result), result[0]) == (2, list(result.marks), result.marks[0])
+    assert result[1:] == result.marks[1:]
+    assert result[-1].kind == "stamp"
+    # a page without marks is a result too
+    assert bool(Result("empty.png"))
+    assert list(Result("empty.png")) == []
+
+
+def test_a_mark_is_shown_on_one_line() -> None:
+    for mark in notebook_result():
+        assert "\n" not in repr(mark)
+        assert len(repr(mark)) < 200
+    assert "blue" in repr(notebook_result()[1])
+    embedding = notebook_result()[1].embedding  # type: ignore[union-attr]
+    assert repr(embedding) == "Embedding(model='e@1')"
+
+
+def test_a_notebook_shows_the_picture_and_the_marks() -> None:
+    result = notebook_result()
+    data = result._repr_png_()
+    assert data is not None
+    assert PIL.Image.open(io.BytesIO(data)).size == (8, 6)
+    shown = result._repr_html_()
+    assert base64.b64encode(data).decode() in shown
+    assert "a&amp;b.png" in shown
+    assert "AB&lt;12" in shown
+    failed = Result("bad.png", error=Failure("unreadable_image", "bad.png is <empty>"))
+    assert failed._repr_png_() is None
+    assert "bad.png is &lt;empty&gt;" in failed._repr_html_()
+    assert "<img" not in failed._repr_html_()
+
+
+def test_a_result_goes_to_supervision() -> None:
+    found = notebook_result().to_supervision()
+    assert len(found) == 2
+    assert found.xyxy.tolist() == [[1.0, 1.0, 6.0, 4.0]] * 2
+    assert found.confidence.tolist() == [0.9, 0.7]
+    assert found.data["text"].tolist() == ["AB<12", ""]
+    assert found.data["class_name"].tolist() == ["plate", "stamp"]
+    assert len(Result("empty.png").to_supervision()) == 0
+    (only,) = [mark for mark in notebook_result() if mark.kind == "stamp"]
+    inked = Result("a.png", 0, 8, 6, (only,)).to_supervision()
+    assert np.asarray(inked.mask).sum() == 6

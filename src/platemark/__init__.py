@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         TextLine,
     )
     from platemark.usecases.compare import compare
+    from platemark.usecases.export import to_pandas
 
     __version__: str
 
@@ -94,6 +95,7 @@ __all__ = [
     "TextLine",
     "__version__",
     "compare",
+    "to_pandas",
 ]
 
 # Loaded when first asked for, so that the import of the package stays quick.
@@ -116,6 +118,7 @@ _HOMES = {
     "SoftMask": "platemark.masks",
     "StampPipeline": "platemark.stamps.pipeline",
     "compare": "platemark.usecases.compare",
+    "to_pandas": "platemark.usecases.export",
 }
 
 
@@ -131,4 +134,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)

@@ -7,7 +7,7 @@ groups of five bits, low ones first, as characters from ``"0"`` (`maskApi.c` of 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -63,8 +63,8 @@ class InkCrop:
         page: Page of a document or TIFF, counted from 0.
     """
 
-    pixels: NDArray[np.uint8]
-    ink: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] = field(repr=False)
+    ink: NDArray[np.uint8] = field(repr=False)
     box: tuple[float, float, float, float]
     source: str = ""
     page: int = 0
@@ -93,7 +93,7 @@ class InkMask:
     """
 
     size: tuple[int, int]
-    counts: str
+    counts: str = field(repr=False)
 
     def __post_init__(self) -> None:
         height, width = self.size

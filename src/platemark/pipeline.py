@@ -3,7 +3,9 @@
 Kinds of marks are made of parts, see `platemark.protocols`; `Pipeline` runs them over inputs.
 """
 
+import asyncio
 import copy
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -18,6 +20,7 @@ from platemark.protocols import Finds, Verifies
 from platemark.types import Detection, Failure, Mark, Result
 
 MarkT = TypeVar("MarkT", bound=Mark)
+Images = list[ImageInput] | tuple[ImageInput, ...]
 
 
 class Pipeline(ABC, Generic[MarkT]):
@@ -82,11 +85,21 @@ class Pipeline(ABC, Generic[MarkT]):
         detector: Callable[..., Sequence[Detection]] = self.detector
         return self.with_parts(detector=partial(detector, min_score=min_score), verifier=None)
 
-    def __call__(self, image: ImageInput) -> Result:
-        """Find and describe the marks of one image; of a document, those of its first page.
+    @overload
+    def __call__(self, image: ImageInput) -> Result: ...
+    @overload
+    def __call__(self, image: Images) -> list[Result]: ...
+    def __call__(self, image: ImageInput | Images) -> Result | list[Result]:
+        """Find and describe the marks of an image, or of each of a list of images.
+
+        Of a document with several pages the first is done, with a warning; `pages` does all.
 
         Args:
-            image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
+            image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`; or a list
+                of these.
+
+        Returns:
+            The result; for a list a list of results, where an image that fails has an ``error``.
 
         Raises:
             UnreadableImage: The file is missing, empty, damaged or no image.
@@ -94,7 +107,30 @@ class Pipeline(ABC, Generic[MarkT]):
             InputTooLarge: It has too many pixels.
             InferenceFailed: A network did not run.
         """
-        return self._result(open_pages(image).read(0))
+        if not isinstance(image, (list, tuple)):
+            return self._first_page(image)
+        results = []
+        for one in image:
+            try:
+                results.append(self._first_page(one))
+            except PlatemarkError as error:
+                results.append(_failed(error.source or "<input>", 0, error))
+        return results
+
+    async def acall(self, image: ImageInput) -> Result:
+        """Do one image in a thread, so that an event loop goes on meanwhile; see `__call__`."""
+        return await asyncio.to_thread(self._first_page, image)
+
+    def _first_page(self, image: ImageInput) -> Result:
+        pages = open_pages(image)
+        first = pages.read(0)
+        if len(pages) > 1:
+            warnings.warn(
+                f"{first.source} has {len(pages)} pages, of which only the first was done; "
+                "for all of them: pipeline.pages(document)",
+                stacklevel=3,
+            )
+        return self._result(first)
 
     def pages(self, document: ImageInput) -> "PageResults":
         """Find and describe the marks of each page of a PDF or TIFF, a page when it is asked for.

@@ -11,15 +11,19 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from platemark.apps.cli import app
 from platemark.models.store import bundled_names
-from platemark.types import Result
+from platemark.plates.pipeline import PlatePipeline
+from platemark.types import Detection, Result
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *ROOT.glob("docs/*.md")])
@@ -164,6 +168,21 @@ def test_python_blocks_run(block: Block, workplace: Path, request: pytest.Fixtur
     code = compile(text, str(block), "exec")
     if not lacks_models(block.code):
         exec(code, {"__name__": "__main__"})
+
+
+def test_the_reader_of_the_documents_reads(workplace: Path) -> None:
+    (block,) = [block for block in blocks("python") if "class GlyphReader" in block.code]
+    names: dict[str, Any] = {}
+    exec(compile(block.code, str(block), "exec"), names)
+    plate = PIL.Image.new("RGB", (480, 80), "white")
+    font = PIL.ImageFont.load_default(60)
+    PIL.ImageDraw.Draw(plate).text((20, 2), "KA 4821 BX", "black", font)
+    photo = PIL.Image.new("RGB", (640, 200), "grey")
+    photo.paste(plate, (80, 60))
+    found = Detection.given("plate", (80.0, 60.0, 560.0, 140.0))
+    (mark,) = PlatePipeline(lambda _: [found], names["GlyphReader"]())(photo)
+    assert mark.text == "KA4821BX"
+    assert 0.0 < mark.text_score < 1.0
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)

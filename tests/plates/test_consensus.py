@@ -136,3 +136,17 @@ def test_a_doubtful_detection_counts_when_it_can_be_read(
 
 def test_a_card_without_a_gate_has_none() -> None:
     assert Gate.of(Says(reading("AB12", 0.9)), {"min_score": 0.5}) is None
+
+
+def test_a_text_below_the_threshold_is_null_and_the_first_alternative() -> None:
+    said = Reading("AB12", 0.04, (Character("A", 0.3),), (Alternative("AB17", 0.03),))
+    image = Image(np.full((60, 140, 3), 128, np.uint8))
+    found = [Detection("plate", 0.9, (10, 10, 110, 36), QUAD.tolist())]
+    for least, text in ((0.04, "AB12"), (0.05, None)):
+        pipeline = PlatePipeline(lambda _: found, Says(said), legible_text=least)
+        (mark,) = pipeline(image)
+        assert mark.text == text
+    assert (mark.text_score, mark.characters) == (0.0, ())
+    assert mark.alternatives == (Alternative("AB12", 0.04), Alternative("AB17", 0.03))
+    # what is asked of known corners is what was read
+    assert pipeline.read(image, [QUAD]) == [said]

@@ -10,7 +10,7 @@ def test_all_public_names_are_there_and_sorted() -> None:
     assert list(platemark.__all__) == sorted(platemark.__all__)
     for name in platemark.__all__:
         assert getattr(platemark, name) is not None
-    assert set(platemark.__all__) <= set(dir(platemark))
+    assert dir(platemark) == list(platemark.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

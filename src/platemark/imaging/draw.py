@@ -118,7 +118,8 @@ def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
         pen.line(outline, fill=colour, width=line, joint="curve")
     # Labels come last, so that no outline crosses a text.
     for mark in marks:
-        _draw_label(pen, mark, font, picture.size, line)
+        if text := _label(mark):
+            _draw_label(pen, mark, text, font, picture.size, line)
     return np.array(picture)
 
 
@@ -191,20 +192,22 @@ def cut_mark(pixels: Pixels, mark: Mark) -> PIL.Image.Image:
 
 
 def _label(mark: Mark) -> str:
-    if isinstance(mark, StampMark) and not mark.text:
-        return f"{mark.color} {mark.shape} {mark.score:.0%}"
-    return f"{mark.text or mark.kind} {mark.text_score if mark.text else mark.score:.0%}"
+    """What a mark says, or how a stamp looks, and the score; nothing for an illegible plate."""
+    if mark.text:
+        return f"{mark.text} {mark.text_score:.0%}"
+    return f"{mark.color} {mark.shape} {mark.score:.0%}" if isinstance(mark, StampMark) else ""
 
 
 def _draw_label(
     pen: PIL.ImageDraw.ImageDraw,
     mark: Mark,
+    text: str,
     font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont,
     size: tuple[int, int],
     line: int,
 ) -> None:
     """Write above the mark, or below it where there is no room, within the picture."""
-    text, colour = _label(mark), _COLOURS.get(mark.kind, "#2979ff")
+    colour = _COLOURS.get(mark.kind, "#2979ff")
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 2 * line, bottom - top + 2 * line
     x0, y0, _, y1 = quad_to_box(mark.quad)

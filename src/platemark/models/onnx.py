@@ -1,6 +1,7 @@
 """The runtime: the only place that imports onnxruntime."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class OnnxModel:
         options.intra_op_num_threads = threads or 0
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
+        self._local, self._threads = model, threads
         self._card, self._folder = model.card, model.folder
         try:
             self._session = onnxruntime.InferenceSession(
@@ -45,6 +47,10 @@ class OnnxModel:
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._check("inputs", [put.name for put in self._session.get_inputs()], self._card.inputs)
         self._check("outputs", self._outputs, self._card.outputs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle where the model is, so that another process loads it again."""
+        return partial(type(self), threads=self._threads), (self._local,)
 
     def _check(self, what: str, names: list[str], stated: Mapping[str, Any]) -> None:
         if stated and set(stated) != set(names):

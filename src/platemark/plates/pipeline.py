@@ -70,6 +70,8 @@ class PlatePipeline(Pipeline[PlateMark]):
         detector: Finds the plates.
         reader: Reads rectified plates.
         sure_score: Plates read with a lower score get a second opinion, see `read`.
+        legible_text: Marks whose text has a lower score have none: it is then the first of their
+            alternatives.
         verifier: Says which detections count; by default all do. See `Gate`.
     """
 
@@ -79,11 +81,13 @@ class PlatePipeline(Pipeline[PlateMark]):
         reader: Reads,
         *,
         sure_score: float = 0.0,
+        legible_text: float = 0.0,
         verifier: Verifies | None = None,
     ) -> None:
         super().__init__(detector, verifier)
         self.reader = reader
         self.sure_score = sure_score
+        self.legible_text = legible_text
 
     @classmethod
     def from_pretrained(
@@ -112,7 +116,13 @@ class PlatePipeline(Pipeline[PlateMark]):
         detector = Detector.from_pretrained(parts["detector"], threads=threads, min_score=min_score)
         reader = PlateReader.from_pretrained(parts["reader"], threads=threads)
         gate = Gate.of(reader, detector.model.card.thresholds) if min_score is None else None
-        return cls(detector, reader, sure_score=reader.sure_score, verifier=gate)
+        return cls(
+            detector,
+            reader,
+            sure_score=reader.sure_score,
+            legible_text=reader.legible_text,
+            verifier=gate,
+        )
 
     def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
         """Flatten and read plates whose corners are known, one reading for each in order.
@@ -142,5 +152,8 @@ class PlatePipeline(Pipeline[PlateMark]):
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
         """Read detected plates: a mark for each, in the same order, legible or not."""
-        readings = self.read(image, [detection.quad for detection in detections])
+        readings = [
+            reading if reading.score >= self.legible_text else reading.illegible()
+            for reading in self.read(image, [detection.quad for detection in detections])
+        ]
         return [PlateMark.of(*pair) for pair in zip(detections, readings, strict=True)]

@@ -78,6 +78,7 @@ class Registry:
         self._store, self._calibration = store, calibration
         self._comparer: Compares = comparer or match_ink
         self._templates = Templates()
+        self._opened: Callable[[], Self] | None = None
         self.aside: Callable[[], AbstractContextManager[object]] = nullcontext
 
     @classmethod
@@ -103,7 +104,19 @@ class Registry:
             RegistryError: It is no registry, one of a newer version, or the URL is not known.
             MissingExtra: The library for the server is not installed.
         """
-        return cls(open_store(os.fspath(url), create), calibration, comparer)
+        opened = cls(open_store(os.fspath(url), create), calibration, comparer)
+        opened._opened = partial(cls.open, url, calibration=calibration, comparer=comparer)
+        return opened
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        """Pickle how it was opened, so that another process opens it again.
+
+        Raises:
+            TypeError: It was made of a store.
+        """
+        if self._opened is None:
+            raise TypeError("a registry that was made of a store cannot be pickled; open it by URL")
+        return self._opened, ()
 
     def close(self) -> None:
         """Let go of the file or the server."""

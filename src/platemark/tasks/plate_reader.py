@@ -56,6 +56,11 @@ class PlateReader(Stage[ReaderPreprocess]):
         """Readings with this score need no second opinion; 0 where the card states none."""
         return self._model.card.thresholds.get("sure_score", 0.0)
 
+    @property
+    def legible_text(self) -> float:
+        """Least score of a text that counts as legible; 0 where the card states none."""
+        return self._model.card.thresholds.get("legible_text", 0.0)
+
     def __call__(self, crops: Sequence[Crop | Pixels]) -> list[Reading]:
         """Read crops, one reading for each in the same order.
 

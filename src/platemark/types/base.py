@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -50,12 +54,42 @@ def check_score(score: float) -> None:
         raise ValueError(f"a score is a probability in 0..1, got {score!r}")
 
 
+def png(picture: PilImage, side: int | None = None) -> bytes:
+    """Return a picture as PNG, packed quickly rather than tightly; shrunk to ``side`` at most."""
+    if side is not None:
+        picture.thumbnail((side, side))
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
 def json_score(score: float) -> float:
     return round(float(score), 4)
 
 
 def json_coordinates(values: Sequence[float]) -> list[float]:
     return [round(float(value), 2) for value in values]
+
+
+@dataclass(frozen=True, slots=True)
+class FlatValue:
+    """A value whose JSON object has its fields; floats are rounded, a score is checked."""
+
+    def __post_init__(self) -> None:
+        score = getattr(self, "score", None)
+        if score is not None:
+            check_score(score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        rounded = {each.name for each in fields(self) if each.type in (float, "float")}
+        return {k: json_score(v) if k in rounded else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from its JSON object."""
+        return cls(**{each.name: data[each.name] for each in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from platemark.types.base import (
     Box,
     Detection,
+    FlatValue,
     Quad,
     as_box,
     as_quad,
@@ -18,7 +19,7 @@ from platemark.types.base import (
 
 
 @dataclass(frozen=True, slots=True)
-class Character:
+class Character(FlatValue):
     """One character that was read.
 
     Attributes:
@@ -29,21 +30,9 @@ class Character:
     char: str
     score: float
 
-    def __post_init__(self) -> None:
-        check_score(self.score)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return {"char": self.char, "score": json_score(self.score)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from its JSON object."""
-        return cls(data["char"], data["score"])
-
 
 @dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(FlatValue):
     """Another text the mark may show.
 
     Attributes:
@@ -53,18 +42,6 @@ class Alternative:
 
     text: str
     score: float
-
-    def __post_init__(self) -> None:
-        check_score(self.score)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return {"text": self.text, "score": json_score(self.score)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from its JSON object."""
-        return cls(data["text"], data["score"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +65,11 @@ class Reading:
         if self.text == "":
             raise ValueError("a reading without text has text None, not an empty string")
 
+    def illegible(self) -> Self:
+        """Return a reading without a text, whose first alternative is that of this one."""
+        first = () if self.text is None else (Alternative(self.text, self.score),)
+        return type(self)(None, 0.0, (), (*first, *self.alternatives))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the text fields of a mark's JSON object."""
         return {
@@ -109,7 +91,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class Region(FlatValue):
     """Country and type of a plate.
 
     Attributes:
@@ -120,21 +102,9 @@ class Region:
     code: str
     score: float
 
-    def __post_init__(self) -> None:
-        check_score(self.score)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return {"code": self.code, "score": json_score(self.score)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from its JSON object."""
-        return cls(data["code"], data["score"])
-
 
 @dataclass(frozen=True, slots=True)
-class Obscured:
+class Obscured(FlatValue):
     """Whether something hides part of a plate's text.
 
     Attributes:
@@ -144,18 +114,6 @@ class Obscured:
 
     value: bool
     score: float
-
-    def __post_init__(self) -> None:
-        check_score(self.score)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return {"value": self.value, "score": json_score(self.score)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from its JSON object."""
-        return cls(data["value"], data["score"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +136,15 @@ class PlateMark:
 
     score: float
     box: Box
-    quad: Quad
+    quad: Quad = field(repr=False)
     text: str | None = None
     text_score: float = 0.0
-    characters: tuple[Character, ...] = ()
-    alternatives: tuple[Alternative, ...] = ()
+    characters: tuple[Character, ...] = field(default=(), repr=False)
+    alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
     region: Region | None = None
     lines: int | None = None
     obscured: Obscured | None = None
-    kind: str = "plate"
+    kind: str = field(default="plate", repr=False)
 
     def __post_init__(self) -> None:
         check_score(self.score)
@@ -207,8 +165,8 @@ class PlateMark:
         return Reading(self.text, self.text_score, self.characters, self.alternatives)
 
     @classmethod
-    def of(cls, detection: Detection, reading: Reading) -> Self:
-        """Join where a plate is and what it says."""
+    def of(cls, detection: Detection, reading: Reading, **others: Any) -> Self:
+        """Join where a plate is and what it says; ``others`` are further attributes."""
         return cls(
             score=detection.score,
             box=detection.box,
@@ -217,6 +175,7 @@ class PlateMark:
             text_score=reading.score,
             characters=reading.characters,
             alternatives=reading.alternatives,
+            **others,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -232,16 +191,10 @@ class PlateMark:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make one from its JSON object."""
-        reading = Reading.from_dict(data)
         region, obscured = data.get("region"), data.get("obscured")
-        return cls(
-            score=data["score"],
-            box=data["box"],
-            quad=data["quad"],
-            text=reading.text,
-            text_score=reading.score,
-            characters=reading.characters,
-            alternatives=reading.alternatives,
+        return cls.of(
+            Detection.from_dict(data),
+            Reading.from_dict(data),
             region=None if region is None else Region.from_dict(region),
             lines=data.get("lines"),
             obscured=None if obscured is None else Obscured.from_dict(obscured),

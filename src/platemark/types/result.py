@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import base64
+import html
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
+import numpy as np
+
+from platemark.errors import MissingExtra
+from platemark.types.base import FlatValue, png
 from platemark.types.plates import PlateMark
 from platemark.types.stamps import StampMark
 
 if TYPE_CHECKING:
+    import supervision
     from PIL.Image import Image as PilImage
 
 Mark = PlateMark | StampMark
+# Longer side of the picture that a notebook shows, in pixels.
+_SHOWN = 900
 _MARKS: dict[str, type[PlateMark] | type[StampMark]] = {"plate": PlateMark, "stamp": StampMark}
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(FlatValue):
     """Why an input gave no marks: the ``error`` object of the JSON output.
 
     Attributes:
@@ -28,19 +37,10 @@ class Failure:
     code: str
     message: str
 
-    def to_dict(self) -> dict[str, str]:
-        """Return the JSON object."""
-        return {"code": self.code, "message": self.message}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from its JSON object."""
-        return cls(data["code"], data["message"])
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The marks of one image or page, or why there are none to give.
+    """The marks of one image or page, or why there are none to give; a sequence of the marks.
 
     Attributes:
         source: The input as it was given or found.
@@ -64,6 +64,26 @@ class Result:
         default=None, repr=False, compare=False
     )
 
+    def __len__(self) -> int:
+        """Return the number of marks."""
+        return len(self.marks)
+
+    def __bool__(self) -> bool:
+        """A result is one also without marks."""
+        return True
+
+    def __iter__(self) -> Iterator[Mark]:
+        """Go through the marks."""
+        return iter(self.marks)
+
+    @overload
+    def __getitem__(self, index: int) -> Mark: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Mark, ...]: ...
+    def __getitem__(self, index: int | slice) -> Mark | tuple[Mark, ...]:
+        """Return a mark, or several."""
+        return self.marks[index]
+
     def plot(self) -> PilImage:
         """Return the image with its marks drawn, an RGB picture.
 
@@ -80,6 +100,43 @@ class Result:
                 "use platemark.imaging.draw.draw_marks(pixels, result.marks)"
             )
         return self.draw(self.marks)
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the image with its marks drawn; None where there is no image."""
+        return None if self.draw is None else png(self.plot(), _SHOWN)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture, and a line for each mark."""
+        picture = base64.b64encode(self._repr_png_() or b"").decode()
+        shown = f'<img src="data:image/png;base64,{picture}"><br>' if picture else ""
+        lines = [f"{self.source}, page {self.page}", *map(repr, self.marks)]
+        if self.error is not None:
+            lines.append(self.error.message)
+        return shown + "<br>".join(map(html.escape, lines))
+
+    def to_supervision(self) -> supervision.Detections:
+        """Return the marks as `supervision.Detections`: boxes, scores, ink masks, texts as data.
+
+        Raises:
+            MissingExtra: supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise MissingExtra("Result.to_supervision", "supervision") from error
+        if not self.marks:
+            return supervision.Detections.empty()
+        inks = [mark.mask.to_array() for mark in self.marks if isinstance(mark, StampMark)]
+        return supervision.Detections(
+            xyxy=np.array([mark.box for mark in self.marks], dtype=np.float64),
+            mask=np.array(inks) if len(inks) == len(self) else None,
+            confidence=np.array([mark.score for mark in self.marks], dtype=np.float64),
+            class_id=np.array([list(_MARKS).index(mark.kind) for mark in self.marks]),
+            data={
+                "class_name": np.array([mark.kind for mark in self.marks]),
+                "text": np.array([mark.text or "" for mark in self.marks]),
+            },
+        )
 
     def to_dict(self, *, embedding: bool = False) -> dict[str, Any]:
         """Return the JSON object: the marks, or the error (with a page after the first).

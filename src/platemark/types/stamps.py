@@ -13,12 +13,14 @@ from platemark.masks import InkCrop, InkMask
 from platemark.types.base import (
     Box,
     Detection,
+    FlatValue,
     Quad,
     as_box,
     as_quad,
     check_score,
     json_coordinates,
     json_score,
+    png,
 )
 from platemark.types.plates import Character
 
@@ -48,9 +50,9 @@ class TextLine:
     text: str | None
     path: str
     score: float = 0.0
-    characters: tuple[Character, ...] = ()
+    characters: tuple[Character, ...] = field(default=(), repr=False)
     script: Script | None = None
-    places: tuple[tuple[float, float], ...] = field(default=(), compare=False)
+    places: tuple[tuple[float, float], ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_score(self.score)
@@ -82,7 +84,7 @@ class TextLine:
 
 
 @dataclass(frozen=True, slots=True)
-class StampField:
+class StampField(FlatValue):
     """A date or a registration number that a stamp bears.
 
     Attributes:
@@ -96,18 +98,9 @@ class StampField:
     value: str
     valid: bool | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return {"kind": self.kind, "value": self.value, "valid": self.valid}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from its JSON object."""
-        return cls(data["kind"], data["value"], data["valid"])
-
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(FlatValue):
     """The known stamp that an imprint is most like.
 
     Attributes:
@@ -122,20 +115,6 @@ class Identity:
     similarity: float
     accepted: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return {
-            "name": self.name,
-            "design": self.design,
-            "similarity": json_score(self.similarity),
-            "accepted": self.accepted,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from its JSON object."""
-        return cls(data["name"], data["design"], data["similarity"], data["accepted"])
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
@@ -147,7 +126,7 @@ class Embedding:
             models cannot be compared.
     """
 
-    vector: NDArray[np.float32]
+    vector: NDArray[np.float32] = field(repr=False)
     model: str
 
     def __post_init__(self) -> None:
@@ -197,18 +176,18 @@ class StampMark:
 
     score: float
     box: Box
-    quad: Quad
+    quad: Quad = field(repr=False)
     shape: str
     color: str
     rotation: float | None
-    mask: InkMask
+    mask: InkMask = field(repr=False)
     text: str | None = None
     text_score: float = 0.0
     lines: tuple[TextLine, ...] = ()
     identity: Identity | None = None
-    embedding: Embedding | None = None
+    embedding: Embedding | None = field(default=None, repr=False)
     crop: InkCrop | None = field(default=None, repr=False, compare=False)
-    kind: str = "stamp"
+    kind: str = field(default="stamp", repr=False)
 
     def __post_init__(self) -> None:
         check_score(self.score)
@@ -334,6 +313,10 @@ class Comparison:
         if self.draw is None:
             raise ValueError("this comparison has no imprints to draw; only platemark.compare's do")
         return self.draw()
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the difference picture."""
+        return None if self.draw is None else png(self.draw())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""

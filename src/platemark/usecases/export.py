@@ -4,12 +4,16 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from platemark.errors import MissingExtra
+
 if TYPE_CHECKING:
+    import pandas
+
     from platemark.types import Result
 
 
@@ -78,6 +82,35 @@ STAMPS = Layout(
     _stamp_values,
 )
 LAYOUTS = {layout.kind: layout for layout in (PLATES, STAMPS)}
+
+
+def to_pandas(results: "Result | Iterable[Result]") -> "pandas.DataFrame":
+    """Return a table with a row for each mark, with the columns of the CSV of their kinds.
+
+    A page without marks, or with an error, has a row of its own.
+
+    Args:
+        results: One result or many, such as what `Pipeline.stream` gives.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtra("platemark.to_pandas", "pandas") from error
+    from platemark.types import Result
+
+    listed = [results] if isinstance(results, Result) else list(results)
+    kinds = dict.fromkeys(mark.kind for result in listed for mark in result) or {PLATES.kind: None}
+    layouts = [LAYOUTS[kind] for kind in kinds]
+    rows = [
+        row
+        for result in listed
+        for row in (LAYOUTS[result[0].kind] if len(result) else layouts[0]).rows(result)
+    ]
+    columns = dict.fromkeys(column for layout in layouts for column in layout.columns)
+    return pandas.DataFrame(rows, columns=list(columns))
 
 
 class ResultWriter(Protocol):

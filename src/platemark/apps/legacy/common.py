@@ -5,8 +5,8 @@ from typing import Any
 
 import PIL.Image
 
-from platemark.apps.server.common import png
 from platemark.apps.services import Services
+from platemark.types.base import png
 
 Json = dict[str, Any]
 

@@ -1,12 +1,10 @@
 """What the routes share: parameters, answers of lists and pictures."""
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import PIL.Image
 from fastapi import Depends, Query, Request, Response
 
 from platemark.apps.server.problems import of_failures
@@ -88,10 +86,3 @@ def failed(services: Services, source: str, page: int, error: PlatemarkError) ->
     services.figures.errors.labels(error.code).inc()
     result = Result(source, page, error=Failure(error.code, error.message))
     return Outcome(json.dumps(result.to_dict()), failed=True)
-
-
-def png(picture: PIL.Image.Image) -> bytes:
-    """Return a picture as PNG, packed quickly rather than tightly."""
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", compress_level=1)
-    return stream.getvalue()

@@ -18,7 +18,6 @@ from platemark.apps.server.common import (
     answer_list,
     found,
     listed,
-    png,
 )
 from platemark.apps.server.examples import (
     COMPARISON_EXAMPLE,
@@ -47,6 +46,7 @@ from platemark.errors import InvalidRequest
 from platemark.imaging.draw import cut_out, draw_image
 from platemark.imaging.image import Image
 from platemark.types import Result
+from platemark.types.base import png
 from platemark.usecases.look import no_stamp
 
 router = APIRouter(route_class=WorkRoute, tags=["marks"])

@@ -32,7 +32,6 @@ from platemark.apps.server.common import (
     failed,
     found,
     listed,
-    png,
 )
 from platemark.apps.server.connection import may_write
 from platemark.apps.server.examples import ADDED_EXAMPLE, DESIGN_EXAMPLE, IDENTIFIED_EXAMPLE
@@ -51,6 +50,7 @@ from platemark.apps.services import Services
 from platemark.errors import InvalidRequest
 from platemark.registry import Design
 from platemark.types import Result
+from platemark.types.base import png
 from platemark.usecases.enrol import Enrolled, EnrolledStamp, add_stamps
 from platemark.usecases.identify import identified
 from platemark.usecases.look import Where, stamps_of
