@@ -49,7 +49,7 @@ def test_to_dict_is_the_json_error_object() -> None:
         (DatasetError("no box", file="m.jsonl", line=3), ["m.jsonl:3: no box"]),
         (errors.FormatError("bad", file="ru.toml", key="patterns"), ["ru.toml: patterns: bad"]),
         (errors.SettingsError("is no number", key="threads"), ["threads: is no number"]),
-        (MissingExtra("reading HEIC", "heif"), ["reading HEIC", "pip install 'platemark[heif]'"]),
+        (MissingExtra("reading HEIC", "heif"), ["reading HEIC", "pip install ", "[heif]'"]),
     ],
 )
 def test_messages_name_what_matters(error: PlatemarkError, parts: list[str]) -> None:

@@ -38,6 +38,7 @@ change. ``ValueError`` and ``TypeError`` stay for a programmer's wrong argument.
 
 # ruff: noqa: N818 - an error is named after what happened, like the codes that users see.
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -310,6 +311,28 @@ class MissingExtra(PlatemarkError):
         self.extra = extra
         super().__init__(
             f"{feature} needs an optional part that is not installed; "
-            f"install it with: pip install 'platemark[{extra}]'",
+            f"install it with: {_install_command(extra)}",
             source=source,
         )
+
+
+def _install_command(extra: str) -> str:
+    """How to add an extra, in the way in which platemark itself was installed."""
+    import json
+    from importlib import metadata
+
+    place = Path(sys.prefix).parts
+    if "pipx" in place:
+        return f"pipx install --force 'platemark[{extra}]'"
+    if "uv" in place and "tools" in place:
+        return f"uv tool install 'platemark[{extra}]'"
+    try:
+        origin = metadata.distribution("platemark").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        origin = None
+    # PEP 610: what was installed from a folder says so, and whether in place.
+    folder = json.loads(origin or "{}").get("dir_info")
+    if folder is None:
+        return f"pip install 'platemark[{extra}]'"
+    editable = "--editable " if folder.get("editable") else ""
+    return f"pip install {editable}'.[{extra}]', in the folder of its source"

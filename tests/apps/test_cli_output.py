@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from platemark.apps.cli.output import WRITERS, ResultFormat
+from platemark.apps.cli.output import WRITERS, ResultFormat, usual_format
 from platemark.types import Failure, PlateMark, Region, Result
 from platemark.usecases.export import PictureNames
 
@@ -52,7 +53,7 @@ def test_csv_has_a_row_per_mark_and_one_for_an_image_without() -> None:
 
 def test_table_names_every_input() -> None:
     table = printed(ResultFormat.TABLE)
-    for part in ("in/two.jpg", "AB12", "not legible", "in/[none].tif page 3", "no plate"):
+    for part in ("in/two.jpg", "AB12", "not legible", "in/[none].tif page 4", "no plate"):
         assert part in table
     assert "unreadable_image" in table
 
@@ -62,7 +63,7 @@ def test_table_without_results_prints_nothing() -> None:
 
 
 folders = st.sampled_from(["", "a/", "b/", "a/b/", "/data/"])
-stems = st.sampled_from(["car", "Car", "car-page1", "doc"])
+stems = st.sampled_from(["car", "Car", "car-page002", "doc"])
 sources = st.builds(lambda f, s, e: f + s + e, folders, stems, st.sampled_from([".jpg", ".png"]))
 
 
@@ -79,7 +80,36 @@ def test_pictures_of_different_sources_and_pages_never_share_a_name(
 
 @pytest.mark.parametrize(
     ("source", "page", "name"),
-    [("in/car.jpg", 0, "car"), ("scan.pdf", 2, "scan-page2"), ("-", 0, "stdin")],
+    [("in/car.jpg", 0, "car"), ("scan.pdf", 2, "scan-page003"), ("-", 0, "stdin")],
 )
 def test_a_picture_is_called_as_its_source(source: str, page: int, name: str) -> None:
     assert PictureNames().stem(source, page) == name
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_tables_fit_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "platemark.apps.cli.output.report_console", lambda stream: Console(file=stream, width=width)
+    )
+    long = Result(f"{'folder/' * 20}car.jpg", 0, 4000, 3000, (PLATE,), 1234.5)
+    lines = printed(ResultFormat.TABLE, [*RESULTS, long]).splitlines()
+    assert max(map(len, lines)) <= width
+    assert ("box" in lines[0], "ms" in lines[0]) == (width >= 80, True)
+    assert "folder/car.jpg" in lines[-1]
+
+
+def test_a_table_row_is_out_as_soon_as_its_result_is_there() -> None:
+    stream = io.StringIO()
+    writer = WRITERS[ResultFormat.TABLE](stream)
+    for number, result in enumerate(RESULTS, 1):
+        writer.write(result)
+        assert result.source in stream.getvalue()
+        assert stream.getvalue().count("score") == 1, number
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.csv", "csv"), ("a.CSV", "csv"), ("a.jsonl", "jsonl"), ("a.txt", "table"), ("a", "jsonl")],
+)
+def test_the_suffix_of_the_output_chooses_the_format(name: str, kind: str) -> None:
+    assert usual_format(Path(name)) == kind

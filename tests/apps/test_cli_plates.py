@@ -90,8 +90,8 @@ def test_pictures_of_same_named_inputs_and_pages_are_kept_apart(
     result = run(one, two, tmp_path / "scan.tiff", "--annotated", drawn, "--crops", cut)
     assert result.exit_code == 0
     assert len(list(drawn.glob("*.jpg"))) == len(list(cut.glob("*.png"))) == 4
-    assert {"car.jpg", "scan.jpg", "scan-page1.jpg"} < {path.name for path in drawn.iterdir()}
-    with PIL.Image.open(cut / "car-0.png") as crop:
+    assert {"car.jpg", "scan.jpg", "scan-page002.jpg"} < {path.name for path in drawn.iterdir()}
+    with PIL.Image.open(cut / "car-01.png") as crop:
         assert crop.size == (100, 25)
     with PIL.Image.open(drawn / "car.jpg") as picture:
         assert picture.size == (320, 240)
@@ -166,10 +166,10 @@ def test_an_interrupt_keeps_finished_lines_and_says_how_to_go_on(
     photos = [paint(f"{number}.png", (LEFT, "AB12CD")) for number in range(4)]
     usual = PlatePipeline.result
 
-    def interrupted(self: PlatePipeline, item: object, start: float | None = None) -> PlateResult:
+    def interrupted(self: PlatePipeline, item: object) -> PlateResult:
         if getattr(item, "source", "").endswith("2.png"):
             raise KeyboardInterrupt
-        return usual(self, item, start)  # type: ignore[arg-type]
+        return usual(self, item)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PlatePipeline, "result", interrupted)
     for kind in ("jsonl", "csv", "table"):
@@ -248,3 +248,10 @@ def test_pictures_within_the_input_folder_are_no_inputs(tmp_path: Path, paint: P
         result = run(photo.parent, "--annotated", drawn, "--crops", cut)
         assert [row["source"] for row in rows(result)] == [str(photo)]
     assert [row["source"] for row in rows(run(drawn, "--crops", drawn))] == [str(drawn / "car.jpg")]
+
+
+def test_an_address_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    result = run("https://example.org/car.jpg", "--format", "jsonl")
+    assert result.exit_code == 1
+    assert rows(result)[0]["error"]["code"] == "unsupported_input"  # type: ignore[index]
+    assert "curl -O https://example.org/car.jpg" in result.stderr

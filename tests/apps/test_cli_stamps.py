@@ -81,7 +81,7 @@ def test_table_and_csv_show_the_looks(make_page: MakePage) -> None:
 def test_crops_have_transparent_paper(make_page: MakePage, tmp_path: Path) -> None:
     page = make_page("page.png", ("circle", "red"))
     assert run(page, "--crops", tmp_path / "cut", "--annotated", tmp_path / "drawn").exit_code == 0
-    with PIL.Image.open(tmp_path / "cut/page-0.png") as crop:
+    with PIL.Image.open(tmp_path / "cut/page-01.png") as crop:
         pixels = np.asarray(crop)
     assert pixels.shape[2] == 4
     assert abs(pixels.shape[0] - 180) < 8
@@ -139,7 +139,7 @@ def test_parquet_names_the_extra_before_the_work_begins(
     monkeypatch.setattr(StampPipeline, "result", lambda *_: pytest.fail("the work began"))
     result = run(make_page("page.png"), "--embeddings", tmp_path / "vectors.parquet")
     assert result.exit_code == 2
-    assert "platemark[parquet]" in result.stderr
+    assert "[parquet]" in result.stderr
 
 
 def test_vectors_are_written_as_parquet(make_page: MakePage, tmp_path: Path) -> None:
@@ -179,10 +179,10 @@ def test_vectors_of_finished_pages_are_kept_when_one_fails_or_all_stops(
         assert len(data["vectors"]) == 2
     usual = StampPipeline.result
 
-    def interrupted(self: StampPipeline, item: object, start: float | None = None) -> StampResult:
+    def interrupted(self: StampPipeline, item: object) -> StampResult:
         if getattr(item, "source", "").endswith("2.png"):
             raise KeyboardInterrupt
-        return usual(self, item, start)  # type: ignore[arg-type]
+        return usual(self, item)  # type: ignore[arg-type]
 
     monkeypatch.setattr(StampPipeline, "result", interrupted)
     result = run(*pages, "--embeddings", target)

@@ -5,6 +5,7 @@ training, synthesis and evaluation, comes through here.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ MAX_PIXELS = 200_000_000
 
 # Pipes that the shell opens: process substitution and standard input.
 _PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+_ADDRESS = re.compile(r"(https?|ftp)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +215,12 @@ def open_file(path: str | os.PathLike[str], source: str) -> Iterator[BufferedRea
     name = os.fspath(path)
     if not name:
         raise UnreadableImage("an empty name is no file; check the path", source=source)
+    if _ADDRESS.match(name):
+        raise UnsupportedInput(
+            f"{source} is an address, and nothing is fetched from the network; download it first, "
+            f"for example with: curl -O {source}",
+            source=source,
+        )
     try:
         mode = Path(path).stat().st_mode
         if stat.S_ISDIR(mode):

@@ -346,20 +346,32 @@ def read_expanded(
     dpi: float = PDF_DPI,
     max_pixels: int = MAX_PIXELS,
     only: int | None = None,
+    opened: Callable[[int], None] = lambda pages: None,
 ) -> Iterator[Image | Unread]:
-    """Read what `expand_inputs` gave, or a part of it; see `read_inputs` and `PageReader`."""
+    """Read what `expand_inputs` gave, or a part of it; see `read_inputs` and `PageReader`.
+
+    ``opened`` is told how many pages each input has, before the first of them is read.
+    """
     for value in items:
         if isinstance(value, Unread):
             yield value
             continue
         source = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
-        open_input = partial(_open_input, value, source, dpi, max_pixels)
+        open_input = partial(_open_input, value, source, dpi, max_pixels, opened)
         yield from PageReader(open_input, source, only)
 
 
-def _open_input(value: ImageInput, source: str | None, dpi: float, max_pixels: int) -> Pages:
+def _open_input(
+    value: ImageInput,
+    source: str | None,
+    dpi: float,
+    max_pixels: int,
+    opened: Callable[[int], None],
+) -> Pages:
     content = _standard_input() if source == STDIN else value
-    return open_pages(content, source, dpi=dpi, max_pixels=max_pixels)
+    pages = open_pages(content, source, dpi=dpi, max_pixels=max_pixels)
+    opened(len(pages))
+    return pages
 
 
 def _standard_input() -> bytes:

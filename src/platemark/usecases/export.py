@@ -163,8 +163,9 @@ class CsvWriter:
 class PictureNames:
     """File names for the pictures of results, different for every source and page of a run.
 
-    The name is that of the source. A second source of the same name, from another folder, gets a
-    short digest of its path added, so that names do not depend on the machine.
+    The name is that of the source, and of a page after the first its number, counted from 1, as
+    three digits, so that names sort as the pages do. A second source of the same name, from another
+    folder, gets a short digest of its path added, so that names do not depend on the machine.
     """
 
     def __init__(self) -> None:
@@ -174,7 +175,7 @@ class PictureNames:
         """Return the file name, without suffix, for the pictures of one page of a source."""
         plain = PurePath(source).stem if source != "-" else "stdin"
         if page:
-            plain = f"{plain}-page{page}"
+            plain = f"{plain}-page{page + 1:03d}"
         # a file name need not be text, see os.fsdecode
         path = f"{source}\n{page}".encode(errors="surrogatepass")
         digest = hashlib.sha256(path).hexdigest()

@@ -1,12 +1,12 @@
 """Inputs looked at: which pages they have, which stamps these show, and in which order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from platemark.errors import InputError, NoStampFound, PlatemarkError
-from platemark.imaging.image import Image
+from platemark.imaging.image import Image, ImageInput
 from platemark.imaging.sources import Unread, expand_inputs, read_expanded
 from platemark.stamps.pipeline import StampPipeline, whole_picture
 from platemark.types import Box, Detection, Mark, StampMark
@@ -50,22 +50,41 @@ class StampPage:
     warnings: tuple[str, ...] = ()
 
 
-def pages_of_inputs(inputs: Sequence[str], written: Sequence[Path] = ()) -> Iterator[Item]:
+def pages_of_inputs(
+    inputs: Sequence[str],
+    written: Sequence[Path] = (),
+    total: Callable[[int], None] | None = None,
+) -> Iterator[Item]:
     """Read inputs page by page, without what earlier runs wrote among them.
 
     Args:
         inputs: Files, folders, globs, lists, or ``-``.
         written: Folders to which pictures are written; those within an input folder are skipped,
             unless they, or what lies in them, are given as inputs.
+        total: Is told how many pages there are as far as is known: an input that was not opened
+            yet counts as one. All inputs are then listed before the first is read.
     """
     given = [Path(name).resolve() for name in inputs]
     folders = [folder.resolve() for folder in written]
     ours = {home for home in folders if not any(path.is_relative_to(home) for path in given)}
-    return read_expanded(
+    items = (
         item
         for item in expand_inputs(inputs)
         if not (ours and isinstance(item, str) and ours.intersection(Path(item).resolve().parents))
     )
+    return read_expanded(items) if total is None else _counted(list(items), total)
+
+
+def _counted(items: list[ImageInput | Unread], total: Callable[[int], None]) -> Iterator[Item]:
+    pages = len(items)
+
+    def opened(more: int) -> None:
+        nonlocal pages
+        pages += more - 1
+        total(pages)
+
+    total(pages)
+    return read_expanded(items, opened=opened)
 
 
 def the_page(items: Iterable[Item]) -> Image:

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -16,8 +16,10 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, SettingsError
@@ -206,13 +208,42 @@ def check_file(path: Path, option: str) -> None:
         raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
 
 
-@contextmanager
-def progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a progress bar on standard error, on a terminal only.
+class ProgressBar:
+    """A progress bar on standard error: how many are done, of how many, and the time left.
 
-    Yields:
-        A function to call with how many are done, and of how many (None where that is not known).
+    Args:
+        bar: Draws it.
+        task: What it shows.
+        shown: Whether anybody sees it.
     """
+
+    def __init__(self, bar: Progress, task: TaskID, *, shown: bool) -> None:
+        self._bar, self._task, self.shown = bar, task, shown
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Show how many are done, and of how many where that is known only now."""
+        self._bar.update(self._task, completed=done, total=total)
+
+    def expect(self, total: int) -> None:
+        """Show of how many."""
+        self._bar.update(self._task, total=total)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the bar off a terminal while results are printed to it."""
+        shared = self.shown and on_terminal()
+        if shared:
+            self._bar.stop()
+        try:
+            yield
+        finally:
+            if shared:
+                self._bar.start()
+
+
+@contextmanager
+def progress(label: str, *, quiet: bool) -> Iterator[ProgressBar]:
+    """Show a progress bar on standard error, on a terminal only."""
     console = messages()
     columns = (
         SpinnerColumn(),
@@ -220,17 +251,13 @@ def progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None],
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     hidden = quiet or not console.is_terminal
     with Progress(
         *columns, console=console, transient=True, disable=hidden, redirect_stdout=False
     ) as bar:
-        task = bar.add_task(label, total=None)
-
-        def update(done: int, total: int | None = None) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield update
+        yield ProgressBar(bar, bar.add_task(label, total=None), shown=not hidden)
 
 
 def on_terminal() -> bool:

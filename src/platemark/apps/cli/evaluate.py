@@ -15,7 +15,6 @@ from platemark.apps.cli.common import (
     ThreadsOption,
     load_pipeline,
     messages,
-    on_terminal,
     progress,
     writable_folder,
 )
@@ -33,10 +32,7 @@ SplitOption = Annotated[Split, typer.Option(help="Which images; choose on dev, r
 ErrorsOption = Annotated[
     Path | None, typer.Option(help="Write failures as pictures to this folder.")
 ]
-FormatOption = Annotated[
-    TextFormat | None,
-    typer.Option("--format", help="Default: table on a terminal, json when piped."),
-]
+FormatOption = Annotated[TextFormat, typer.Option("--format", help="How the report is printed.")]
 
 app = typer.Typer(no_args_is_help=True, help="Score the models on annotated pictures.")
 
@@ -55,7 +51,7 @@ def plates(
     negatives: Annotated[
         Path | None, typer.Option(help="A folder of photos without plates, for false plates.")
     ] = None,
-    format: FormatOption = None,  # noqa: A002 - the option is called so
+    format: FormatOption = TextFormat.TABLE,  # noqa: A002 - the option is called so
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -73,7 +69,7 @@ def plates(
     photos = _pictures(negatives)
     with progress("evaluate", quiet=quiet) as tell:
         evaluation = evaluate_plates(annotated, pipeline, negatives=photos, progress=tell)
-    if _as_json(format):
+    if format is TextFormat.JSON:
         _print_json(evaluation.to_dict())
     else:
         plate_report(evaluation)
@@ -93,7 +89,7 @@ def stamps(
     negatives: Annotated[
         Path | None, typer.Option(help="A folder of pages without stamps, for false marks.")
     ] = None,
-    format: FormatOption = None,  # noqa: A002 - the option is called so
+    format: FormatOption = TextFormat.TABLE,  # noqa: A002 - the option is called so
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -112,7 +108,7 @@ def stamps(
     pages = _pictures(negatives)
     with progress("evaluate", quiet=quiet) as tell:
         evaluation = evaluate_stamps(annotated, pipeline, negatives=pages, progress=tell)
-    if _as_json(format):
+    if format is TextFormat.JSON:
         _print_json(evaluation.to_dict())
     else:
         stamp_report(evaluation)
@@ -144,10 +140,6 @@ def _pictures(folder: Path | None) -> list[Path]:
         if isinstance(item, Unread):
             raise item.error
     return [Path(str(item)) for item in found]
-
-
-def _as_json(wanted: TextFormat | None) -> bool:
-    return wanted is TextFormat.JSON or (wanted is None and not on_terminal())
 
 
 def _print_json(figures: dict[str, object]) -> None:

@@ -43,7 +43,10 @@ InputsArgument = Annotated[
 ]
 FormatOption = Annotated[
     ResultFormat | None,
-    typer.Option("--format", help="Default: table on a terminal, jsonl when piped."),
+    typer.Option(
+        "--format",
+        help="Default: by the suffix of --output; a table on a terminal, jsonl when piped.",
+    ),
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write results to this file.")
@@ -160,8 +163,8 @@ class _Pictures:
         if self._annotated:
             draw_image(image, result.marks).save(self._annotated / f"{stem}.jpg", quality=92)
         if self._crops:
-            for number, mark in enumerate(result.marks):
-                cut_mark(image.pixels, mark).save(self._crops / f"{stem}-{number}.png")
+            for number, mark in enumerate(result.marks, 1):
+                cut_mark(image.pixels, mark).save(self._crops / f"{stem}-{number:02d}.png")
 
 
 def _run(
@@ -177,18 +180,20 @@ def _run(
 
     tally = _Tally()
     try:
-        with progress(f"{kind}s", quiet=request.quiet) as tell:
-            for item in pages_of_inputs(request.inputs, pictures.folders):
+        with progress(f"{kind}s", quiet=request.quiet) as bar:
+            total = bar.expect if bar.shown else None
+            for item in pages_of_inputs(request.inputs, pictures.folders, total):
                 result = pipeline.result(item)
                 if isinstance(item, Image):
                     pictures.write(item, result)
-                for writer in writers:
-                    writer.write(result)
+                with bar.hidden():
+                    for writer in writers:
+                        writer.write(result)
                 tally.done += 1
                 if result.error is not None:
                     tally.failed += 1
                     messages().print(f"error: {result.error.message}", style="red", markup=False)
-                tell(tally.done, None)
+                bar(tally.done)
     except KeyboardInterrupt:
         messages().print(
             f"Interrupted. The {tally.done} finished are complete; to go on, give the inputs that "

@@ -17,10 +17,17 @@ from platemark.usecases import export
 from platemark.usecases.export import CsvWriter, JsonLinesWriter, Layout, ResultWriter
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+
     from platemark.types import Result
 
 # A file name need not be text: in JSON the escape that stands for its bytes gives it back.
 _UNWRITABLE = "backslashreplace"
+
+# Widths in characters of the columns of tables, and of the space between two.
+_LEAST_SOURCE, _WIDEST_SOURCE = 16, 60
+_BOX_WIDTH, _TIME_WIDTH, _GAP = 19, 5, 2
+_FORMATS_OF_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "table"}
 
 
 class ResultFormat(StrEnum):
@@ -44,12 +51,13 @@ def _stamp_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
 def _known_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
     known = mark["identity"]
     if known is None:
-        name = "[dim]no known stamp[/dim]"
+        name = "[dim]unknown[/dim]"
     elif known["accepted"]:
         name = escape(known["name"])
     else:
-        name = f"[dim]unknown, most like {escape(known['name'])}[/dim]"
-    return (*_stamp_cells(mark), name)
+        name = f"[dim]not {escape(known['name'])}[/dim]"
+    stamp, _, score = _stamp_cells(mark)
+    return stamp, name, score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,51 +66,98 @@ class TableLayout(Layout):
 
     Attributes:
         headings: Columns of the table between the source and the box, by `cells`.
+        widths: Of these columns, in characters.
         cells: The table's texts for a mark's JSON object, with Rich markup.
     """
 
     headings: tuple[str, ...]
+    widths: tuple[int, ...]
     cells: Callable[[Mapping[str, Any]], tuple[str, ...]]
 
 
 PLATES = TableLayout(
-    **vars(export.PLATES), headings=("plate", "text score", "score"), cells=_plate_cells
+    **vars(export.PLATES),
+    headings=("plate", "text", "score"),
+    widths=(11, 4, 5),
+    cells=_plate_cells,
 )
 STAMPS = TableLayout(
-    **vars(export.STAMPS), headings=("stamp", "rotation", "score"), cells=_stamp_cells
+    **vars(export.STAMPS),
+    headings=("stamp", "turn", "score"),
+    widths=(16, 5, 5),
+    cells=_stamp_cells,
 )
-KNOWN_STAMPS = replace(STAMPS, headings=(*STAMPS.headings, "known as"), cells=_known_cells)
+KNOWN_STAMPS = replace(
+    STAMPS,
+    headings=("stamp", "known as", "score"),
+    widths=(16, 18, 5),
+    cells=_known_cells,
+)
 
 
 class TableWriter:
-    """A table for people, printed when all results are there."""
+    """A table for people, each row out as soon as its result is there.
+
+    So the widths of the columns are fixed. Where the console is too narrow, the boxes are left out,
+    then the times, and sources are cut at their start.
+    """
 
     def __init__(self, stream: TextIO, layout: TableLayout = PLATES) -> None:
         self._console, self._layout = report_console(stream), layout
-        first, *rest = layout.headings
-        self._table = Table("source", first, box=None, pad_edge=False, header_style="bold")
-        for name in (*rest, "box", "ms"):
-            self._table.add_column(name, justify="right")
+        spare = self._console.width - _LEAST_SOURCE - sum(w + _GAP for w in layout.widths)
+        self._timed = spare >= _TIME_WIDTH + _GAP
+        self._boxed = spare >= _TIME_WIDTH + _BOX_WIDTH + 2 * _GAP
+        spare -= self._timed * (_TIME_WIDTH + _GAP) + self._boxed * (_BOX_WIDTH + _GAP)
+        self._source_width = min(_LEAST_SOURCE + max(spare, 0), _WIDEST_SOURCE)
+        self._headed = False
 
     def write(self, result: "Result") -> None:
-        """Add the rows of the result."""
-        name = escape(f"{result.source} page {result.page}" if result.page else result.source)
-        empty = ("",) * len(self._layout.headings)
+        """Print the rows of the result."""
+        name = f"{result.source} page {result.page + 1}" if result.page else result.source
         if result.error is not None:
-            self._table.add_row(name, f"[red]{result.error.code}[/red]", *empty)
+            self._print([])
+            padded = f"{self._shown(name):{self._source_width}}"
+            self._console.print(f"{padded}{' ' * _GAP}[red]{result.error.code}[/red]")
             return
         elapsed = f"{result.elapsed_ms:.0f}"
+        rows = []
         for mark in result.to_dict()["marks"]:
             corners = " ".join(f"{value:.0f}" for value in mark["box"])
-            self._table.add_row(name, *self._layout.cells(mark), corners, elapsed)
+            rows.append((name, self._layout.cells(mark), corners, elapsed))
             name = elapsed = ""
-        if not result.marks:
-            self._table.add_row(name, f"[dim]no {self._layout.kind}[/dim]", *empty[1:], "", elapsed)
+        self._print(rows or [(name, (f"[dim]no {self._layout.kind}[/dim]",), "", elapsed)])
 
     def close(self) -> None:
-        """Print the table."""
-        if self._table.row_count:
-            self._console.print(self._table)
+        """Nothing is held back."""
+
+    def _print(self, rows: list[tuple[str, tuple[str, ...], str, str]]) -> None:
+        """Print rows of a source, the cells of a mark, its box and the time."""
+        if not rows and self._headed:
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=not self._headed)
+        self._headed = True
+        columns = zip(self._layout.headings, self._layout.widths, strict=True)
+        self._add_column(table, "source", self._source_width, "left")
+        for number, (heading, width) in enumerate(columns):
+            self._add_column(table, heading, width, "right" if number else "left")
+        if self._boxed:
+            self._add_column(table, "box", _BOX_WIDTH, "right")
+        if self._timed:
+            self._add_column(table, "ms", _TIME_WIDTH, "right")
+        for source, cells, corners, elapsed in rows:
+            empty = ("",) * (len(self._layout.headings) - len(cells))
+            ends = (corners,) * self._boxed + (elapsed,) * self._timed
+            table.add_row(self._shown(source), *cells, *empty, *ends)
+        self._console.print(table)
+
+    @staticmethod
+    def _add_column(table: Table, heading: str, width: int, justify: "JustifyMethod") -> None:
+        table.add_column(heading, width=width, justify=justify, no_wrap=True)
+
+    def _shown(self, source: str) -> str:
+        """The source, with an ellipsis for its start where it is too long."""
+        over = len(source) - self._source_width
+        return escape(source if over <= 0 else f"…{source[over + 1 :]}")
 
 
 WRITERS: dict[ResultFormat, Callable[[TextIO, TableLayout], ResultWriter]] = {
@@ -113,8 +168,10 @@ WRITERS: dict[ResultFormat, Callable[[TextIO, TableLayout], ResultWriter]] = {
 
 
 def usual_format(output: Path | None) -> ResultFormat:
-    """A table on a terminal, JSON Lines in a file or pipe."""
-    return ResultFormat.JSONL if output or not on_terminal() else ResultFormat.TABLE
+    """What the suffix of a file says, else JSON Lines; a table on a terminal, else JSON Lines."""
+    if output is not None:
+        return ResultFormat(_FORMATS_OF_SUFFIXES.get(output.suffix.lower(), "jsonl"))
+    return ResultFormat.TABLE if on_terminal() else ResultFormat.JSONL
 
 
 def standard_output(kind: ResultFormat) -> TextIO:
