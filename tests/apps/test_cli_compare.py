@@ -69,6 +69,16 @@ def test_files_are_written(stamped: Callable[..., Path], tmp_path: Path) -> None
     assert run(*words, "--picture", picture, "--quiet").stderr == ""
 
 
+@pytest.mark.parametrize("suffix", [".html", ".pdf"])
+def test_a_report_is_written(stamped: Callable[..., Path], tmp_path: Path, suffix: str) -> None:
+    report = tmp_path / f"report{suffix}"
+    done = run(stamped("a.png", 0.0), stamped("b.png", 5.0), "--report", report)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["verdict"] == "same"
+    assert str(report) in done.stderr.replace("\n", "")
+    assert report.read_bytes().startswith(b"%PDF" if suffix == ".pdf" else b"<!doctype html>")
+
+
 def test_pages_of_a_pdf(stamped: Callable[..., Path], tmp_path: Path) -> None:
     sheets = [PIL.Image.open(stamped(f"{n}.png", turn)) for n, turn in ((0, None), (1, 30.0))]
     pdf = tmp_path / "contract.pdf"
@@ -99,6 +109,8 @@ def test_wrong_usage(stamped: Callable[..., Path], tmp_path: Path) -> None:
     for words in (
         ("--picture", tmp_path / "picture.txt"),
         ("--picture", a),
+        ("--report", tmp_path / "report.docx"),
+        ("--report", a),
         ("--output", b),
         ("--output", tmp_path / "folder"),
         ("--page-a", -1),

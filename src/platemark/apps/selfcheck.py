@@ -11,7 +11,7 @@ from platemark.errors import PlatemarkError
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Image, Pixels
 from platemark.models.onnx import OnnxModel
-from platemark.tasks.comparer import Comparer, bundled_comparer, match_ink
+from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
@@ -32,10 +32,9 @@ def check_models(services: Services) -> dict[str, str]:
         ``"ok"`` by the name of the model, or what is wrong with it.
     """
     plates, stamps = services.plates, services.stamps
-    comparer = bundled_comparer() if stamps.comparer is match_ink else stamps.comparer
-    parts = (plates.detector, plates.reader, stamps.detector, stamps.segmenter, stamps.embedder)
-    models = [getattr(part, "model", None) for part in (*parts, comparer)]
-    return {m.card.name: check_model(m) for m in models if isinstance(m, OnnxModel)}
+    models = [getattr(part, "model", None) for part in (plates.detector, plates.reader)]
+    known = [model for model in models if isinstance(model, OnnxModel)]
+    return {model.card.name: check_model(model) for model in (*known, *stamps.models)}
 
 
 def check_model(model: OnnxModel) -> str:

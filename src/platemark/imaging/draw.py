@@ -255,30 +255,59 @@ def draw_difference(
     Returns:
         An RGB picture.
     """
-    to_panel, width, height = _panel(a)
-    inks = [
-        _inked(a, to_panel, width, height),
-        _inked(b, to_panel @ np.linalg.inv(transform), width, height),
+    first, second, _ = _laid(a, b, transform)
+    nothing = np.zeros_like(first)
+    panels = [
+        PIL.Image.fromarray(_two_inks(first, nothing)),
+        PIL.Image.fromarray(_two_inks(nothing, second)),
+        draw_overlay(a, b, transform, regions),
     ]
-    nothing = np.zeros_like(inks[0])
-    layers = ((inks[0], nothing), (nothing, inks[1]), (inks[0], inks[1]))
+    height, width = first.shape
     size = (3 * width + 4 * _GAP, height + 2 * _BAND + 2 * _GAP)
     picture = PIL.Image.new("RGB", size, "white")
     pen, font = PIL.ImageDraw.Draw(picture), system_font(18)
-    for number, layer in enumerate(layers):
+    for number, panel in enumerate(panels):
         corner = (_GAP + number * (width + _GAP), _BAND + _GAP)
-        picture.paste(PIL.Image.fromarray(_two_inks(*layer)), corner)
+        picture.paste(panel, corner)
         pen.rectangle(
             (*(side - 1 for side in corner), corner[0] + width, corner[1] + height),
             outline="#d0d0d0",
         )
-    left, top = _GAP + 2 * (width + _GAP), _BAND + _GAP
-    for box in regions:
-        ringed = quad_to_box(apply_homography(to_panel, box_to_quad(box))) + np.tile([left, top], 2)
-        _draw_ring(pen, ringed, (left, top, left + width, top + height))
     pen.text((_GAP, _BAND / 2 + 4), caption, fill="black", font=font, anchor="lm")
     _draw_legend(pen, (_GAP, size[1] - _BAND / 2), bool(len(regions)))
     return picture
+
+
+def draw_overlay(
+    a: BoolMask, b: BoolMask, transform: FloatArray, regions: FloatArray
+) -> PIL.Image.Image:
+    """Draw one imprint laid on the other, with a numbered ring around each place that disagrees.
+
+    Args:
+        a: (h, w) bool, the ink of the first.
+        b: (h', w') bool, the ink of the second.
+        transform: (3, 3) homography from pixels of the first to pixels of the second.
+        regions: (N, 4) boxes in pixels of the first where they disagree.
+
+    Returns:
+        An RGB picture in the two colours of the inks and a third where they meet.
+    """
+    first, second, to_panel = _laid(a, b, transform)
+    picture = PIL.Image.fromarray(_two_inks(first, second))
+    pen = PIL.ImageDraw.Draw(picture)
+    for number, box in enumerate(regions, 1):
+        ringed = quad_to_box(apply_homography(to_panel, box_to_quad(box)))
+        _draw_ring(pen, ringed, picture.size, str(number))
+    return picture
+
+
+def _laid(
+    a: BoolMask, b: BoolMask, transform: FloatArray
+) -> tuple[NDArray[np.float32], NDArray[np.float32], FloatArray]:
+    """Ink of both on panels of one size, and the homography (3, 3) from the first to its panel."""
+    to_panel, width, height = _panel(a)
+    second = _inked(b, to_panel @ np.linalg.inv(transform), width, height)
+    return _inked(a, to_panel, width, height), second, to_panel
 
 
 def _panel(ink: BoolMask) -> tuple[FloatArray, int, int]:
@@ -312,17 +341,23 @@ def _two_inks(a: NDArray[np.float32], b: NDArray[np.float32]) -> Pixels:
 
 
 def _draw_ring(
-    pen: PIL.ImageDraw.ImageDraw, box: FloatArray, limits: tuple[int, int, int, int]
+    pen: PIL.ImageDraw.ImageDraw, box: FloatArray, size: tuple[int, int], number: str
 ) -> None:
     """A ring around a box, a little off it, with a light rim so that it stands out of the ink."""
     x, y = (box[:2] + box[2:]) / 2.0
     # The ellipse through the corners of a box is wider than the box by the root of two.
     wide, high = np.maximum((box[2:] - box[:2]) * 0.71 + 6.0, 14.0)
-    x0, y0 = max(limits[0], x - wide), max(limits[1], y - high)
-    x1, y1 = min(limits[2], x + wide), min(limits[3], y + high)
+    x0, y0, x1, y1 = (
+        max(0, x - wide),
+        max(0, y - high),
+        min(size[0], x + wide),
+        min(size[1], y + high),
+    )
     if x1 - x0 > 4 and y1 - y0 > 4:
         pen.ellipse((x0 - 2, y0 - 2, x1 + 2, y1 + 2), outline="white", width=7)
         pen.ellipse((x0, y0, x1, y1), outline=_RING, width=3)
+        place, font = (min(x1, size[0] - 20), max(y0, 9)), system_font(18)
+        pen.text(place, number, _RING, font, "lm", stroke_width=3, stroke_fill="white")
 
 
 def _draw_legend(pen: PIL.ImageDraw.ImageDraw, place: tuple[float, float], ringed: bool) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
 from platemark.masks import InkCrop, InkMask, SoftMask
-from platemark.types import StampMark
+from platemark.matching.features import LocalFeatures
+from platemark.types import Embedding, StampMark
 
 Picture = NDArray[np.float32]
 Ink = NDArray[np.uint8]
@@ -89,6 +90,7 @@ class InkTemplate:
         radius: Half of the longer side of the box in pixels; 0 where there is no ink.
         half: Half of its width and height (2,), in units of the frame.
         pixels: (h, w, 3) uint8 RGB, the imprint itself; None where only its ink is known.
+        embedding: Its embedding; None where there is none.
     """
 
     mask: Ink
@@ -96,9 +98,12 @@ class InkTemplate:
     radius: float
     half: FloatArray
     pixels: Pixels | None = None
+    embedding: Embedding | None = None
 
     @classmethod
-    def of(cls, imprint: Imprint, pixels: Pixels | None = None) -> Self:
+    def of(
+        cls, imprint: Imprint, pixels: Pixels | None = None, embedding: Embedding | None = None
+    ) -> Self:
         """Prepare an imprint.
 
         Args:
@@ -107,17 +112,18 @@ class InkTemplate:
                 255 where it is surely ink, or bool.
             pixels: (h, w, 3) uint8 RGB, the picture that the ink of a mask was found in. With it,
                 ink that was missed or that is hidden by print is told from ink that is not there.
+            embedding: The embedding of the imprint; that of a stamp is taken from it.
 
         Raises:
             ValueError: One is of another shape or dtype.
         """
         match imprint:
             case StampMark():
-                return cls.of(imprint.crop or imprint.mask)
+                return cls.of(imprint.crop or imprint.mask, None, imprint.embedding)
             case InkCrop():
-                return cls.of(imprint.ink, imprint.pixels)
+                return cls.of(imprint.ink, imprint.pixels, embedding)
             case InkMask():
-                return cls.of(imprint.crop()[0], pixels)
+                return cls.of(imprint.crop()[0], pixels, embedding)
             case SoftMask():
                 mask: Ink | NDArray[np.bool_] = imprint.to_uint8()
             case _:
@@ -138,7 +144,7 @@ class InkTemplate:
         (left, right), (top, bottom) = _extent(sure.sum(axis=0)), _extent(sure.sum(axis=1))
         centre = np.array([left + right, top + bottom]) / 2.0
         sides = np.array([right - left, bottom - top])
-        return cls(ink, centre, float(sides.max()) / 2.0, sides / sides.max(), pixels)
+        return cls(ink, centre, float(sides.max()) / 2.0, sides / sides.max(), pixels, embedding)
 
     @property
     def corners(self) -> FloatArray:
@@ -195,6 +201,12 @@ class InkTemplate:
     @cached_property
     def _scaled(self) -> dict[int, Looks]:
         return {}
+
+    @cached_property
+    def features(self) -> LocalFeatures:
+        """Its local features."""
+        ink, pixels = self._parts
+        return LocalFeatures.of(pixels, ink)
 
     @cached_property
     def middle(self) -> Picture:

@@ -204,6 +204,58 @@ class Calibration(_Section):
     bias: float = 0.0
 
 
+class DesignOdds(_Section):
+    """Log-odds that two imprints are of one design, as a weighted sum (logistic regression).
+
+    Attributes:
+        bias: What is added.
+        ink: Weight of the log-odds of the network.
+        agreement: Weight of how alike the strokes are, see `platemark.matching.alignment`.
+        features: Weight of the logarithm of one more than the local features that agree.
+        similarity: Weight of the cosine similarity of the embeddings.
+    """
+
+    bias: float
+    ink: float
+    agreement: float
+    features: float
+    similarity: float = 0.0
+
+
+class DetailOdds(_Section):
+    """Log-odds that no detail differs, from those of the network.
+
+    Attributes:
+        bias: What is added.
+        ink: Weight of the log-odds of the network.
+    """
+
+    bias: float
+    ink: float
+
+
+class Fusion(_Section):
+    """How a comparer joins what the network, the alignment, local features and embeddings say.
+
+    Attributes:
+        embedder: Name and version of the model whose embeddings it was fitted with.
+        design: One design or two, for imprints with embeddings of that model.
+        unembedded: The same for others.
+        legible: Whether a detail differs, for imprints that show it.
+        illegible: The same for others.
+        least_side: Imprints with a longer side of so many pixels show it, ...
+        least_agreement: ... if they lie on each other so well.
+    """
+
+    embedder: str
+    design: DesignOdds
+    unembedded: DesignOdds
+    legible: DetailOdds
+    illegible: DetailOdds
+    least_side: float = Field(ge=0)
+    least_agreement: float = Field(ge=0, le=1)
+
+
 class Metric(_Section):
     """A figure that was measured on a data set, and how."""
 
@@ -228,6 +280,7 @@ class ModelCard(_Section):
         inputs: Type and shape of every input by name, for readers of the card.
         outputs: The same of every output.
         thresholds: Scores by name, such as ``min_score``.
+        fusion: How a comparer joins what several signals say; None where the network alone decides.
         classes: What a detection can be.
         metrics: Measured figures.
         training: How it was made: command, data, seed and what else there is to say.
@@ -253,6 +306,7 @@ class ModelCard(_Section):
     decode: ReaderDecode | DetectorDecode = DetectorDecode()
     thresholds: dict[str, float] = {}
     calibration: Calibration = Calibration()
+    fusion: Fusion | None = None
     classes: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     training: dict[str, Any] = {}

@@ -15,12 +15,13 @@ from platemark.matching import InkTemplate
 from platemark.matching.template import SURE
 from platemark.protocols import Compares
 from platemark.tasks.comparer import InkMatch, match_ink
-from platemark.types import Comparison, StampMark, as_box
+from platemark.types import Comparison, Evidence, StampMark, as_box, as_matrix
 
 # So many stamps of a picture are tried, those with the highest scores.
 _MOST_STAMPS = 4
-# Edges wider than this share of the imprint's longer side leave no small letters.
-_WIDEST_EDGE = 1.0 / 36.0
+# Edges wider than this share of the imprint's longer side leave no small letters; edges of so many
+# pixels are sharp whatever the size.
+_WIDEST_EDGE, _SHARP = 1.0 / 36.0, 3.5
 
 
 def compare_stamps(
@@ -99,7 +100,7 @@ class _Imprint:
         to_page = _shifted((right - left) / width, (bottom - top) / height, left, top)
         ink = crop.ink >= SURE
         edge = edge_width(crop.pixels, ink) if ink.any() else None
-        blurred = edge is not None and edge > _WIDEST_EDGE * 2.0 * template.radius
+        blurred = edge is not None and edge > max(_SHARP, _WIDEST_EDGE * 2.0 * template.radius)
         return cls(mark, template, to_page, blurred)
 
 
@@ -118,7 +119,7 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
         score=match.score,
         verdict=verdict,
         reason=reason,
-        transform=(transform / transform[2, 2]).tolist(),
+        transform=as_matrix(transform / transform[2, 2]),
         a=a.mark.box,
         b=b.mark.box,
         differences=tuple(map(as_box, regions)),
@@ -130,21 +131,37 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
             match.regions,
             f"{verdict}: {reason} (probability of one stamp {match.score:.0%})",
         ),
+        evidence=Evidence(
+            a=a.mark,
+            b=b.mark,
+            transform=as_matrix(match.transform),
+            regions=tuple(map(as_box, match.regions)),
+            design=match.design,
+            detail=match.detail,
+            similarity=match.similarity,
+            features=match.features,
+        ),
     )
 
 
 def _judged(match: InkMatch, *, blurred: bool) -> tuple[str, str]:
-    """Verdict and reason; the comparer knows only imprints whose letters are apart."""
+    """Verdict and reason; where the picture is blurred, two designs alone are told."""
     if match.doubt is not None:
         return "unsure", match.doubt
+    places = _places(len(match.regions))
+    if match.verdict == "different" and match.design < match.detail:
+        return "different", "they do not fit together"
     if blurred:
         return "unsure", "too blurred"
-    if match.verdict == "same":
+    if match.verdict == "different":
+        return "different", f"they differ {places}"
+    if match.verdict == "same" and match.legible:
         return "same", "the ink agrees wherever both have some"
-    places = len(match.regions)
-    if match.verdict == "unsure":
-        return "unsure", f"what differs may be chance, {_places(places)}"
-    return "different", f"they differ {_places(places)}" if places else "they do not fit together"
+    if match.verdict == "same":
+        return "same", "the designs agree; single letters cannot be compared at this size"
+    if match.design < match.detail:
+        return "unsure", "they have too little in common to tell one design from two"
+    return "unsure", f"what differs may be chance, {places}"
 
 
 def _places(count: int) -> str:

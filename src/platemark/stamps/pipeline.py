@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from platemark.imaging.image import Image
 from platemark.imaging.ink import ink_and_paper
 from platemark.masks import InkCrop, InkMask, SoftMask
+from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, choose_parts
 from platemark.pipeline import Pipeline
 from platemark.protocols import Compares, Embeds, Finds, Identifies, Segments, Verifies
 from platemark.stamps.appearance import describe_ink
-from platemark.tasks.comparer import Comparer, match_ink
+from platemark.tasks.comparer import Comparer, bundled_comparer, match_ink
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.segmenter import Segmenter
@@ -138,6 +139,14 @@ class StampPipeline(Pipeline[StampMark]):
             load_comparer(model),
             InkGate.of(segmenter, thresholds) if min_score is None else None,
         )
+
+    @property
+    def models(self) -> list[OnnxModel]:
+        """The networks of those of its parts that have one."""
+        comparer = bundled_comparer() if self.comparer is match_ink else self.comparer
+        parts = (self.detector, self.segmenter, self.embedder, comparer)
+        models = [getattr(part, "model", None) for part in parts]
+        return [model for model in models if isinstance(model, OnnxModel)]
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
         """Cut out, describe, embed and identify stamps: a mark for each, in the same order.

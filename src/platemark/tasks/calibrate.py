@@ -8,7 +8,15 @@ from platemark.models.card import Calibration
 
 def calibrate(scores: ArrayLike, calibration: Calibration) -> NDArray[np.float64]:
     """Apply logistic calibration, ``sigmoid(scale * logit(score) + bias)``; keeps the order."""
-    raw = np.clip(np.asarray(scores, dtype=np.float64), 1e-9, 1.0 - 1e-9)
-    logit = calibration.scale * np.log(raw / (1.0 - raw)) + calibration.bias
-    calibrated: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logit))
-    return calibrated
+    return sigmoid(calibration.scale * logit(scores) + calibration.bias)
+
+
+def logit(scores: ArrayLike) -> NDArray[np.float64]:
+    """Log-odds of probabilities; those nearer to 0 or 1 than 1e-9 are taken for it."""
+    inside = np.clip(np.asarray(scores, dtype=np.float64), 1e-9, 1.0 - 1e-9)
+    return np.asarray(np.log(inside / (1.0 - inside)), dtype=np.float64)
+
+
+def sigmoid(odds: ArrayLike) -> NDArray[np.float64]:
+    """Probabilities of log-odds."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(odds, dtype=np.float64))), dtype=np.float64)

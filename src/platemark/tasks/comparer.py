@@ -1,6 +1,6 @@
 """Did one stamp make two imprints? Aligned, judged by a network, and what tells them apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray, apply_homography, box_to_quad, quad_to_box
 from platemark.matching import Imprint, InkTemplate
-from platemark.matching.alignment import align
+from platemark.matching.alignment import Alignment, align
+from platemark.matching.features import match_features
 from platemark.matching.overlay import overlay
 from platemark.matching.template import Looks
-from platemark.models.card import ComparerPreprocess
-from platemark.tasks.calibrate import calibrate
+from platemark.models.card import ComparerPreprocess, Fusion
+from platemark.tasks.calibrate import calibrate, logit, sigmoid
 from platemark.tasks.stage import Stage
+from platemark.types import Embedding
 
 TOO_LITTLE_INK, TOO_SMALL = "too little ink", "too small"
 # Smaller imprints, in pixels, show no letters.
@@ -30,14 +32,24 @@ _NEARLY_WORST = 0.8
 class InkMatch:
     """How two imprints compare.
 
+    Two questions are asked: are both of one design, by all that is seen of them; and if so, does a
+    detail differ, such as a letter, where both are large enough to show it.
+
     Attributes:
-        score: Probability that one stamp made both.
-        verdict: ``"same"``, ``"different"``, or ``"unsure"`` where the score is between the
+        score: Probability that one stamp made both: the product of ``design`` and ``detail``.
+        verdict: ``"same"``, ``"different"``, or ``"unsure"`` where the answers are between the
             thresholds for these, or there is a ``doubt``.
         transform: (3, 3) float64 homography from pixels of the first to pixels of the second; the
             identity where there was nothing to align.
         regions: (N, 4) boxes (x0, y0, x1, y1) in pixels of the first where they disagree, the worst
             first.
+        design: Probability that both are of one design.
+        detail: Probability that no detail differs, if they are of one design.
+        legible: Whether both are large enough, and lie on each other well enough, to show whether a
+            detail differs.
+        similarity: Cosine similarity of the embeddings; None where there are none of the model that
+            the comparer's card names.
+        features: How many local features agree.
         doubt: Why the score says little, `TOO_LITTLE_INK` or `TOO_SMALL`; None where it can be
             relied on.
     """
@@ -46,6 +58,11 @@ class InkMatch:
     verdict: str
     transform: FloatArray
     regions: FloatArray
+    design: float
+    detail: float
+    legible: bool
+    similarity: float | None = None
+    features: int = 0
     doubt: str | None = None
 
 
@@ -110,12 +127,13 @@ class Comparer(Stage[ComparerPreprocess]):
         """
         first, second = (i if isinstance(i, InkTemplate) else InkTemplate.of(i) for i in (a, b))
         if first.radius == 0.0 or second.radius == 0.0:
-            return InkMatch(0.5, "unsure", np.eye(3), np.zeros((0, 4)), TOO_LITTLE_INK)
+            nothing = np.eye(3), np.zeros((0, 4))
+            return InkMatch(0.5, "unsure", *nothing, 0.5, 0.5, False, doubt=TOO_LITTLE_INK)
         if _key(second) < _key(first):
             turned = self._match(second, first, quick=quick)
             regions = quad_to_box(apply_homography(turned.transform, box_to_quad(turned.regions)))
             back = _matrix(np.linalg.inv(turned.transform))
-            return InkMatch(turned.score, turned.verdict, back, regions, turned.doubt)
+            return replace(turned, transform=back, regions=regions)
         return self._match(first, second, quick=quick)
 
     def judge(self, canvas: NDArray[np.uint8]) -> Judgement:
@@ -137,18 +155,47 @@ class Comparer(Stage[ComparerPreprocess]):
         tried = []
         for alignment in align(a, b, quick=quick):
             canvas, to_canvas = overlay(self._spec, a, b, alignment.matrix)
-            tried.append(_Laid(alignment.matrix, canvas, to_canvas, self.judge(canvas)))
+            tried.append(_Laid(alignment, canvas, to_canvas, self.judge(canvas)))
         best = max(tried, key=lambda laid: laid.said.score)
-        transform = _matrix(np.linalg.inv(b.to_frame) @ best.matrix @ a.to_frame)
+        transform = _matrix(np.linalg.inv(b.to_frame) @ best.alignment.matrix @ a.to_frame)
         to_mask = _matrix(np.linalg.inv(best.to_canvas @ a.to_frame))
         regions = _regions(best, self.threshold("marked"), to_mask)
-        score, doubt = best.said.score, _doubt(a, b, best.canvas)
-        verdict = "unsure"
-        if doubt is None and score >= self.threshold("same"):
-            verdict = "same"
-        elif doubt is None and score <= self.threshold("different"):
-            verdict = "different"
-        return InkMatch(score, verdict, transform, regions, doubt)
+        agreement = max(laid.alignment.agreement for laid in tried)
+        similarity, features = None, 0
+        design, detail, legible = 1.0, best.said.score, True
+        fusion = self._model.card.fusion
+        if fusion is not None:  # otherwise the network alone decides
+            similarity = _similarity(a.embedding, b.embedding, fusion.embedder)
+            features = match_features(a.features, b.features)
+            said = float(logit(best.said.score))
+            design = _design(fusion, said, agreement, features, similarity)
+            side = 2.0 * min(a.radius, b.radius)
+            legible = side >= fusion.least_side and agreement >= fusion.least_agreement
+            odds = fusion.legible if legible else fusion.illegible
+            detail = float(sigmoid(odds.bias + odds.ink * said))
+        match = InkMatch(
+            score=design * detail,
+            verdict="unsure",
+            transform=transform,
+            regions=regions,
+            design=design,
+            detail=detail,
+            legible=legible,
+            similarity=similarity,
+            features=features,
+            doubt=_doubt(a, b, best.canvas),
+        )
+        return replace(match, verdict=self._verdict(match))
+
+    def _verdict(self, match: InkMatch) -> str:
+        if match.doubt is not None:
+            return "unsure"
+        if match.score >= self.threshold("same"):
+            return "same"
+        seen = match.legible and match.detail <= self.threshold("different")
+        if seen or match.design <= self._model.card.thresholds.get("another_design", 0.0):
+            return "different"
+        return "unsure"
 
 
 @lru_cache(maxsize=1)
@@ -179,10 +226,35 @@ def _key(template: InkTemplate) -> tuple[float, bytes]:
 class _Laid:
     """An alignment, judged."""
 
-    matrix: FloatArray
+    alignment: Alignment
     canvas: Looks
     to_canvas: FloatArray
     said: Judgement
+
+
+def _similarity(a: Embedding | None, b: Embedding | None, embedder: str) -> float | None:
+    """Cosine similarity of two embeddings of a model; None where one is missing or of another."""
+    if a is None or b is None or not a.model == b.model == embedder:
+        return None
+    return float(a.vector @ b.vector)
+
+
+def _design(
+    fusion: Fusion, said: float, agreement: float, features: int, similarity: float | None
+) -> float:
+    """Probability of one design.
+
+    Args:
+        fusion: The section of the comparer's card.
+        said: Log-odds of the network.
+        agreement: How alike the strokes are, see `Alignment`.
+        features: How many local features agree.
+        similarity: Cosine similarity of the embeddings, where there are any.
+    """
+    weights = fusion.unembedded if similarity is None else fusion.design
+    odds = weights.bias + weights.ink * said + weights.agreement * agreement
+    odds += weights.features * float(np.log1p(features)) + weights.similarity * (similarity or 0.0)
+    return float(sigmoid(odds))
 
 
 def _matrix(values: NDArray[np.floating]) -> FloatArray:

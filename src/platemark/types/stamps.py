@@ -269,6 +269,32 @@ def as_matrix(value: ArrayLike) -> Matrix:
     return (first, second, third)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a comparison rests on, for whoever looks closer, and for its report.
+
+    Attributes:
+        a: The imprint of the first picture.
+        b: That of the second.
+        transform: 3x3 homography from pixels of the crop of ``a`` to pixels of that of ``b``; from
+            pixels of the part of the mask with ink, of a mark without a crop.
+        regions: Where they disagree, in the same pixels of ``a``, the worst first.
+        design: Probability that both are of one design.
+        detail: Probability that no detail differs, if they are.
+        similarity: Cosine similarity of their embeddings; None where they have none.
+        features: How many local features agree.
+    """
+
+    a: StampMark
+    b: StampMark
+    transform: Matrix
+    regions: tuple[Box, ...]
+    design: float
+    detail: float
+    similarity: float | None
+    features: int
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Whether one stamp made two imprints.
@@ -284,6 +310,7 @@ class Comparison:
         differences: Boxes in pixels of the first picture where the imprints disagree, the worst
             first; not in the JSON.
         draw: Draws the difference picture, for `plot`; ``None`` where there is nothing to draw.
+        evidence: What it rests on; ``None`` for one that was read from JSON.
     """
 
     score: float
@@ -294,6 +321,7 @@ class Comparison:
     b: Box
     differences: tuple[Box, ...] = field(default=(), compare=False)
     draw: Callable[[], PilImage] | None = field(default=None, repr=False, compare=False)
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_score(self.score)

@@ -25,6 +25,9 @@ from platemark.apps.cli.output import open_output
 if TYPE_CHECKING:
     from platemark.types import Comparison
 
+REPORTS = (".html", ".pdf")
+"""What the name of a report may end in."""
+
 
 def compare(
     a: Annotated[
@@ -51,6 +54,14 @@ def compare(
             help="Write the difference picture: .png, .jpg or any that Pillow knows.",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a page to be filed: .html or .pdf, with both imprints, what differs, and "
+            "the models.",
+        ),
+    ] = None,
     page_a: Annotated[int | None, typer.Option(min=0, help="Page of A, counted from 0.")] = None,
     page_b: Annotated[int | None, typer.Option(min=0, help="Page of B, counted from 0.")] = None,
     cropped: Annotated[
@@ -65,12 +76,17 @@ def compare(
 
     Exit status: 0 they were compared, whatever came out; 1 an input failed; 2 wrong usage.
     """
-    for path, option in ((output, "--output"), (picture, "--picture")):
+    for path, option in ((output, "--output"), (picture, "--picture"), (report, "--report")):
         keep_inputs([a, b], path, option)
         if path is not None:
             check_file(path, option)
     if picture is not None:
         _check_suffix(picture)
+    if report is not None and report.suffix.lower() not in REPORTS:
+        raise typer.BadParameter(
+            f"{report} is no report; its name ends in {' or '.join(REPORTS)}",
+            param_hint="--report",
+        )
     kind = format or (TextFormat.TABLE if output is None and on_terminal() else TextFormat.JSON)
     pipeline = load_pipeline(model, kind="stamp", threads=threads)
     from platemark.usecases.compare import compare as compare_inputs
@@ -80,6 +96,12 @@ def compare(
         found.plot().save(picture)
         if not quiet:
             messages().print(f"the difference picture is {picture}", markup=False)
+    if report is not None:
+        from platemark.stamps.report import write_report
+
+        write_report(found, report, [model.card for model in pipeline.models])
+        if not quiet:
+            messages().print(f"the report is {report}", markup=False)
     _write(found, kind, output)
 
 
