@@ -12,7 +12,7 @@ import pypdfium2
 import pytest
 from numpy.typing import NDArray
 
-from platemark.stamps.compare import compare
+from platemark.usecases.compare import compare
 from platemark.stamps.pipeline import StampPipeline
 from platemark.stamps.report import write_report
 from platemark.types import Comparison

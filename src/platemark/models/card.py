@@ -241,10 +241,10 @@ class Fusion(_Section):
         embedder: Name and version of the model whose embeddings it was fitted with.
         design: One design or two, for imprints with embeddings of that model.
         unembedded: The same for others.
-        legible: Whether a detail differs, for imprints that show it.
+        legible: Whether a detail differs, for imprints that are large enough to show it.
         illegible: The same for others.
-        least_side: Imprints with a longer side of so many pixels show it, ...
-        least_agreement: ... if they lie on each other so well.
+        least_side: Imprints with a longer side of so many pixels are.
+        least_agreement: They are different for a detail only if they lie on each other so well.
     """
 
     embedder: str

@@ -138,8 +138,8 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
             regions=tuple(map(as_box, match.regions)),
             design=match.design,
             detail=match.detail,
-            similarity=match.similarity,
-            features=match.features,
+            similarity=match.signals.similarity,
+            features=match.signals.features,
         ),
     )
 

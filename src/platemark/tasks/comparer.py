@@ -13,7 +13,7 @@ from platemark.matching.alignment import Alignment, align
 from platemark.matching.features import match_features
 from platemark.matching.overlay import overlay
 from platemark.matching.template import Looks
-from platemark.models.card import ComparerPreprocess, Fusion
+from platemark.models.card import ComparerPreprocess, DesignOdds
 from platemark.tasks.calibrate import calibrate, logit, sigmoid
 from platemark.tasks.stage import Stage
 from platemark.types import Embedding
@@ -26,6 +26,23 @@ _LEAST_SHARED = 1.0
 _MOST_REGIONS = 12
 # Where much is doubtful, only what nearly reaches the worst place is marked.
 _NEARLY_WORST = 0.8
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What is seen of two imprints.
+
+    Attributes:
+        ink: Log-odds of the network that one stamp made both.
+        agreement: How alike the strokes are where both have ink, see `Alignment`.
+        features: How many local features agree.
+        similarity: Cosine similarity of the embeddings; None where there are none of one model.
+    """
+
+    ink: float
+    agreement: float
+    features: int
+    similarity: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +62,8 @@ class InkMatch:
             first.
         design: Probability that both are of one design.
         detail: Probability that no detail differs, if they are of one design.
-        legible: Whether both are large enough, and lie on each other well enough, to show whether a
-            detail differs.
-        similarity: Cosine similarity of the embeddings; None where there are none of the model that
-            the comparer's card names.
-        features: How many local features agree.
+        legible: Whether both are large enough to show whether a detail differs.
+        signals: What the probabilities rest on.
         doubt: Why the score says little, `TOO_LITTLE_INK` or `TOO_SMALL`; None where it can be
             relied on.
     """
@@ -61,8 +75,7 @@ class InkMatch:
     design: float
     detail: float
     legible: bool
-    similarity: float | None = None
-    features: int = 0
+    signals: Signals
     doubt: str | None = None
 
 
@@ -127,8 +140,9 @@ class Comparer(Stage[ComparerPreprocess]):
         """
         first, second = (i if isinstance(i, InkTemplate) else InkTemplate.of(i) for i in (a, b))
         if first.radius == 0.0 or second.radius == 0.0:
-            nothing = np.eye(3), np.zeros((0, 4))
-            return InkMatch(0.5, "unsure", *nothing, 0.5, 0.5, False, doubt=TOO_LITTLE_INK)
+            nothing = Signals(0.0, 0.0, 0, None)
+            nowhere = np.eye(3), np.zeros((0, 4))
+            return InkMatch(0.5, "unsure", *nowhere, 0.5, 0.5, False, nothing, TOO_LITTLE_INK)
         if _key(second) < _key(first):
             turned = self._match(second, first, quick=quick)
             regions = quad_to_box(apply_homography(turned.transform, box_to_quad(turned.regions)))
@@ -160,19 +174,20 @@ class Comparer(Stage[ComparerPreprocess]):
         transform = _matrix(np.linalg.inv(b.to_frame) @ best.alignment.matrix @ a.to_frame)
         to_mask = _matrix(np.linalg.inv(best.to_canvas @ a.to_frame))
         regions = _regions(best, self.threshold("marked"), to_mask)
-        agreement = max(laid.alignment.agreement for laid in tried)
-        similarity, features = None, 0
+        signals = Signals(
+            ink=float(logit(best.said.score)),
+            agreement=max(laid.alignment.agreement for laid in tried),
+            features=match_features(a.features, b.features),
+            similarity=_similarity(a.embedding, b.embedding),
+        )
         design, detail, legible = 1.0, best.said.score, True
         fusion = self._model.card.fusion
         if fusion is not None:  # otherwise the network alone decides
-            similarity = _similarity(a.embedding, b.embedding, fusion.embedder)
-            features = match_features(a.features, b.features)
-            said = float(logit(best.said.score))
-            design = _design(fusion, said, agreement, features, similarity)
-            side = 2.0 * min(a.radius, b.radius)
-            legible = side >= fusion.least_side and agreement >= fusion.least_agreement
+            known = all(one.embedding and one.embedding.model == fusion.embedder for one in (a, b))
+            design = _design(fusion.design if known else fusion.unembedded, signals)
+            legible = 2.0 * min(a.radius, b.radius) >= fusion.least_side
             odds = fusion.legible if legible else fusion.illegible
-            detail = float(sigmoid(odds.bias + odds.ink * said))
+            detail = float(sigmoid(odds.bias + odds.ink * signals.ink))
         match = InkMatch(
             score=design * detail,
             verdict="unsure",
@@ -181,8 +196,7 @@ class Comparer(Stage[ComparerPreprocess]):
             design=design,
             detail=detail,
             legible=legible,
-            similarity=similarity,
-            features=features,
+            signals=signals,
             doubt=_doubt(a, b, best.canvas),
         )
         return replace(match, verdict=self._verdict(match))
@@ -192,10 +206,12 @@ class Comparer(Stage[ComparerPreprocess]):
             return "unsure"
         if match.score >= self.threshold("same"):
             return "same"
-        seen = match.legible and match.detail <= self.threshold("different")
-        if seen or match.design <= self._model.card.thresholds.get("another_design", 0.0):
+        if match.design <= self._model.card.thresholds.get("another_design", 0.0):
             return "different"
-        return "unsure"
+        fusion = self._model.card.fusion
+        laid = fusion is None or match.signals.agreement >= fusion.least_agreement
+        seen = laid and match.legible and match.detail <= self.threshold("different")
+        return "different" if seen else "unsure"
 
 
 @lru_cache(maxsize=1)
@@ -232,29 +248,18 @@ class _Laid:
     said: Judgement
 
 
-def _similarity(a: Embedding | None, b: Embedding | None, embedder: str) -> float | None:
-    """Cosine similarity of two embeddings of a model; None where one is missing or of another."""
-    if a is None or b is None or not a.model == b.model == embedder:
+def _similarity(a: Embedding | None, b: Embedding | None) -> float | None:
+    """Cosine similarity of two embeddings; None where they are not of one model."""
+    if a is None or b is None or a.model != b.model:
         return None
     return float(a.vector @ b.vector)
 
 
-def _design(
-    fusion: Fusion, said: float, agreement: float, features: int, similarity: float | None
-) -> float:
-    """Probability of one design.
-
-    Args:
-        fusion: The section of the comparer's card.
-        said: Log-odds of the network.
-        agreement: How alike the strokes are, see `Alignment`.
-        features: How many local features agree.
-        similarity: Cosine similarity of the embeddings, where there are any.
-    """
-    weights = fusion.unembedded if similarity is None else fusion.design
-    odds = weights.bias + weights.ink * said + weights.agreement * agreement
-    odds += weights.features * float(np.log1p(features)) + weights.similarity * (similarity or 0.0)
-    return float(sigmoid(odds))
+def _design(weights: DesignOdds, signals: Signals) -> float:
+    """Probability of one design."""
+    odds = weights.bias + weights.ink * signals.ink + weights.agreement * signals.agreement
+    odds += weights.features * float(np.log1p(signals.features))
+    return float(sigmoid(odds + weights.similarity * (signals.similarity or 0.0)))
 
 
 def _matrix(values: NDArray[np.floating]) -> FloatArray:

@@ -15,10 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Pixels
 from platemark.matching import InkTemplate
-from platemark.models.card import CARD_NAME, Calibration, ModelCard
+from platemark.models.card import (
+    CARD_NAME,
+    Calibration,
+    DesignOdds,
+    DetailOdds,
+    Fusion,
+    ModelCard,
+)
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
-from platemark.tasks.comparer import Comparer
+from platemark.tasks.calibrate import sigmoid
+from platemark.tasks.comparer import Comparer, Signals
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
@@ -31,6 +39,13 @@ _PRIOR = 1e-2
 _MASK_SCORES = np.arange(0.2, 0.81, 0.05)
 _DEFAULT_MASK_SCORE = 0.5
 _LIMITS = (0.2, 5.0)
+_RIDGE = 0.3
+# From this size on, and laid on each other so well, no two real imprints of one stamp of the train
+# and dev splits were told apart by the network at the threshold for different designs. Smaller ones
+# are of one stamp unless the network is very certain: near-copies are rare.
+_LEAST_SIDE, _LEAST_AGREEMENT = 160.0, 0.7
+_ILLEGIBLE = DetailOdds(bias=1.8, ink=0.7)
+_FUSED_THRESHOLDS = {"same": 0.55, "different": 0.25, "another_design": 0.1}
 
 
 def platt(scores: ArrayLike, right: ArrayLike, rounds: int = 50) -> Calibration:
@@ -178,8 +193,73 @@ def calibrate_comparer(
     comparer = Comparer.from_pretrained(folder)
     found = [comparer(a, b) for a, b, _ in pairs]
     sure = [match.doubt is None for match in found]
-    scores = [match.score for match in compress(found, sure)]
+    scores = [float(sigmoid(match.signals.ink)) for match in compress(found, sure)]
     return _update(folder, calibration=platt(scores, [one[2] for one in compress(pairs, sure)]))
+
+
+def fit_fusion(
+    folder: Path,
+    embedder: str,
+    signals: Sequence[Signals],
+    alike: ArrayLike,
+    weights: ArrayLike,
+) -> ModelCard:
+    """Fit how the comparer in ``folder`` tells one design from two.
+
+    Near-copies count as one design: what sets them apart is a detail, which the network tells where
+    it is to be seen. Sizes and odds for that were chosen on the dev split.
+
+    Args:
+        folder: that of the model.
+        embedder: name and version of the model whose embeddings the signals compare.
+        signals: (P,) of pairs of imprints, each with a similarity.
+        alike: (P,) whether both are of one design, or near-copies.
+        weights: (P,) how much each pair counts.
+    """
+    columns = np.array(
+        [(s.ink, s.agreement, np.log1p(s.features), s.similarity) for s in signals], np.float64
+    )
+    truth, weight = np.asarray(alike, np.float64), np.asarray(weights, np.float64)
+    names = ("bias", "ink", "agreement", "features", "similarity")
+    fitted = [
+        DesignOdds(**dict(zip(names, _logistic(columns[:, :count], truth, weight), strict=False)))
+        for count in (4, 3)
+    ]
+    fusion = Fusion(
+        embedder=embedder,
+        design=fitted[0],
+        unembedded=fitted[1],
+        legible=DetailOdds(bias=0.0, ink=1.0),
+        illegible=_ILLEGIBLE,
+        least_side=_LEAST_SIDE,
+        least_agreement=_LEAST_AGREEMENT,
+    )
+    return _update(folder, fusion=fusion, thresholds=_FUSED_THRESHOLDS)
+
+
+def _logistic(
+    inputs: NDArray[np.float64], truth: NDArray[np.float64], weights: NDArray[np.float64]
+) -> list[float]:
+    """Offset and weights (1 + K,) of a logistic regression on inputs (P, K), by Newton's method.
+
+    It is held weakly to small weights of inputs of unit deviation, so that pairs which
+    can be separated altogether do not drive the weights beyond all bounds.
+    """
+    mean, spread = inputs.mean(axis=0), inputs.std(axis=0) + 1e-9
+    columns = np.column_stack([np.ones(len(inputs)), (inputs - mean) / spread])
+    held = _RIDGE * np.eye(columns.shape[1])
+    held[0, 0] = 1e-6
+    found = np.zeros(columns.shape[1])
+    for _ in range(100):
+        guess = sigmoid(columns @ found)
+        gradient = columns.T @ (weights * (guess - truth)) + held @ found
+        curvature = (columns * (weights * guess * (1 - guess))[:, None]).T @ columns + held
+        step = np.linalg.solve(curvature, gradient)
+        found = found - np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-8:
+            break
+    slopes = found[1:] / spread
+    return [round(float(value), 4) for value in (found[0] - slopes @ mean, *slopes)]
 
 
 def equal_error_score(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> float | None:
