@@ -12,10 +12,10 @@ import pypdfium2
 import pytest
 from numpy.typing import NDArray
 
-from platemark.usecases.compare import compare
 from platemark.stamps.pipeline import StampPipeline
 from platemark.stamps.report import write_report
 from platemark.types import Comparison
+from platemark.usecases.compare import compare
 
 Draw = Callable[..., NDArray[np.float32]]
 
