@@ -39,6 +39,7 @@ PLATE = PlateMark(
     text_score=0.97,
     characters=(Character("A", 0.99),),
     alternatives=(Alternative("AC4921C8", 0.01),),
+    matches_format=True,
     region=Region("eu-ua-2015", 0.96),
     lines=1,
     obscured=Obscured(False, 0.01),
@@ -52,6 +53,7 @@ PLATE_JSON = {
     "text_score": 0.97,
     "characters": [{"char": "A", "score": 0.99}],
     "alternatives": [{"text": "AC4921C8", "score": 0.01}],
+    "matches_format": True,
     "region": {"code": "eu-ua-2015", "score": 0.96},
     "lines": 1,
     "obscured": {"value": False, "score": 0.01},
@@ -182,7 +184,7 @@ def test_a_plate_splits_into_where_and_what() -> None:
         PLATE.text,
         PLATE.alternatives,
     )
-    assert joined.region is None
+    assert (joined.region, joined.lines) == (PLATE.region, None)
 
 
 @pytest.mark.parametrize(

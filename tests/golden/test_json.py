@@ -30,6 +30,7 @@ READ = PlateMark(
     text_score=0.97,
     characters=(Character("A", 0.99), Character("C", 0.985)),
     alternatives=(Alternative("AC4921C8", 0.01),),
+    matches_format=True,
     region=Region("eu-ua-2015", 0.96),
     lines=1,
     obscured=Obscured(False, 0.01),

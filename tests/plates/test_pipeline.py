@@ -68,6 +68,7 @@ def test_the_json_is_that_of_the_interface(
         "text_score",
         "characters",
         "alternatives",
+        "matches_format",
         "region",
         "lines",
         "obscured",

@@ -6,10 +6,11 @@ are written in the notation of `platemark.plates.notation`.
 A table ``[defaults]`` holds keys that every ``[[drawings]]`` without them takes over.
 """
 
+import difflib
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field as dataclass_field
 from dataclasses import replace
 from functools import cache, cached_property
@@ -39,6 +40,7 @@ __all__ = [
     "PlateFormat",
     "Sample",
     "candidates",
+    "choose_formats",
     "load_formats",
     "normalise",
 ]
@@ -332,6 +334,35 @@ def candidates(text: str, formats: Mapping[str, PlateFormat] | None = None) -> l
     return [code for code, plate_format in known.items() if plate_format.matches(text)]
 
 
-def is_regular(text: str) -> bool:
-    """Whether some packaged format that tells letters from digits has plates like `text`."""
-    return any(known.matches(text) for known in load_formats().values() if known.strict)
+def choose_formats(
+    formats: Mapping[str, PlateFormat], names: Iterable[str] | None, banned: Iterable[str] = ()
+) -> dict[str, PlateFormat]:
+    """Choose formats by name.
+
+    Args:
+        formats: All there are, by code.
+        names: What to keep, None for all: codes (``"eu-ua-2015"``), beginnings of codes up to a
+            dash (``"eu-ua"``, ``"eu"``), countries (``"pl"``), or ``"xx-unknown"`` for none.
+        banned: What to leave out, in the same way.
+
+    Raises:
+        ValueError: No format has such a name.
+    """
+    kept = set(formats if names is None else _named(formats, names)) - _named(formats, banned)
+    return {code: known for code, known in formats.items() if code in kept}
+
+
+def _named(formats: Mapping[str, PlateFormat], names: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for name in names:
+        wanted = name.strip().lower()
+        codes = {
+            code
+            for code, known in formats.items()
+            if code == wanted or code.startswith(f"{wanted}-") or known.country.lower() == wanted
+        }
+        if not codes and wanted != "xx-unknown":
+            close = difflib.get_close_matches(wanted, formats, n=3, cutoff=0.3)
+            raise ValueError(f"no plate format is called {name!r}; near it: {', '.join(close)}")
+        found |= codes
+    return found

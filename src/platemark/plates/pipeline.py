@@ -8,15 +8,20 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from platemark.geometry import FloatArray, enlarge_quad
 from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.models.store import ModelName, choose_parts
 from platemark.pipeline import Pipeline
-from platemark.plates.consensus import agree, other_views, prefer_formats
+from platemark.plates.decoding import PlateDecoder
+from platemark.plates.formats import choose_formats
 from platemark.protocols import Finds, Reads, Verifies
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.types import Crop, Detection, PlateMark, Reading
+
+_WIDER, _TIGHTER = 0.04, -0.035
+_ACROSS, _ALONG = 0.03, 0.025
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,26 @@ def crops_for(reader: Reads, pixels: Pixels, quads: Sequence[ArrayLike]) -> list
     return [rectify(pixels, quad, size, margin) for quad in quads]
 
 
+def other_views(quad: FloatArray) -> list[FloatArray]:
+    """Quads that a detector as good might have given: wider, tighter, and moved each way.
+
+    Args:
+        quad: (4, 2) corners, clockwise from the plate's top-left.
+    """
+    down = (quad[3] - quad[0] + quad[2] - quad[1]) / 2 * _ACROSS
+    right = (quad[1] - quad[0] + quad[2] - quad[3]) / 2 * _ALONG
+    moved = [quad + step for step in (down, -down, right, -right)]
+    return [enlarge_quad(quad, _WIDER), enlarge_quad(quad, _TIGHTER), *moved]
+
+
 class PlatePipeline(Pipeline[PlateMark]):
     """Finds licence plates, rectifies each by its corners, and reads it.
 
     Args:
         detector: Finds the plates.
         reader: Reads rectified plates.
-        sure_score: Plates read with a lower score get a second opinion, see `read`.
+        decoder: Decides what a plate says and its region; by default under all packaged formats.
+        sure_score: Plates read with a lower score are read from other views too, see `read`.
         legible_text: Marks whose text has a lower score have none: it is then the first of their
             alternatives.
         verifier: Says which detections count; by default all do. See `Gate`.
@@ -80,12 +98,14 @@ class PlatePipeline(Pipeline[PlateMark]):
         detector: Finds,
         reader: Reads,
         *,
+        decoder: PlateDecoder | None = None,
         sure_score: float = 0.0,
         legible_text: float = 0.0,
         verifier: Verifies | None = None,
     ) -> None:
         super().__init__(detector, verifier)
         self.reader = reader
+        self.decoder = decoder or PlateDecoder()
         self.sure_score = sure_score
         self.legible_text = legible_text
 
@@ -124,11 +144,34 @@ class PlatePipeline(Pipeline[PlateMark]):
             verifier=gate,
         )
 
-    def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
-        """Flatten and read plates whose corners are known, one reading for each in order.
+    def with_regions(
+        self,
+        names: Sequence[str] | None,
+        *,
+        banned: Sequence[str] = (),
+        default: str | None = None,
+    ) -> Self:
+        """Return a copy that expects plates of some regions only.
 
-        A plate that is not read surely is read again from views that differ a little; what they
-        agree on is taken, and texts that a known plate format has are preferred.
+        Other plates are still read, as free text.
+
+        Args:
+            names: Codes of plate formats, beginnings of them, or countries; None for all. See
+                `platemark.plates.formats.choose_formats`.
+            banned: What not to expect, in the same way.
+            default: Code of the region to give where the text tells none.
+
+        Raises:
+            ValueError: No format has such a name.
+        """
+        formats = choose_formats(self.decoder.formats, names, banned)
+        return self.with_parts(decoder=PlateDecoder(formats, default=default))
+
+    def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
+        """Rectify and read plates whose corners are known, one reading for each in order.
+
+        What the reader says is decided under the plate formats, see `PlateDecoder`. A plate that
+        stays in doubt is read again from views that differ a little, and decided from all.
 
         Args:
             image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
@@ -139,7 +182,8 @@ class PlatePipeline(Pipeline[PlateMark]):
             InferenceFailed: The network did not run.
         """
         pixels = Image.read(image).pixels
-        readings = list(self.reader(crops_for(self.reader, pixels, quads)))
+        first = self.reader(crops_for(self.reader, pixels, quads))
+        readings = [self.decoder([reading]) for reading in first]
         unsure = [i for i, reading in enumerate(readings) if reading.score < self.sure_score]
         views = [other_views(np.asarray(quads[i], dtype=np.float64)) for i in unsure]
         if not views:
@@ -147,7 +191,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         others = crops_for(self.reader, pixels, [view for plate in views for view in plate])
         again = iter(self.reader(others))
         for i, plate in zip(unsure, views, strict=True):
-            readings[i] = prefer_formats(agree([readings[i], *islice(again, len(plate))]))
+            readings[i] = self.decoder([first[i], *islice(again, len(plate))])
         return readings
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:

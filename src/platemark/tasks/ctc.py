@@ -38,6 +38,17 @@ def soften(log_probs: NDArray[np.floating], temperature: float = 1.0) -> Probabi
     return probabilities
 
 
+def compact(probabilities: Probabilities, certain: float = 0.999) -> Probabilities:
+    """Join each run of frames, (T, C), whose blank is at least so probable into one frame.
+
+    Texts keep their probability but for what they have of other classes in such a run.
+    """
+    blank = probabilities[:, BLANK] >= certain
+    starts = np.flatnonzero(~(blank & np.roll(blank, 1)) | (np.arange(len(blank)) == 0))
+    joined: Probabilities = np.multiply.reduceat(probabilities, starts)
+    return joined
+
+
 def greedy(probabilities: Probabilities) -> Hypothesis:
     """Follow the best class of each frame, (T, C); its one path has the probability given."""
     path = probabilities.argmax(axis=1)
@@ -86,6 +97,40 @@ def _extend(
         prefix: (after_blank.get(prefix, 0.0), after_label.get(prefix, 0.0))
         for prefix in after_blank.keys() | after_label.keys()
     }
+
+
+def sequence_probabilities(
+    probabilities: Probabilities, sequences: Sequence[Sequence[int]]
+) -> NDArray[np.float64]:
+    """Return the probability of label sequences: the sum over all their paths, exact.
+
+    The forward recursion of Graves et al. 2006, for all sequences and crops at once.
+
+    Args:
+        probabilities: (V, T, C), V crops.
+        sequences: N sequences of classes without blanks.
+
+    Returns:
+        (V, N).
+    """
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int_)
+    count, rows = 2 * int(lengths.max(initial=0)) + 1, np.arange(len(sequences))
+    states = np.full((len(sequences), count), BLANK)
+    for row, sequence in zip(states, sequences, strict=True):
+        row[1 : 2 * len(sequence) : 2] = sequence
+    # The blank between two different labels may be left out.
+    skips = np.zeros(states.shape)
+    skips[:, 3::2] = states[:, 3::2] != states[:, 1:-2:2]
+    emissions = np.ascontiguousarray(probabilities[:, :, states].transpose(1, 0, 2, 3))
+    paths = np.zeros(emissions.shape[1:])
+    paths[..., :2] = emissions[0, ..., :2]
+    for emission in emissions[1:]:
+        grown = paths.copy()
+        grown[..., 1:] += paths[..., :-1]
+        grown[..., 2:] += skips[:, 2:] * paths[..., :-2]
+        paths = grown * emission
+    total: NDArray[np.float64] = paths[:, rows, 2 * lengths]
+    return total + np.where(lengths > 0, paths[:, rows, 2 * lengths - 1], 0.0)
 
 
 def label_scores(probabilities: Probabilities, labels: Sequence[int]) -> list[float]:

@@ -13,7 +13,7 @@ from platemark.models.preprocess import reader_input
 from platemark.tasks import ctc
 from platemark.tasks.calibrate import calibrate
 from platemark.tasks.stage import Stage
-from platemark.types import Alternative, Character, Crop, Reading
+from platemark.types import Alternative, Character, Crop, Frames, Reading
 
 _BATCH = 32
 # A path this probable leaves the alternatives no score that would show.
@@ -83,7 +83,7 @@ class PlateReader(Stage[ReaderPreprocess]):
     def _reading(self, log_probs: NDArray[np.floating]) -> Reading:
         """Decode frames (T, C)."""
         calibration = self._model.card.calibration
-        probabilities = ctc.soften(log_probs, calibration.temperature)
+        probabilities = ctc.compact(ctc.soften(log_probs, calibration.temperature))
         best, *others = self._search(probabilities)
         score = float(calibrate(best.probability, calibration))
         # What calibration takes from the best text goes to the others in proportion.
@@ -93,12 +93,13 @@ class PlateReader(Stage[ReaderPreprocess]):
             for other in others
             if other.labels
         )[: self._decode.alternatives]
+        frames = (Frames(probabilities, self._decode.alphabet),)
         if not best.labels:
-            return Reading(None, 0.0, (), alternatives)
+            return Reading(None, 0.0, (), alternatives, frames=frames)
         text = self._text(best.labels)
         certainties = ctc.label_scores(probabilities, best.labels)
         characters = tuple(Character(*pair) for pair in zip(text, certainties, strict=True))
-        return Reading(text, score, characters, alternatives)
+        return Reading(text, score, characters, alternatives, frames=frames)
 
     def _search(self, probabilities: ctc.Probabilities) -> list[ctc.Hypothesis]:
         greedy = ctc.greedy(probabilities)

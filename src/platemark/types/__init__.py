@@ -8,7 +8,15 @@ coordinates have two decimals and scores four.
 
 from platemark.masks import InkCrop, InkMask
 from platemark.types.base import Box, Crop, Detection, Point, Quad, as_box, as_quad
-from platemark.types.plates import Alternative, Character, Obscured, PlateMark, Reading, Region
+from platemark.types.plates import (
+    Alternative,
+    Character,
+    Frames,
+    Obscured,
+    PlateMark,
+    Reading,
+    Region,
+)
 from platemark.types.result import Failure, Mark, Result
 from platemark.types.stamps import (
     INK_COLORS,
@@ -41,6 +49,7 @@ __all__ = [
     "Embedding",
     "Evidence",
     "Failure",
+    "Frames",
     "Identity",
     "InkCrop",
     "InkMask",

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from platemark.types.base import (
     Box,
     Detection,
@@ -45,52 +48,6 @@ class Alternative(FlatValue):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a mark says.
-
-    Attributes:
-        text: The text, ``None`` when nothing is legible.
-        score: Probability that the whole text is right.
-        characters: The characters of ``text`` with a score each.
-        alternatives: Other texts, most probable first.
-    """
-
-    text: str | None
-    score: float
-    characters: tuple[Character, ...] = ()
-    alternatives: tuple[Alternative, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_score(self.score)
-        if self.text == "":
-            raise ValueError("a reading without text has text None, not an empty string")
-
-    def illegible(self) -> Self:
-        """Return a reading without a text, whose first alternative is that of this one."""
-        first = () if self.text is None else (Alternative(self.text, self.score),)
-        return type(self)(None, 0.0, (), (*first, *self.alternatives))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the text fields of a mark's JSON object."""
-        return {
-            "text": self.text,
-            "text_score": json_score(self.score),
-            "characters": [character.to_dict() for character in self.characters],
-            "alternatives": [alternative.to_dict() for alternative in self.alternatives],
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from the text fields of a mark's JSON object."""
-        return cls(
-            data["text"],
-            data["text_score"],
-            tuple(Character.from_dict(item) for item in data["characters"]),
-            tuple(Alternative.from_dict(item) for item in data["alternatives"]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Region(FlatValue):
     """Country and type of a plate.
 
@@ -101,6 +58,79 @@ class Region(FlatValue):
 
     code: str
     score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """What a reader takes each frame of a crop for, from left to right.
+
+    Attributes:
+        probabilities: (T, 1 + len(alphabet)) for T frames; column 0 is the blank between
+            characters, see `platemark.tasks.ctc`.
+        alphabet: The characters of the other columns.
+    """
+
+    probabilities: NDArray[np.float64]
+    alphabet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a mark says.
+
+    Attributes:
+        text: The text, ``None`` when nothing is legible.
+        score: Probability that the whole text is right.
+        characters: The characters of ``text`` with a score each.
+        alternatives: Other texts, most probable first.
+        region: Country and type that the text tells, ``None`` where it does not.
+        matches_format: Whether some plate format has the text, ``None`` where nobody looked.
+        frames: What the text was read from, a crop each; empty where the reader does not say. Not
+            part of the JSON.
+    """
+
+    text: str | None
+    score: float
+    characters: tuple[Character, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    region: Region | None = None
+    matches_format: bool | None = None
+    frames: tuple[Frames, ...] = field(default=(), repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+        if self.text == "":
+            raise ValueError("a reading without text has text None, not an empty string")
+
+    def illegible(self) -> Self:
+        """Return a reading without a text, whose first alternative is that of this one."""
+        first = () if self.text is None else (Alternative(self.text, self.score),)
+        others = (*first, *self.alternatives)
+        return type(self)(None, 0.0, (), others, matches_format=False, frames=self.frames)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the text fields of a mark's JSON object."""
+        return {
+            "text": self.text,
+            "text_score": json_score(self.score),
+            "characters": [character.to_dict() for character in self.characters],
+            "alternatives": [alternative.to_dict() for alternative in self.alternatives],
+            "matches_format": self.matches_format,
+            "region": None if self.region is None else self.region.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make one from the text fields of a mark's JSON object."""
+        region = data.get("region")
+        return cls(
+            data["text"],
+            data["text_score"],
+            tuple(Character.from_dict(item) for item in data["characters"]),
+            tuple(Alternative.from_dict(item) for item in data["alternatives"]),
+            None if region is None else Region.from_dict(region),
+            data.get("matches_format"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +159,10 @@ class PlateMark:
         characters: The characters of ``text`` with a score each.
         alternatives: Other texts, most probable first.
         region: Country and type, ``None`` where it was not determined.
+        matches_format: Whether some plate format has the text, ``None`` where nobody looked.
         lines: Number of text lines, ``None`` where it was not determined.
         obscured: Whether a part is hidden, ``None`` where it was not determined.
+        frames: What the text was read from, see `Reading`. Not part of the JSON.
         kind: Always ``"plate"``.
     """
 
@@ -142,8 +174,10 @@ class PlateMark:
     characters: tuple[Character, ...] = field(default=(), repr=False)
     alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
     region: Region | None = None
+    matches_format: bool | None = field(default=None, repr=False)
     lines: int | None = None
     obscured: Obscured | None = None
+    frames: tuple[Frames, ...] = field(default=(), repr=False, compare=False)
     kind: str = field(default="plate", repr=False)
 
     def __post_init__(self) -> None:
@@ -162,7 +196,15 @@ class PlateMark:
     @property
     def reading(self) -> Reading:
         """What the plate says."""
-        return Reading(self.text, self.text_score, self.characters, self.alternatives)
+        return Reading(
+            self.text,
+            self.text_score,
+            self.characters,
+            self.alternatives,
+            self.region,
+            self.matches_format,
+            self.frames,
+        )
 
     @classmethod
     def of(cls, detection: Detection, reading: Reading, **others: Any) -> Self:
@@ -175,7 +217,9 @@ class PlateMark:
             text_score=reading.score,
             characters=reading.characters,
             alternatives=reading.alternatives,
-            **others,
+            matches_format=reading.matches_format,
+            frames=reading.frames,
+            **{"region": reading.region} | others,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -183,7 +227,6 @@ class PlateMark:
         return {
             **self.detection.to_dict(),
             **self.reading.to_dict(),
-            "region": None if self.region is None else self.region.to_dict(),
             "lines": self.lines,
             "obscured": None if self.obscured is None else self.obscured.to_dict(),
         }
@@ -191,11 +234,10 @@ class PlateMark:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make one from its JSON object."""
-        region, obscured = data.get("region"), data.get("obscured")
+        obscured = data.get("obscured")
         return cls.of(
             Detection.from_dict(data),
             Reading.from_dict(data),
-            region=None if region is None else Region.from_dict(region),
             lines=data.get("lines"),
             obscured=None if obscured is None else Obscured.from_dict(obscured),
         )

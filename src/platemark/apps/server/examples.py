@@ -24,6 +24,7 @@ PLATES_EXAMPLE = [
                 "text_score": 0.97,
                 "characters": [{"char": "A", "score": 0.99}],
                 "alternatives": [{"text": "AC4921C8", "score": 0.01}],
+                "matches_format": True,
                 "region": None,
                 "lines": None,
                 "obscured": None,

@@ -75,6 +75,7 @@ class PlateShape(Shape):
     text_score: float = Score
     characters: list[CharacterShape]
     alternatives: list[AlternativeShape]
+    matches_format: bool | None
     region: RegionShape | None
     lines: int | None
     obscured: ObscuredShape | None

@@ -1,0 +1,324 @@
+"""Reading under the grammars of the plate formats.
+
+A reader says for each frame of a crop how probable each character is. The texts that the frames may
+show are searched twice: freely, which the reader does, and under the grammars, by the same prefix
+beam search, which keeps only what some format allows. Both kinds are then ranked by
+
+    log P(frames | text) + GRAMMAR * log P(text) + LENGTH * |text|,
+
+the shallow fusion of Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition
+using bi-directional recurrent DNNs". P(text) is a mixture of the formats by their weight, each
+giving all texts of a pattern the same share, and of free text, so that a personal or foreign plate
+is never bent into a format that it does not have. The same mixture tells the region.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platemark.plates.formats import PlateFormat, load_formats
+from platemark.plates.notation import Shape
+from platemark.tasks import ctc
+from platemark.types import Alternative, Character, Frames, Reading, Region
+
+# Fitted on readings of real plates that the reader had not seen, see docs/accuracy.md.
+GRAMMAR, LENGTH = 0.5, 1.2
+FREE_TEXT = 1e-3
+# A country is told when so much of the probability of a text comes from its formats.
+REGION = 0.9
+
+# How probably a character is read as another of like shape, and the other way round.
+_CONFUSIONS = {
+    0.2: ("O0", "I1"),
+    0.03: ("ÄA", "ÖO", "ÜU"),
+    0.005: ("B8", "S5", "Z2", "G6", "D0", "Q0", "QO", "DO", "1T", "T7", "1L", "1J"),
+}
+_FREE_CHARACTERS = 36
+_NO_COUNTRY = "XX"
+# Where a text is this probable and has a format, no other can take its place.
+_CERTAIN = 0.9999
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A shape of a format, and the share of each of its texts in all texts of the format."""
+
+    code: str
+    share: float
+    shape: Shape
+
+
+class Grammar:
+    """The patterns of plate formats as one automaton.
+
+    A state is the set of places in all patterns that a text so far may have reached, a bit each
+    (the Shift-And automaton of Baeza-Yates and Gonnet 1992); 0 when there is none.
+
+    Args:
+        formats: The formats, by code.
+    """
+
+    def __init__(self, formats: Mapping[str, PlateFormat]) -> None:
+        self.formats = dict(formats)
+        total = sum(known.weight for known in self.formats.values())
+        self._prior = {code: known.weight / total for code, known in self.formats.items()}
+        self._start, self.ruled, self._final = 0, 0, 0
+        self._steps: defaultdict[str, int] = defaultdict(int)
+        self._fits: dict[int, list[_Fit]] = {}
+        bit = 0
+        for places, fits in _by_places(self.formats).items():
+            self._start |= 1 << bit
+            if all(len({char.isdigit() for char in place}) == 1 for place in places):
+                self.ruled |= 1 << bit
+            for place in places:
+                bit += 1
+                for char in place:
+                    self._steps[char] |= 1 << bit
+            self._final |= 1 << bit
+            self._fits[1 << bit] = fits
+            bit += 1
+        self.shares = lru_cache(maxsize=4096)(self._shares)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, PlateFormat]]]:
+        return type(self), (self.formats,)
+
+    def step(self, state: int, char: str) -> int:
+        """The state after one more character."""
+        return (state << 1) & self._steps.get(char, 0)
+
+    def _shares(self, text: str) -> Mapping[str, float]:
+        """P(format and text) for each format that has a text, by code."""
+        state = self._start
+        for char in text:
+            state = self.step(state, char)
+        found: defaultdict[str, float] = defaultdict(float)
+        ends = state & self._final
+        while ends:
+            last = ends & -ends
+            ends ^= last
+            for fit in self._fits[last]:
+                if fit.shape.allows(text):
+                    found[fit.code] += (1.0 - FREE_TEXT) * fit.share * self._prior[fit.code]
+        return found
+
+    def matches(self, text: str) -> bool:
+        """Whether a format that tells letters from digits has a text."""
+        return any(self.formats[code].strict for code in self.shares(text))
+
+    def log_prior(self, text: str) -> float:
+        """Log P(text) over all formats and free text."""
+        free = FREE_TEXT * _FREE_CHARACTERS ** -len(text)
+        return math.log(sum(self.shares(text).values()) + free)
+
+    def share(self, code: str, text: str) -> float:
+        """P(format | text)."""
+        return self.shares(text).get(code, 0.0) / math.exp(self.log_prior(text))
+
+    def region(self, text: str) -> Region | None:
+        """The region that a text tells: the likeliest of a country that has most of P(text)."""
+        countries: defaultdict[str, float] = defaultdict(float)
+        shares = self.shares(text)
+        for code, share in shares.items():
+            countries[self.formats[code].country] += share
+        country = max(countries, key=lambda name: countries[name], default=_NO_COUNTRY)
+        if country == _NO_COUNTRY or countries[country] < REGION * math.exp(self.log_prior(text)):
+            return None
+        own = [code for code in shares if self.formats[code].country == country]
+        code = max(own, key=lambda code: shares[code])
+        return Region(code, self.share(code, text))
+
+    def search(self, frames: Frames, width: int = 16, floor: float = 1e-3) -> list[str]:
+        """Search the texts that some format with ruled places allows, by prefix beam search.
+
+        Args:
+            frames: What a reader saw.
+            width: Beginnings of texts kept after each frame.
+            floor: Characters below this in a frame are left out of it.
+
+        Returns:
+            At most ``width`` texts, most probable first; all there are when nothing was left out.
+        """
+        beam = {"": (1.0, 0.0, self.ruled)}
+        at = {char: column for column, char in enumerate(frames.alphabet, start=1)}
+        for frame in frames.probabilities.tolist():
+            classes = [(char, frame[i]) for char, i in at.items() if frame[i] > floor]
+            # Of each text, the probability of its paths that end in a blank, of those that do not,
+            # and its state; see `ctc.beam_search`, which this follows.
+            grown: dict[str, list[float]] = {}
+            states = {text: state for text, (_, _, state) in beam.items()}
+            for text, (blank, char, state) in beam.items():
+                last, total = text[-1:], blank + char
+                ends = grown.setdefault(text, [0.0, 0.0])
+                ends[0] += total * frame[ctc.BLANK]
+                if last:
+                    ends[1] += char * frame[at[last]]
+                for new, probability in classes:
+                    longer = text + new
+                    if longer not in states:
+                        states[longer] = self.step(state, new)
+                    if states[longer]:
+                        ends = grown.setdefault(longer, [0.0, 0.0])
+                        ends[1] += (blank if new == last else total) * probability
+            ranked = sorted((-ends[0] - ends[1], text) for text, ends in grown.items())[:width]
+            beam = {
+                text: (grown[text][0], grown[text][1], states[text])
+                for total, text in ranked
+                if total < 0.0
+            }
+        ends_well = (text for text, (_, _, state) in beam.items() if state & self._final)
+        return [text for text in ends_well if self.shares(text)]
+
+
+def _by_places(
+    formats: Mapping[str, PlateFormat],
+) -> dict[tuple[frozenset[str], ...], list[_Fit]]:
+    found: defaultdict[tuple[frozenset[str], ...], list[_Fit]] = defaultdict(list)
+    for code, known in formats.items():
+        # Patterns are listed most usual first: Zipf's law.
+        usual = [1.0 / rank for rank in range(1, len(known.shapes) + 1)]
+        for weight, shapes in zip(usual, known.shapes, strict=True):
+            for shape in shapes:
+                share = weight / sum(usual) / len(shapes) / shape.count
+                found[shape.places].append(_Fit(code, share, shape))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _confusion(alphabet: str) -> NDArray[np.float64]:
+    """How probably a character that is read as one (row) is another of like shape (column)."""
+    at = {char: column for column, char in enumerate(alphabet, start=1)}
+    matrix = np.eye(len(alphabet) + 1)
+    for share, pairs in _CONFUSIONS.items():
+        for pair in pairs:
+            for read, shown in ((pair[0], pair[1]), (pair[1], pair[0])):
+                if read in at and shown in at:
+                    matrix[at[read], at[shown]] += share
+                    matrix[at[read], at[read]] -= share
+    return matrix
+
+
+def blurred(frames: Frames) -> Frames:
+    """Frames in which a character may be one of like shape too, which the reader took it for."""
+    return Frames(frames.probabilities @ _confusion(frames.alphabet), frames.alphabet)
+
+
+def likelihoods(frames: Sequence[Frames], texts: Sequence[str]) -> NDArray[np.float64]:
+    """P(frames | text) for each of some crops and texts, (V, N).
+
+    Args:
+        frames: Of one crop each, all with the same alphabet.
+        texts: Texts of letters of the alphabet.
+    """
+    alphabet = frames[0].alphabet
+    labels = [[1 + alphabet.index(char) for char in text] for text in texts]
+    crops = np.zeros((len(frames), max(len(f.probabilities) for f in frames), 1 + len(alphabet)))
+    # A blank after the last frame changes no text.
+    crops[:, :, ctc.BLANK] = 1.0
+    for crop, one in zip(crops, frames, strict=True):
+        crop[: len(one.probabilities)] = one.probabilities
+    return ctc.sequence_probabilities(crops, labels)
+
+
+@dataclass(frozen=True)
+class PlateDecoder:
+    """Decides what a plate says, and its region, from what readers read and plate formats allow.
+
+    Args:
+        formats: The formats to expect, by code; by default all packaged ones.
+        default: The region to give where the text tells none.
+        alternatives: Other texts to give at most.
+    """
+
+    formats: Mapping[str, PlateFormat] = field(default_factory=load_formats)
+    default: str | None = None
+    alternatives: int = 4
+
+    @cached_property
+    def grammar(self) -> Grammar:
+        """The patterns of the formats."""
+        return Grammar(self.formats)
+
+    def __call__(self, readings: Sequence[Reading]) -> Reading:
+        """Decide what one plate says.
+
+        Args:
+            readings: At least one reading of the plate, of different crops. A reader that gives no
+                frames has its texts and alternatives weighed alone.
+
+        Returns:
+            A reading with region, whose score and alternatives are the shares of the texts.
+        """
+        first = readings[0]
+        if first.text and first.score > _CERTAIN and self.grammar.matches(first.text):
+            return self._told(first)
+        frames = tuple(frame for reading in readings for frame in reading.frames)
+        seen = [blurred(frame) for frame in frames]
+        texts = self._candidates(readings, seen)
+        if not texts:
+            return replace(first, frames=frames, matches_format=False)
+        chances = likelihoods(seen, texts).mean(axis=0) if seen else _mean_scores(readings, texts)
+        ranked = self._ranked(texts, chances)
+        text, score = ranked[0]
+        others = tuple(Alternative(*other) for other in ranked[1 : 1 + self.alternatives])
+        return self._told(
+            Reading(text, score, _characters(text, readings, seen), others, frames=frames)
+        )
+
+    def _told(self, reading: Reading) -> Reading:
+        text = reading.text or ""
+        region = self.grammar.region(text)
+        if region is None and self.default is not None:
+            region = Region(self.default, self.grammar.share(self.default, text))
+        return replace(reading, region=region, matches_format=self.grammar.matches(text))
+
+    def _candidates(self, readings: Iterable[Reading], seen: Iterable[Frames]) -> list[str]:
+        free = (
+            text
+            for reading in readings
+            for text in (reading.text, *(other.text for other in reading.alternatives))
+        )
+        ruled = (text for frames in seen for text in self.grammar.search(frames))
+        return list(dict.fromkeys(text for text in (*free, *ruled) if text))
+
+    def _ranked(
+        self, texts: Sequence[str], chances: NDArray[np.float64]
+    ) -> list[tuple[str, float]]:
+        """Texts with their share of the probability, highest first."""
+        priors = np.array([self.grammar.log_prior(text) for text in texts])
+        lengths = np.array([len(text) for text in texts])
+        weights = np.log(np.maximum(chances, 1e-300)) + GRAMMAR * priors + LENGTH * lengths
+        shares = np.exp(weights - weights.max())
+        # What the frames may show besides these texts is not theirs.
+        shares *= min(1.0, float(chances.sum())) / shares.sum()
+        return [(texts[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")]
+
+
+def _mean_scores(readings: Sequence[Reading], texts: Sequence[str]) -> NDArray[np.float64]:
+    scores: defaultdict[str, float] = defaultdict(float)
+    for reading in readings:
+        if reading.text:
+            scores[reading.text] += reading.score / len(readings)
+        for other in reading.alternatives:
+            scores[other.text] += other.score / len(readings)
+    return np.array([scores[text] for text in texts])
+
+
+def _characters(
+    text: str, readings: Sequence[Reading], seen: Sequence[Frames]
+) -> tuple[Character, ...]:
+    """The characters of a text with the scores of the crop that shows them best."""
+    shown = [reading for reading in readings if reading.text == text and reading.characters]
+    if shown:
+        return max(shown, key=lambda reading: reading.score).characters
+    if not seen:
+        return tuple(Character(char, 0.0) for char in text)
+    frames = seen[int(likelihoods(seen, [text])[:, 0].argmax())]
+    labels = [1 + frames.alphabet.index(char) for char in text]
+    scores = ctc.label_scores(frames.probabilities, labels)
+    return tuple(Character(char, min(1.0, score)) for char, score in zip(text, scores, strict=True))
