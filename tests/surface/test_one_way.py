@@ -11,6 +11,8 @@ TREES = {
     file.relative_to(ROOT).as_posix(): ast.parse(file.read_text(encoding="utf-8"))
     for file in sorted(ROOT.rglob("*.py"))
 }
+FILES = {"Image", "Manifest", "ModelCard"}
+"""Classes that read a file, not a page of one."""
 LOOPS = (ast.For, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -32,7 +34,9 @@ def loops_over_pages(tree: ast.AST) -> Iterator[ast.AST]:
                 and isinstance(call.func, ast.Attribute)
                 and call.func.attr == "read"
                 and names_in(*call.args) & targets
-                and names_in(call.func.value).isdisjoint(targets | {"Image", "ModelCard"})
+                and names_in(call.func.value).isdisjoint(
+                    targets | {"Image", "Manifest", "ModelCard"}
+                )
             ):
                 yield call
 

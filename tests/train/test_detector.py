@@ -194,11 +194,12 @@ def test_what_is_to_be_ignored_is_never_the_focus_and_stays_ignored() -> None:
 
 
 def test_scenes_of_a_manifest_give_the_marks_of_their_kind(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), np.full((200, 300, 3), 200, np.uint8))
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((200, 300, 3), 200, np.uint8))
     row = {"image": "a.png", "width": 300, "height": 200, "split": "train"}
     row |= {"source": "platemark synth"}
     both = {"plates": [{"box": [1, 1, 50, 20]}], "stamps": [{"box": [60, 60, 120, 120]}]}
-    none = {"plates": []}
+    none = {"image": "b.png", "plates": []}
     manifest = tmp_path / "annotations.jsonl"
     rows = [row | both | {"ignore": [[150, 20, 200, 60]]}, row | none]
     manifest.write_text("\n".join(map(json.dumps, rows)))
@@ -224,6 +225,27 @@ def test_real_photos_and_a_few_synthetic_scenes_of_stamps_are_held_out(tmp_path:
     assert len(plates.synthetic) == 1000
     assert len(stamps.validation) == real + FRAMINGS["stamp"].held_out
     assert len(stamps.synthetic) == 1000 - FRAMINGS["stamp"].held_out
+
+
+def test_scenes_listed_again_are_held_out_once_and_weigh_more(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8, 3), 200, np.uint8))
+    stamp = {"box": [1, 1, 7, 7]}
+    rows = []
+    for number in range(1500):
+        (tmp_path / f"{number}.png").hardlink_to(tmp_path / "a.png")
+        row = {"image": f"{number}.png", "width": 8, "height": 8, "split": "train"}
+        rows.append(row | {"source": "platemark synth", "stamps": [stamp] * (number % 3)})
+    manifest, part = tmp_path / "annotations.jsonl", tmp_path / "part.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    part.write_text("\n".join(map(json.dumps, rows[:300])))
+    once = DetectorTask([manifest], kind="stamp")
+    again = DetectorTask([manifest, manifest, part], kind="stamp")
+    assert len(again.validation) == len(once.validation) == FRAMINGS["stamp"].held_out
+    held_out = {id(scene) for scene in again.validation}
+    assert not held_out & {id(scene) for scene in again.synthetic}
+    assert again.marks() == once.marks() == sum(len(scene.boxes) for scene in once.synthetic)
+    assert 2 * once.size() < again.size() < 3 * once.size()
+    assert len({id(scene) for scene in again.synthetic}) == once.size()
 
 
 def test_a_stamp_that_fills_the_picture_is_learned() -> None:

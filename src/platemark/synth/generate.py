@@ -2,9 +2,11 @@
 
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any, Protocol
 
 import cv2
@@ -82,11 +84,27 @@ def _in_order(
         yield from map(_make_chunk, chunks)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=_start, initargs=(order, output)) as pool:
+    with context.Pool(workers, initializer=_start_worker, initargs=(order, output)) as pool:
         yield from pool.imap(_make_chunk, chunks)
 
 
 _worker: tuple[Callable[[int], Picture], Path]
+
+
+def _start_worker(order: Order, output: Path) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    _start(order, output)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it does, however that came about.
+
+    A killed parent cannot tell its workers, which would generate all that is queued.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "called only in workers"
+    parent.join()
+    os._exit(1)
 
 
 def _start(order: Order, output: Path) -> None:

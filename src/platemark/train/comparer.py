@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation, family_of
+from platemark.datasets.manifest import StampAnnotation, family_of
 from platemark.geometry import FloatArray
 from platemark.imaging.image import Image, read_grey, to_jpeg, to_png
 from platemark.models.card import ModelCard
@@ -27,7 +27,7 @@ from platemark.train.pairs import (
     template,
     windows,
 )
-from platemark.train.pictures import KEPT_QUALITY, is_held_out, shrink
+from platemark.train.pictures import KEPT_QUALITY, Listed, is_held_out, shrink, train_split
 
 _HELD_OUT = 0.06
 _VALIDATED = 400
@@ -55,8 +55,8 @@ class ComparerTask:
     def __init__(self, manifests: Sequence[Path], segmenter: Segmenter | None = None) -> None:
         self._segmenter = segmenter or Segmenter.from_pretrained()
         known: dict[str, dict[str, PairedDesign]] = {}
-        for path in manifests:
-            self._load(path, known)
+        for listed in train_split(manifests):
+            self._load(listed, known)
         self.families: list[Family] = []
         self.validation: list[Family] = []
         for name, designs in sorted(known.items()):
@@ -73,27 +73,24 @@ class ComparerTask:
         self._wide = [family for family in self.families if family[0].wide]
         self._other = [family for family in self.families if not family[0].wide]
 
-    def _load(self, path: Path, known: dict[str, dict[str, PairedDesign]]) -> None:
-        manifest = Manifest.read(path, split="train")
-        for entry in manifest:
-            for stamp in entry.stamps:
-                if stamp.identity is None or stamp.quad is None:
-                    continue
-                family = known.setdefault(family_of(entry, stamp) or stamp.identity, {})
-                design = family.setdefault(stamp.identity, PairedDesign())
-                if entry.kind == "isolated":
-                    design.artwork = to_png(Image.read(manifest.path(entry)).pixels.max(axis=2))
-                    design.corners, design.text = stamp.corners, stamp.text
-                    sides = _sides(stamp.corners)
-                    design.wide = bool(sides.max() > _WIDE * sides.min())
-                elif stamp.mask and _sides(stamp.corners).max() >= _LEAST_SIDE:
-                    design.imprints.append(self._imprint(manifest, entry, stamp))
+    def _load(self, listed: Listed, known: dict[str, dict[str, PairedDesign]]) -> None:
+        entry = listed.entry
+        for stamp in entry.stamps:
+            if stamp.identity is None or stamp.quad is None:
+                continue
+            family = known.setdefault(family_of(entry, stamp) or stamp.identity, {})
+            design = family.setdefault(stamp.identity, PairedDesign())
+            if entry.kind == "isolated":
+                design.artwork = to_png(Image.read(listed.path).pixels.max(axis=2))
+                design.corners, design.text = stamp.corners, stamp.text
+                sides = _sides(stamp.corners)
+                design.wide = bool(sides.max() > _WIDE * sides.min())
+            elif stamp.mask and _sides(stamp.corners).max() >= _LEAST_SIDE:
+                design.imprints.append(self._imprint(listed, stamp))
 
-    def _imprint(
-        self, manifest: Manifest, entry: ManifestEntry, stamp: StampAnnotation
-    ) -> PairedImprint:
-        pixels = Image.read(manifest.path(entry)).pixels
-        exact = read_grey(manifest.root / str(stamp.mask))
+    def _imprint(self, listed: Listed, stamp: StampAnnotation) -> PairedImprint:
+        pixels = Image.read(listed.path).pixels
+        exact = read_grey(listed.root / str(stamp.mask))
         (soft,) = self._segmenter(pixels, [stamp.box])
         found = np.zeros(pixels.shape[:2], np.uint8)
         height, width = soft.probability.shape
@@ -111,6 +108,10 @@ class ComparerTask:
     def size(self) -> int:
         """Imprints to learn from."""
         return sum(len(design.imprints) for family in self.families for design in family)
+
+    def marks(self) -> int:
+        """The same: no weight makes an imprint a pair with itself."""
+        return self.size()
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that show about every imprint once."""

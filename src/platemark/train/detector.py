@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from platemark.datasets.manifest import Annotation, Box, Manifest
+from platemark.datasets.manifest import Annotation, Box
 from platemark.geometry import box_to_quad, nms
 from platemark.imaging.image import Image, Pixels
 from platemark.models.card import ModelCard
@@ -20,11 +20,13 @@ from platemark.train.calibrate import calibrate_detector
 from platemark.train.loop import Schedule
 from platemark.train.losses import Marks, detection_losses, iou
 from platemark.train.pictures import (
+    Listed,
     Memory,
     MixedExamples,
     is_held_out,
     relight,
     shrink,
+    train_split,
 )
 
 _HELD_OUT = 0.08
@@ -156,23 +158,26 @@ class DetectorTask(MixedExamples[LabelledScene]):
         super().__init__(real_share)
         self._memory = Memory(_DECODED_BYTES)
         self._to_hold_out = self.framing.held_out
-        for path in manifests:
-            self._load(path)
+        for listed in train_split(manifests, kind="scene"):
+            self._load(listed)
 
-    def _load(self, path: Path) -> None:
-        manifest = Manifest.read(path, split="train", kind="scene")
-        for entry in manifest:
-            if f"{self.kind}s" not in entry.model_fields_set:
-                continue  # nobody looked for such marks there
-            pixels, factor = _read_stored(manifest.path(entry), self.framing.stored)
-            marks = entry.stamps if self.kind == "stamp" else entry.plates
-            scene = _labelled(self._memory.keep(pixels), factor, marks, entry.ignore)
-            real = not entry.synthetic
-            if is_held_out(entry.image, _HELD_OUT) and (real or self._to_hold_out > 0):
-                self._to_hold_out -= not real
-                self.validation.append(scene)
-            else:
-                (self.real if real else self.synthetic).append(scene)
+    def _load(self, listed: Listed) -> None:
+        entry = listed.entry
+        if f"{self.kind}s" not in entry.model_fields_set:
+            return  # nobody looked for such marks there
+        pixels, factor = _read_stored(listed.path, self.framing.stored)
+        marks = entry.stamps if self.kind == "stamp" else entry.plates
+        scene = _labelled(self._memory.keep(pixels), factor, marks, entry.ignore)
+        real = not entry.synthetic
+        if is_held_out(entry.image, _HELD_OUT) and (real or self._to_hold_out > 0):
+            self._to_hold_out -= not real
+            self.validation.append(scene)
+        else:
+            (self.real if real else self.synthetic).extend([scene] * listed.weight)
+
+    def marks_of(self, example: LabelledScene) -> int:
+        """Marks of a scene that count."""
+        return int((~example.ignore).sum())
 
     def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, S, S, 3) uint8; boxes, quads, has_quad, ignore, present, padded to equal length."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from platemark.datasets.manifest import Manifest, StampAnnotation, family_of
+from platemark.datasets.manifest import StampAnnotation, family_of
 from platemark.imaging.image import Image, Pixels
 from platemark.metrics import average_precision_at, cmc, nearest
 from platemark.models.card import ModelCard
@@ -20,7 +20,7 @@ from platemark.train.calibrate import calibrate_embedder
 from platemark.train.imprints import Source, simulate
 from platemark.train.loop import Schedule
 from platemark.train.losses import DesignMemory, contrastive_loss
-from platemark.train.pictures import is_held_out, shrink
+from platemark.train.pictures import Listed, is_held_out, shrink, train_split
 
 SIDE = 192
 _STORED_LONG_SIDE = 256
@@ -94,8 +94,8 @@ class EmbedderTask:
         self.imprints, self.imprint_share = imprints, imprint_share
         segmenter = segmenter or Segmenter.from_pretrained()
         known: dict[str, dict[str, Design]] = {}
-        for path in manifests:
-            _load(path, segmenter, known)
+        for listed in train_split(manifests):
+            _load(listed, segmenter, known)
         self.families: list[Family] = []
         self.validation: list[Family] = []
         for name, designs in sorted(known.items()):
@@ -111,6 +111,11 @@ class EmbedderTask:
         """Designs to learn from; a single one teaches nothing."""
         designs = sum(len(family) for family in self.families)
         return designs if designs > 1 else 0
+
+    def marks(self) -> int:
+        """Artworks and imprints of those designs, however often they are listed."""
+        designs = chain.from_iterable(self.families) if self.size() else ()
+        return sum(len(design.artworks) + len(design.imprints) for design in designs)
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that show about every design once."""
@@ -216,19 +221,18 @@ def _told_from_near_copies(
     return float((farthest > nearest_copy)[asked].mean()) if asked.any() else 1.0
 
 
-def _load(path: Path, segmenter: Segmenter, known: dict[str, dict[str, Design]]) -> None:
-    """Add the designs of a manifest to those known, by family and identity."""
-    manifest = Manifest.read(path, split="train")
-    for entry in manifest:
-        for stamp in entry.stamps:
-            if entry.kind == "scene" or stamp.identity is None:
-                continue
-            source = _source(manifest.path(entry), entry.kind == "isolated", stamp, segmenter)
-            if source is None:
-                continue
-            family = family_of(entry, stamp) or stamp.identity
-            design = known.setdefault(family, {}).setdefault(stamp.identity, Design())
-            (design.artworks if source.clean else design.imprints).append(source)
+def _load(listed: Listed, segmenter: Segmenter, known: dict[str, dict[str, Design]]) -> None:
+    """Add the designs of a picture to those known, by family and identity."""
+    entry = listed.entry
+    for stamp in entry.stamps:
+        if entry.kind == "scene" or stamp.identity is None:
+            continue
+        source = _source(listed.path, entry.kind == "isolated", stamp, segmenter)
+        if source is None:
+            continue
+        family = family_of(entry, stamp) or stamp.identity
+        design = known.setdefault(family, {}).setdefault(stamp.identity, Design())
+        (design.artworks if source.clean else design.imprints).append(source)
 
 
 def _source(

@@ -63,7 +63,11 @@ class Task(Protocol):
         ...
 
     def size(self) -> int:
-        """Labelled examples to learn from."""
+        """Examples of one pass over the data."""
+        ...
+
+    def marks(self) -> int:
+        """Labelled marks to learn from, each counted once."""
         ...
 
     def steps_per_epoch(self, schedule: Schedule) -> int:

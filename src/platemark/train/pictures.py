@@ -1,19 +1,75 @@
 """What the tasks share: examples real and drawn, pictures in memory, light."""
 
 import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.imaging.image import Pixels, to_jpeg
+from platemark.datasets.manifest import Kind, Manifest, ManifestEntry
+from platemark.errors import DatasetError
+from platemark.imaging.image import Pixels, compressed, to_jpeg
 from platemark.train.loop import Schedule
 
 Example = TypeVar("Example")
 
 KEPT_QUALITY = 92
 """Of pictures that are kept in memory as JPEG."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A picture of the training set.
+
+    Attributes:
+        entry: its line of the manifest.
+        root: folder of the manifest.
+        weight: how often the manifests list it: it is sampled so many times as often.
+    """
+
+    entry: ManifestEntry
+    root: Path
+    weight: int
+
+    @property
+    def path(self) -> Path:
+        """Where the picture lies."""
+        return self.root / self.entry.image
+
+
+def train_split(manifests: Sequence[Path], kind: Kind | None = None) -> list[Listed]:
+    """Every picture of the train splits once, so that none is both learned and held out.
+
+    Args:
+        manifests: one listed twice, or with pictures of another, gives these more weight.
+        kind: keep only this kind of picture; None keeps all.
+
+    Raises:
+        DatasetError: A manifest cannot be read, or two state other marks of one picture.
+    """
+    known: dict[Path, Listed] = {}
+    for file in manifests:
+        manifest = Manifest.read(file, split="train", kind=kind)
+        for entry in manifest:
+            place = manifest.path(entry).resolve()
+            before = known.get(place)
+            if before is not None and _marks(before.entry) != _marks(entry):
+                raise DatasetError(
+                    f"{entry.image} is listed before with other marks; correct one of the two, or "
+                    "leave it out",
+                    file=file,
+                )
+            weight = 1 if before is None else before.weight + 1
+            known[place] = Listed(entry, manifest.root, weight)
+    return list(known.values())
+
+
+def _marks(entry: ManifestEntry) -> tuple[object, ...]:
+    return entry.plates, entry.stamps, entry.ignore, entry.kind
 
 
 class MixedExamples(Generic[Example]):
@@ -35,8 +91,16 @@ class MixedExamples(Generic[Example]):
         return self._wanted_share if self.real and self.synthetic else float(bool(self.real))
 
     def size(self) -> int:
-        """Labelled examples to learn from."""
+        """Examples to learn from, each as often as its weight says."""
         return len(self.synthetic) + len(self.real)
+
+    def marks(self) -> int:
+        """Labelled marks to learn from, each counted once."""
+        return sum(self.marks_of(example) for example in _distinct([*self.synthetic, *self.real]))
+
+    def marks_of(self, example: Example) -> int:
+        """Labelled marks of an example; one, unless a task says otherwise."""
+        return 1
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that show about every example once."""
@@ -48,6 +112,10 @@ class MixedExamples(Generic[Example]):
         pool = self.synthetic or self.real
         chosen = [self.real[i] for i in rng.integers(0, max(len(self.real), 1), real)]
         return chosen + [pool[i] for i in rng.integers(0, len(pool), count - real)]
+
+
+def _distinct(examples: Iterable[Example]) -> list[Example]:
+    return list({id(example): example for example in examples}.values())
 
 
 class Memory:
@@ -75,6 +143,16 @@ def shrink(pixels: Pixels, factor: float) -> Pixels:
     """A picture of fewer pixels, each the mean of those it stands for."""
     size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def coarsen(crop: Pixels, rng: np.random.Generator) -> Pixels:
+    """Now and then with the detail of a smaller picture, or compressed as JPEG."""
+    if rng.random() < 0.2:
+        small = shrink(crop, float(rng.uniform(0.25, 0.8)))
+        crop = np.asarray(cv2.resize(small, crop.shape[1::-1]), np.uint8)
+    if rng.random() < 0.25:
+        crop = compressed(crop, int(rng.integers(25, 90)))
+    return crop
 
 
 def relight(pixels: Pixels, rng: np.random.Generator) -> Pixels:

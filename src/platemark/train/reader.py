@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from platemark.datasets.manifest import Manifest
 from platemark.imaging.image import Pixels, read_grey
 from platemark.models.card import ModelCard
 from platemark.synth.scene import flatten
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_reader
 from platemark.train.loop import Schedule
-from platemark.train.pictures import MixedExamples, is_held_out
+from platemark.train.pictures import Listed, MixedExamples, is_held_out, train_split
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
 HEIGHT, WIDTH = 48, 160
@@ -68,26 +67,25 @@ class ReaderTask(MixedExamples[TextCrop]):
 
     def __init__(self, manifests: Sequence[Path], real_share: float = 0.12) -> None:
         super().__init__(real_share)
-        for path in manifests:
-            self._load(path)
+        for listed in train_split(manifests):
+            self._load(listed)
 
-    def _load(self, path: Path) -> None:
-        manifest = Manifest.read(path, split="train")
-        for record in manifest:
-            texts = [
-                plate for plate in record.plates if plate.text and encode(plate.text) is not None
-            ]
-            if not texts:
-                continue
-            grey = read_grey(manifest.path(record))
-            for plate in texts:
-                text = plate.text or ""
-                corners = plate.corners.astype(np.float32)
-                crop = _cut(grey, corners, text, plate.quad is None)
-                if record.synthetic:
-                    self.synthetic.append(crop)
-                else:
-                    (self.validation if held_out(text) else self.real).append(crop)
+    def _load(self, listed: Listed) -> None:
+        record = listed.entry
+        texts = [plate for plate in record.plates if plate.text and encode(plate.text) is not None]
+        if not texts:
+            return
+        grey = read_grey(listed.path)
+        for plate in texts:
+            text = plate.text or ""
+            corners = plate.corners.astype(np.float32)
+            crop = _cut(grey, corners, text, plate.quad is None)
+            if record.synthetic:
+                self.synthetic.extend([crop] * listed.weight)
+            elif held_out(text):
+                self.validation.append(crop)
+            else:
+                self.real.extend([crop] * listed.weight)
 
     def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, 1, H, W) float32 pictures, (sum of lengths,) classes, (N,) lengths."""

@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from platemark.datasets.manifest import Manifest
-from platemark.imaging.image import Image, Pixels, compressed, read_grey, to_png
+from platemark.imaging.image import Image, Pixels, read_grey, to_png
 from platemark.models.card import ModelCard
 from platemark.models.preprocess import square_crop
 from platemark.train.batches import Batch
@@ -21,11 +19,14 @@ from platemark.train.detector import scale
 from platemark.train.loop import Schedule
 from platemark.train.losses import mask_losses
 from platemark.train.pictures import (
+    Listed,
     Memory,
     MixedExamples,
+    coarsen,
     is_held_out,
     relight,
     shrink,
+    train_split,
 )
 
 SIDE = 320
@@ -81,30 +82,30 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
         super().__init__(real_share)
         self.bare: list[MaskedImprint] = []
         self._memory = Memory(_DECODED_BYTES)
-        for path in manifests:
-            self._load(path)
+        for listed in train_split(manifests):
+            self._load(listed)
 
-    def _load(self, path: Path) -> None:
-        manifest = Manifest.read(path, split="train")
-        for entry in manifest:
-            stamps = [stamp for stamp in entry.stamps if stamp.mask and entry.kind != "isolated"]
-            bare = not entry.stamps and "stamps" in entry.model_fields_set and not entry.ignore
-            if not stamps and not bare:
-                continue
-            pixels, real = Image.read(manifest.path(entry)).pixels, not entry.synthetic
-            if bare:
-                self.bare += self._bare(pixels, zlib.crc32(entry.image.encode()))
-                continue
-            masks = [read_grey(manifest.root / str(stamp.mask)) for stamp in stamps]
-            kept = [
-                self._cut(pixels, mask, np.array(stamp.box, np.float32), real)
-                for mask, stamp in zip(masks, stamps, strict=True)
-            ]
-            spare = len(self.validation) < _MOST_HELD_OUT
-            if spare and is_held_out(entry.image, _HELD_OUT):
-                self.validation += kept
-            else:
-                (self.real if real else self.synthetic).extend(kept)
+    def _load(self, listed: Listed) -> None:
+        entry = listed.entry
+        stamps = [stamp for stamp in entry.stamps if stamp.mask and entry.kind != "isolated"]
+        bare = not entry.stamps and "stamps" in entry.model_fields_set and not entry.ignore
+        if not stamps and not bare:
+            return
+        pixels, real = Image.read(listed.path).pixels, not entry.synthetic
+        if bare:
+            places = list(self._bare(pixels, zlib.crc32(entry.image.encode())))
+            self.bare += places * listed.weight
+            return
+        masks = [read_grey(listed.root / str(stamp.mask)) for stamp in stamps]
+        kept = [
+            self._cut(pixels, mask, np.array(stamp.box, np.float32), real)
+            for mask, stamp in zip(masks, stamps, strict=True)
+        ]
+        spare = len(self.validation) < _MOST_HELD_OUT
+        if spare and is_held_out(entry.image, _HELD_OUT):
+            self.validation += kept
+        else:
+            (self.real if real else self.synthetic).extend(kept * listed.weight)
 
     def _bare(self, pixels: Pixels, seed: int) -> Iterator[MaskedImprint]:
         """Places of a picture without stamps: paper and print, of which nothing is ink."""
@@ -198,15 +199,5 @@ def disturb(imprint: MaskedImprint, rng: np.random.Generator) -> tuple[Pixels, P
         crop, ink = crop[:, ::-1], ink[:, ::-1]
     if rng.random() < 0.15:
         crop = crop[..., rng.permutation(3)]
-    crop = relight(_coarsen(np.ascontiguousarray(crop), rng), rng)
+    crop = relight(coarsen(np.ascontiguousarray(crop), rng), rng)
     return crop, np.ascontiguousarray(ink)
-
-
-def _coarsen(crop: Pixels, rng: np.random.Generator) -> Pixels:
-    """Now and then with the detail of a smaller picture, or compressed as JPEG."""
-    if rng.random() < 0.2:
-        small = shrink(crop, float(rng.uniform(0.25, 0.8)))
-        crop = np.asarray(cv2.resize(small, crop.shape[1::-1]), np.uint8)
-    if rng.random() < 0.25:
-        crop = compressed(crop, int(rng.integers(25, 90)))
-    return crop

@@ -30,7 +30,7 @@ from platemark.tasks.scripts import ALPHABET, fold
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_strip_reader
 from platemark.train.loop import Schedule
-from platemark.train.pictures import is_held_out
+from platemark.train.pictures import Listed, is_held_out, train_split
 from platemark.train.reader import collapse, scale
 from platemark.train.strips import DrawnStrip, StripPress, turned
 
@@ -86,25 +86,27 @@ class StampReaderTask:
         self._pools: dict[int, list[DrawnStrip]] = {width: [] for width in WIDTHS}
         self._cuts: dict[int, list[CutStrip]] = {width: [] for width in WIDTHS}
         self._held: list[CutStrip] = []
-        for path in manifests:
-            self._load(path)
+        for listed in train_split(manifests):
+            self._load(listed)
 
-    def _load(self, path: Path) -> None:
-        manifest = Manifest.read(path, split="train")
-        for entry in manifest:
-            held = is_held_out(manifest_group(entry), _HELD_OUT)
-            for strip in cut_strips(manifest, entry):
-                width = next((w for w in WIDTHS if strip.pixels.shape[1] <= w + 16), None)
-                if width is None:
-                    continue
-                if held:
-                    self._held.append(strip)
-                else:
-                    self._cuts[width].append(strip)
+    def _load(self, listed: Listed) -> None:
+        held = is_held_out(manifest_group(listed.entry), _HELD_OUT)
+        for strip in cut_strips(Manifest(listed.root, (listed.entry,)), listed.entry):
+            width = next((w for w in WIDTHS if strip.pixels.shape[1] <= w + 16), None)
+            if width is None:
+                continue
+            if held:
+                self._held.append(strip)
+            else:
+                self._cuts[width] += [strip] * listed.weight
 
     def size(self) -> int:
-        """Lines cut from imprints."""
+        """Lines cut from imprints, each as often as its weight says."""
         return sum(map(len, self._cuts.values()))
+
+    def marks(self) -> int:
+        """Lines cut from imprints, each counted once."""
+        return len({id(strip) for cuts in self._cuts.values() for strip in cuts})
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches in which about every cut strip comes once."""
