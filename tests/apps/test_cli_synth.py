@@ -1,3 +1,6 @@
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,7 @@ def test_masks_may_be_left_out(tmp_path: Path) -> None:
         ("plates", "--over"),
         ("stamps", "--fonts"),
         ("stamps", "--backgrounds"),
+        ("stamps", "--real"),
     ],
 )
 def test_what_does_not_exist_is_wrong_usage(tmp_path: Path, mark: str, option: str) -> None:
@@ -105,3 +109,15 @@ def test_plates_of_a_number_of_lines_are_generated(tmp_path: Path) -> None:
     result = run("plates", "--output", tmp_path / "none", "--count", 1, "--region", "us", *words)
     assert result.exit_code == 2
     assert "us has plates of 2" in result.output
+
+
+def test_workers_end_when_the_command_is_killed(tmp_path: Path) -> None:
+    words = ("synth", "stamps", "--output", tmp_path, "--count", 100_000, "--workers", 2)
+    command = subprocess.Popen(
+        [sys.executable, "-m", "platemark", *map(str, words)], stdout=subprocess.PIPE
+    )
+    while command.poll() is None and not any(tmp_path.rglob("*.jpg")):
+        time.sleep(0.1)
+    command.kill()
+    # The workers share its standard output, which ends when the last of them does.
+    command.communicate(timeout=60)

@@ -95,7 +95,7 @@ class PageStudio:
         if not _DPI_RANGE[0] <= dpi <= _DPI_RANGE[1]:
             raise ValueError(f"dpi must be {_DPI_RANGE[0]:.0f} to {_DPI_RANGE[1]:.0f}, not {dpi}")
         if self._series and rng.random() < 0.5:
-            return self._cut(rng, dpi)
+            return self.cut(rng, dpi)
         page = self.typeset(str(rng.choice(list(LAYOUTS), p=self._shares)), rng, dpi)
         return lay_on_desk(page, rng, dpi) if rng.random() < 0.15 else page
 
@@ -124,8 +124,11 @@ class PageStudio:
         colour = np.array(one_of(_STOCKS[layout.stock], rng)) + rng.normal(0, 2.5, 3)
         return age(white, colour.clip(0, 255), rng, dpi)
 
-    def _cut(self, rng: np.random.Generator, dpi: float) -> Pixels:
-        """A window of a real page, its tones changed a little, at about the wanted resolution."""
+    def cut(self, rng: np.random.Generator, dpi: float) -> Pixels:
+        """A window of a real page, its tones changed a little, at about the wanted resolution.
+
+        Only with backgrounds.
+        """
         series = self._series[int(rng.choice(len(self._series), p=self._series_shares))]
         pixels = Image.read(one_of(series, rng)).pixels
         own_dpi = float(np.exp(rng.uniform(np.log(85), np.log(190))))

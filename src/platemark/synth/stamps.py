@@ -14,11 +14,13 @@ from platemark.imaging.image import Pixels
 from platemark.synth.designs import Design
 from platemark.synth.generate import CHUNK, Picture, write_pictures
 from platemark.synth.imprint import StampLabel
+from platemark.synth.paper import PageStudio
+from platemark.synth.pasted import PasteStudio
 from platemark.synth.stampstudio import IMPRINT_SIDES, StampStudio
 
 __all__ = ["PictureKind", "StampStudio", "generate", "stamp_shapes"]
 
-PictureKind = Literal["scenes", "imprints", "artworks"]
+PictureKind = Literal["scenes", "pasted", "imprints", "artworks"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class _Order:
     sides: tuple[float, float]
     shapes: tuple[StampShape, ...]
     masks: bool
+    real: Path | None
 
     def open(self) -> Callable[[int], Picture]:
         return _Maker(self)
@@ -52,6 +55,7 @@ def generate(
     sides: tuple[float, float] = IMPRINT_SIDES,
     shapes: Collection[str] = (),
     masks: bool = True,
+    real: Path | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -61,7 +65,8 @@ def generate(
         output: folder for ``images/``, ``masks/`` and ``annotations.jsonl``; made if missing.
         count: number of pictures.
         seed: picks every random choice.
-        kind: ``scenes`` (any number of stamps on a page, for the detector), ``imprints`` (one stamp
+        kind: ``scenes`` (any number of stamps on a page, for detector and verifier), ``pasted``
+            (real imprints on the pages of ``backgrounds``, for the same), ``imprints`` (one stamp
             close up, for segmenter and embedder) or ``artworks`` (clean coverage, white is ink).
         fonts: folder of fonts beside the bundled ones.
         backgrounds: folder of pictures of pages without stamps.
@@ -71,6 +76,7 @@ def generate(
         sides: least and greatest long side of imprints in pixels.
         shapes: all designs have one of these outlines; empty for any.
         masks: whether to write the ink mask of every stamp.
+        real: manifest of annotated scans, whose stamps of the train split are pasted.
         workers: processes; None for one per core.
         progress: called with (done, count).
 
@@ -80,7 +86,8 @@ def generate(
     Raises:
         DatasetError: A font or picture cannot be used; the message names it.
         ValueError: A count is not positive, the share of copies not in 0..1, the sides are no
-            range from 32 pixels up, or no stamps have such a shape.
+            range from 32 pixels up, no stamps have such a shape, or ``pasted`` lacks real scans or
+            backgrounds.
     """
     if count < 1 or imprints_per_design < 1 or not 0 <= near_copies <= 1:
         raise ValueError(
@@ -89,6 +96,8 @@ def generate(
         )
     if not 32 <= sides[0] <= sides[1]:
         raise ValueError(f"expected sides of at least 32 pixels, least first, got {sides}")
+    if kind == "pasted" and (real is None or backgrounds is None):
+        raise ValueError("to paste takes a manifest of real scans and backgrounds to paste onto")
     order = _Order(
         seed,
         kind,
@@ -99,6 +108,7 @@ def generate(
         sides,
         stamp_shapes(shapes),
         masks,
+        real,
     )
     return write_pictures(order, output, count, workers=workers, progress=progress)
 
@@ -138,11 +148,19 @@ class _Maker:
             lambda number: studio.papers(self._rng(_PAPERS, number))
         )
 
+        self._pasting = (
+            PasteStudio(order.real, PageStudio(studio.fonts, order.backgrounds), order.shapes)
+            if order.kind == "pasted" and order.real is not None
+            else None
+        )
+
     def __call__(self, index: int) -> Picture:
         rng = self._rng(_PICTURES, index)
         match self._order.kind:
             case "scenes":
                 return self._scene(index, rng)
+            case "pasted":
+                return self._pasted(rng)
             case "imprints":
                 return self._imprint(index, rng)
             case "artworks":
@@ -155,6 +173,12 @@ class _Maker:
         pixels, stamps, ignore = self._studio.scene(rng, self._paper(index // _SCENES_PER_PAPER))
         boxes = [[round(side, 2) for side in box] for box in ignore]
         return self._picture(pixels, stamps, {"ignore": boxes, "kind": "scene"})
+
+    def _pasted(self, rng: np.random.Generator) -> Picture:
+        assert self._pasting is not None, "opened for such pictures alone"
+        pixels, stamps = self._pasting.scene(rng)
+        rows = [{"box": np.round(stamp.box, 2).tolist(), "shape": stamp.shape} for stamp in stamps]
+        return Picture(pixels, {"stamps": rows, "kind": "scene"})
 
     def _imprint(self, index: int, rng: np.random.Generator) -> Picture:
         family, design = self._design(index // self._order.imprints_per_design)

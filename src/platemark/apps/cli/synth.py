@@ -94,10 +94,11 @@ def stamps(
     count: CountOption,
     seed: SeedOption = 0,
     kind: Annotated[
-        Literal["scenes", "imprints", "artworks"],
+        Literal["scenes", "pasted", "imprints", "artworks"],
         typer.Option(
-            help="Pages with stamps, for the detector; stamps close up, for segmenter and "
-            "embedder; or the clean designs, white for ink."
+            help="Pages with stamps, for detector and verifier; --backgrounds with the stamps of "
+            "--real pasted onto them, for the same; stamps close up, for segmenter and embedder; "
+            "or the clean designs, white for ink."
         ),
     ] = "scenes",
     fonts: FontsOption = None,
@@ -130,6 +131,13 @@ def stamps(
             "repeated.",
         ),
     ] = None,
+    real: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MANIFEST",
+            help="Annotated scans: the stamps of their train split are cut out and pasted.",
+        ),
+    ] = None,
     masks: Annotated[
         bool, typer.Option("--masks/--no-masks", help="Whether to write the ink masks.")
     ] = True,
@@ -140,8 +148,10 @@ def stamps(
 
     Writes the images, the ink masks and annotations.jsonl; standard output names that file.
     """
-    for path, option in ((fonts, "--fonts"), (backgrounds, "--backgrounds")):
+    for path, option in ((fonts, "--fonts"), (backgrounds, "--backgrounds"), (real, "--real")):
         check_exists(path, option)
+    if kind == "pasted" and (real is None or backgrounds is None):
+        raise typer.BadParameter("pasted takes --real and --backgrounds", param_hint="--kind")
     if sides is not None and not 32 <= sides[0] <= sides[1]:
         raise typer.BadParameter(
             "expected at least 32 pixels, the least first", param_hint="--sides"
@@ -167,6 +177,7 @@ def stamps(
         sides=sides or IMPRINT_SIDES,
         shapes=shapes,
         masks=masks,
+        real=real,
         workers=workers,
     )
     _report(make, count, folder, quiet=quiet)
