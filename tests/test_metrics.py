@@ -213,6 +213,44 @@ def test_recall_at_precision_leaves_out_what_is_ignored() -> None:
     assert metrics.recall_at_precision([], [], 3, 0.9).hits == 0
 
 
+@given(
+    st.lists(st.lists(st.tuples(st.sampled_from([0.2, 0.5, 0.9]), st.booleans())), min_size=1),
+    st.integers(0, 3),
+    st.integers(0, 5),
+)
+def test_bootstrap_of_recall_at_precision_is_that_of_images_drawn_again(
+    images: list[list[tuple[float, bool]]], missed: int, seed: int
+) -> None:
+    totals = [sum(right for _, right in image) + missed for image in images]
+    scores = [score for image in images for score, _ in image]
+    correct = [right for image in images for _, right in image]
+    places = [number for number, image in enumerate(images) for _ in image]
+    actual = metrics.recall_at_precision_interval(
+        scores, correct, places, totals, 0.9, resamples=20, seed=seed
+    )
+    expected = []
+    for drawn in metrics.rates.draws(len(images), 20, seed):
+        again = [n for n, times in enumerate(drawn) for _ in range(int(times))]
+        pairs = [pair for n in again for pair in images[n]]
+        total = sum(totals[n] for n in again)
+        found = (
+            metrics.recall_at_precision(*zip(*pairs, strict=True), total, 0.9) if pairs else None
+        )
+        if total:
+            expected.append(found.value if found else 0.0)
+    if not expected:
+        assert np.isnan(actual).all()
+        return
+    assert actual == pytest.approx(tuple(np.quantile(expected, [0.025, 0.975])))
+
+
+def test_bootstrap_of_recall_at_precision_leaves_out_what_is_ignored() -> None:
+    found = metrics.recall_at_precision_interval(
+        [0.9, 0.8], [0, 1], [0, 1], [1, 1], 0.9, ignore=[1, 0]
+    )
+    assert found == (0.0, 1.0)
+
+
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
 def test_mask_overlap_equals_that_of_sets(pixels: list[tuple[bool, bool]]) -> None:
     first, second = ({i for i, pair in enumerate(pixels) if pair[part]} for part in (0, 1))

@@ -56,10 +56,19 @@ class Pipeline(ABC, Generic[MarkT]):
         Raises:
             InferenceFailed: A network did not run.
         """
+        return self.describe(image, self.find(image))
+
+    def find(self, image: Image) -> Sequence[Detection]:
+        """Find the marks of an image, those that the verifier lets pass, and describe none.
+
+        Returns:
+            The detections, highest score first.
+
+        Raises:
+            InferenceFailed: A network did not run.
+        """
         found = self.detector(image)
-        if self.verifier is not None:
-            found = self.verifier(image, found)
-        return self.describe(image, found)
+        return found if self.verifier is None else self.verifier(image, found)
 
     def with_parts(self, **parts: object) -> Self:
         """Return a copy with other parts, named as the attributes of this pipeline.

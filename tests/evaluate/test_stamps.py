@@ -72,6 +72,27 @@ def test_missed_false_and_unsure_stamps(paint_stamps: Paint, evaluate: Evaluate)
     assert [stamp.truth.box for stamp in outcome.missed] == [unsure]
 
 
+def test_stamps_that_may_be_text_alone_are_scored_by_themselves(
+    paint_stamps: Paint, evaluate: Evaluate
+) -> None:
+    third = (20, 150, 100, 230)
+    paint_stamps("images/a/1.png", (LEFT, "x", SURE), (RIGHT, "y", SURE), (third, "d", SURE))
+    rows = entry("images/a/1.png", {"box": LEFT, "shape": "other"}, {"box": RIGHT, "shape": "oval"})
+    evaluation = evaluate(rows)
+    parts = evaluation.detection_by_outline()
+    assert list(parts) == ["frameless and rectangular", "other outlines"]
+    for scores in parts.values():
+        assert (scores.stamps, scores.recall.hits) == (1, 1)
+        assert (scores.precision.hits, scores.precision.n) == (1, 2)  # what is false counts twice
+        assert scores.empty_pages.n == 0
+    assert evaluation.detection()["all"].precision.n == 3
+    alone = evaluate(entry("images/a/1.png", {"box": LEFT, "shape": "rectangle"}))
+    assert list(alone.detection_by_outline()) == ["frameless and rectangular"]
+    figures = evaluation.to_dict()["outlines"]
+    assert isinstance(figures, dict)
+    assert figures["other outlines"]["recall_at_precision_0.9"]["n"] == 1
+
+
 def test_loose_boxes_count_at_low_overlap_only(paint_stamps: Paint, evaluate: Evaluate) -> None:
     paint_stamps("images/a/1.png", (LEFT, "x", SURE))
     loose = (*LEFT[:2], LEFT[2] + 35, LEFT[3])  # IoU 80 / 115 = 0.696

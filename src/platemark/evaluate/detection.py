@@ -192,7 +192,7 @@ def examine(
         _check_size(image, entry)
         return (
             pipeline(path),
-            pipeline.with_min_score(CANDIDATE_SCORE).detector(image),
+            pipeline.with_min_score(CANDIDATE_SCORE).find(image),
             [*describe(image)],
         )
     except PlatemarkError as error:

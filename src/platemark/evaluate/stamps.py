@@ -5,8 +5,10 @@ What is counted:
 - *detection*, over scenes: a mark is right when it overlaps a stamp that no better mark has taken,
   at IoU 0.5. Precision and recall are those of the pipeline's own threshold. Average precision
   also counts the candidates below it; AP50-95 is its mean over IoU 0.50, 0.55 ... 0.95. Recall at
-  precision 0.9 is the most that any threshold finds while nine marks in ten are right. What lies
-  in a region to ignore counts neither way.
+  precision 0.9 is the most that any threshold finds while nine marks in ten are right, with its
+  interval by the bootstrap over pages. What lies in a region to ignore counts neither way. The same
+  for stamps without a frame and rectangular ones, which are hardest to tell from print, and for the
+  others: all false marks count against either, and marks of the other sort neither way.
 - *false marks*, over scenes without stamps, and over pages that are known to have none.
 - *masks*, where the ink is annotated: IoU of the ink mask, once from the annotated box and once
   from end to end, where a stamp that was not found has 0.
@@ -18,7 +20,7 @@ Isolated artwork was never on paper; such rows are passed over.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -33,6 +35,7 @@ from platemark.evaluate.detection import (
     FOUND_IOU,
     DetectionScores,
     Evaluation,
+    Matches,
     Outcome,
     Progress,
     candidates,
@@ -58,6 +61,8 @@ PRECISION = 0.9
 BAD_MASK = 0.5
 """Masks with a lower IoU are failures."""
 ALL = "all"
+TEXT_SHAPES = ("other", "rectangle")
+"""Outlines of stamps that may be nothing but lines of text."""
 
 T = TypeVar("T")
 
@@ -130,6 +135,7 @@ class StampDetectionScores:
         average_precision: AP at IoU 0.5.
         mean_average_precision: Mean of the AP at IoU 0.50, 0.55 ... 0.95.
         recall_at_precision: Most that is found while nine marks in ten are right.
+        recall_interval: Its 95% interval, by the bootstrap over pages.
         false_per_empty_page: False marks per page without stamps; NaN without such pages.
         empty_pages: Pages without stamps that have false marks.
         elapsed_ms: Mean and median milliseconds per page, from pixels to marks.
@@ -142,6 +148,7 @@ class StampDetectionScores:
     average_precision: float
     mean_average_precision: float
     recall_at_precision: Rate
+    recall_interval: tuple[float, float]
     false_per_empty_page: float
     empty_pages: Rate
     elapsed_ms: tuple[float, float]
@@ -152,8 +159,10 @@ class StampDetectionScores:
         total = sum(len(outcome.stamps) for outcome in outcomes)
         levels = [DetectionScores.of(outcomes, total, iou) for iou in IOU_THRESHOLDS]
         scores, correct, ignored = candidates(outcomes, FOUND_IOU)
+        pages = [page for page, o in enumerate(outcomes) for _ in o.candidates]
+        totals = [len(outcome.stamps) for outcome in outcomes]
         looked_at = [outcome for outcome in outcomes if outcome.result.error is None]
-        empty = [len(outcome.false_marks) for outcome in looked_at if not outcome.stamps]
+        empty = [len(outcome.false_marks) for outcome in looked_at if not outcome.entry.stamps]
         return cls(
             len(outcomes),
             total,
@@ -162,6 +171,9 @@ class StampDetectionScores:
             levels[0].average_precision,
             float(np.mean([level.average_precision for level in levels])),
             metrics.recall_at_precision(scores, correct, total, PRECISION, ignore=ignored),
+            metrics.recall_at_precision_interval(
+                scores, correct, pages, totals, PRECISION, ignore=ignored
+            ),
             *per_image(empty),
             metrics.mean_and_median([outcome.result.elapsed_ms for outcome in looked_at]),
         )
@@ -175,7 +187,8 @@ class StampDetectionScores:
             "recall": self.recall.to_dict(),
             "ap50": number(self.average_precision),
             "ap50_95": number(self.mean_average_precision),
-            f"recall_at_precision_{PRECISION}": self.recall_at_precision.to_dict(),
+            f"recall_at_precision_{PRECISION}": self.recall_at_precision.to_dict()
+            | {"interval": [number(end) for end in self.recall_interval]},
             "false_marks_per_empty_page": number(self.false_per_empty_page),
             "empty_pages_with_false_marks": self.empty_pages.to_dict(),
             "elapsed_ms": dict(zip(("mean", "median"), map(number, self.elapsed_ms), strict=True)),
@@ -199,6 +212,19 @@ class StampEvaluation(Evaluation[PageOutcome]):
         """Figures for the pages of each source, by name."""
         groups = grouped(self.scenes, lambda outcome: group(outcome.entry))
         return {name: StampDetectionScores.of(pages) for name, pages in groups.items()}
+
+    def detection_by_outline(self) -> dict[str, StampDetectionScores]:
+        """Figures for stamps that may be text alone, and for the others; see `TEXT_SHAPES`."""
+        sorts = {"frameless and rectangular": True, "other outlines": False}
+        parts = {
+            name: [_restricted(outcome, text) for outcome in self.scenes]
+            for name, text in sorts.items()
+        }
+        return {
+            name: StampDetectionScores.of(outcomes)
+            for name, outcomes in parts.items()
+            if any(outcome.stamps for outcome in outcomes)
+        }
 
     def masks(self) -> dict[str, MaskScores]:
         """Figures over all stamps whose ink is annotated, and by origin."""
@@ -232,6 +258,7 @@ class StampEvaluation(Evaluation[PageOutcome]):
             "split": self.split,
             "images": {kind: len(outcomes) for kind, outcomes in kinds.items()},
             "detection": _dicts(self.detection()),
+            "outlines": _dicts(self.detection_by_outline()),
             "groups": _dicts(self.detection_by_group()),
             "masks": _dicts(self.masks()),
             "retrieval": {
@@ -302,6 +329,30 @@ def _judge(manifest: Manifest, entry: ManifestEntry, pipeline: Pipeline[StampMar
     )
     scores = np.array([detection.score for detection in found], dtype=np.float64)
     return PageOutcome(path, entry, result, matches, scores, candidate_matches, stamps)
+
+
+def _restricted(outcome: PageOutcome, text: bool) -> PageOutcome:
+    """The outcome with the stamps of one sort alone; marks of the others are to be ignored."""
+    kept = [
+        index
+        for index, stamp in enumerate(outcome.stamps)
+        if (stamp.truth.shape in TEXT_SHAPES) == text
+    ]
+    places = np.full(len(outcome.stamps), metrics.IGNORED, dtype=np.int64)
+    places[kept] = np.arange(len(kept))
+
+    def moved(matches: Matches) -> Matches:
+        return {
+            iou: np.array([places[t] if t >= 0 else t for t in taken], dtype=np.int64)
+            for iou, taken in matches.items()
+        }
+
+    return replace(
+        outcome,
+        matches=moved(outcome.matches),
+        candidate_matches=moved(outcome.candidate_matches),
+        stamps=tuple(outcome.stamps[index] for index in kept),
+    )
 
 
 def _detection(stamp: StampAnnotation) -> Detection:

@@ -12,6 +12,7 @@ from platemark.metrics.detection import (
     match_detections,
     precision_recall,
     recall_at_precision,
+    recall_at_precision_interval,
 )
 from platemark.metrics.rates import Rate, mean_and_median, mean_interval, wilson_interval
 from platemark.metrics.retrieval import (
@@ -45,6 +46,7 @@ __all__ = [
     "normalize_text",
     "precision_recall",
     "recall_at_precision",
+    "recall_at_precision_interval",
     "reliability",
     "wilson_interval",
 ]

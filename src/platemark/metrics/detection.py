@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from platemark.metrics.arrays import last_of_equals, scores_and_flags
-from platemark.metrics.rates import Rate
+from platemark.metrics.rates import Rate, draws, middle
 
 FALSE = -1
 """In the answer of `match_detections`: it overlaps no free truth."""
@@ -109,6 +109,52 @@ def recall_at_precision(
     """
     found, hits = _curve(scores, correct, total, ignore)
     return Rate(int(np.max(hits[hits >= precision * found], initial=0)), total)
+
+
+def recall_at_precision_interval(
+    scores: ArrayLike,
+    correct: ArrayLike,
+    images: ArrayLike,
+    totals: ArrayLike,
+    precision: float,
+    *,
+    ignore: ArrayLike | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95% interval of `recall_at_precision`: the bootstrap over images.
+
+    What is found in one image is not independent, and the threshold is chosen anew each time, so
+    that an interval of a share would be too narrow.
+
+    Args:
+        scores: (P,) scores of the detections of all images.
+        correct: (P,) bool, whether each was right.
+        images: (P,) int, the number of the image of each, 0..I-1.
+        totals: (I,) number of truths in each image.
+        precision: Least share of right detections, 0..1.
+        ignore: (P,) bool, detections to leave out of the count; None leaves out none.
+        resamples: How often images are drawn.
+        seed: Fixes the draws.
+
+    Returns:
+        (low, high): the 2.5% and 97.5% quantiles; NaN twice where there was nothing to find.
+    """
+    confidence, right = scores_and_flags(scores, correct)
+    place, truths = np.asarray(images, dtype=np.int64), np.asarray(totals, dtype=np.float64)
+    if ignore is not None:
+        keep = ~np.asarray(ignore, dtype=bool)
+        confidence, right, place = confidence[keep], right[keep], place[keep]
+    order = np.argsort(-confidence, kind="stable")
+    ends = last_of_equals(confidence[order])
+    right, place = right[order], place[order]
+    values: list[float] = []
+    for drawn in draws(len(truths), resamples, seed):
+        found, hits = np.cumsum(drawn[place])[ends], np.cumsum(drawn[place] * right)[ends]
+        total = float(drawn @ truths)
+        most = float(np.max(hits[hits >= precision * found], initial=0.0))
+        values.append(most / total if total else float("nan"))
+    return middle(values)
 
 
 def precision_recall(

@@ -46,8 +46,8 @@ def stamp_report(evaluation: StampEvaluation) -> None:
     """Print the figures of stamps."""
     console = report_console()
     if evaluation.scenes:
-        by_source = evaluation.detection() | evaluation.detection_by_group()
-        console.print(stamp_detection_table(by_source))
+        parts = evaluation.detection() | evaluation.detection_by_outline()
+        console.print(stamp_detection_table(parts | evaluation.detection_by_group()))
         _print_reliability("detection", *evaluation.detection_reliability(), console)
     if masks := evaluation.masks():
         console.print(mask_table(masks))
@@ -79,7 +79,7 @@ def stamp_detection_table(sets: Mapping[str, StampDetectionScores]) -> Table:
             _share(scores.recall),
             _decimal(scores.average_precision),
             _decimal(scores.mean_average_precision),
-            _share(scores.recall_at_precision),
+            _mean(scores.recall_at_precision.value, scores.recall_interval),
             f"{_decimal(scores.false_per_empty_page)}\n{scores.empty_pages.n} pages",
             _times(scores.elapsed_ms),
         ]
