@@ -142,7 +142,7 @@ ALPHABET = "AB"
 FRAMES = 8
 # Difference of the channels from which on the tiny networks for stamps see a colour.
 _COLORED = 40.0
-SEGMENTER_SIDE, EMBEDDER_SIDE, DIMENSIONS = 64, 48, 16
+SEGMENTER_SIDE, VERIFIER_SIDE, EMBEDDER_SIDE, DIMENSIONS = 64, 64, 48, 16
 # What the tiny reader takes for the blank, an A and a B.
 GREYS = (0.0, 128.0, 255.0)
 
@@ -308,6 +308,25 @@ def _save_embedder(path: Path) -> None:
     )
 
 
+def _save_verifier(path: Path) -> None:
+    """Save a network that takes a crop for a stamp that has much colour: 0 at a mean of 10."""
+    nodes: list[Node] = [
+        ("Cast", ["crops"], ["f"], {"to": TensorProto.FLOAT}),
+        *_FOUND["stamp"][:-1],
+        ("ReduceMean", ["chroma"], ["mean"], {"axes": [1, 2], "keepdims": 0}),
+        ("Sub", ["mean", "middle"], ["more"], {}),
+        ("Mul", ["more", "slope"], ["log_odds"], {}),
+    ]
+    side, value = VERIFIER_SIDE, helper.make_tensor_value_info
+    _save_network(
+        path,
+        nodes,
+        {"middle": np.float32(10), "slope": np.float32(0.2)},
+        [value("crops", TensorProto.UINT8, ["N", side, side, 3])],
+        [value("log_odds", TensorProto.FLOAT, ["N"])],
+    )
+
+
 def _write_card(folder: Path, **fields: Any) -> Path:
     data = (folder / "model.onnx").read_bytes()
     files = {"model.onnx": FileEntry(bytes=len(data), sha256=sha256(data).hexdigest())}
@@ -340,6 +359,24 @@ def make_reader(tmp_path: Path) -> MakeModel:
         _save_reader(folder / "model.onnx", 16, 64)
         usual = {"preprocess": {"height": 16, "width": 64}, "decode": {"alphabet": ALPHABET}}
         return _write_card(folder, name=name, task="reader", **(usual | fields))
+
+    return make
+
+
+@pytest.fixture
+def make_verifier(tmp_path: Path) -> MakeModel:
+    """Make the folder of a verifier that likes colour; see `_save_verifier`."""
+
+    def make(name: str = "stamp-verifier", **fields: Any) -> Path:
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _save_verifier(folder / "model.onnx")
+        usual = {
+            "preprocess": {"side": VERIFIER_SIDE, "context": 1.5, "outside": 0.5},
+            "decode": {"weight": 0.5},
+            "thresholds": {"min_score": 0.4, "candidate_score": 0.1},
+        }
+        return _write_card(folder, name=name, kind="stamp", task="verifier", **(usual | fields))
 
     return make
 

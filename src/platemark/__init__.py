@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from platemark.tasks.embedder import Embedder
     from platemark.tasks.plate_reader import PlateReader
     from platemark.tasks.segmenter import Segmenter
+    from platemark.tasks.verifier import Verifier
     from platemark.types import (
         Alternative,
         Character,
@@ -93,6 +94,7 @@ __all__ = [
     "StampMark",
     "StampPipeline",
     "TextLine",
+    "Verifier",
     "__version__",
     "compare",
     "to_pandas",
@@ -117,6 +119,7 @@ _HOMES = {
     "Segmenter": "platemark.tasks.segmenter",
     "SoftMask": "platemark.masks",
     "StampPipeline": "platemark.stamps.pipeline",
+    "Verifier": "platemark.tasks.verifier",
     "compare": "platemark.usecases.compare",
     "to_pandas": "platemark.usecases.export",
 }

@@ -40,7 +40,7 @@ def test_models_are_trained_packaged_and_run(manifest: Path, scenes: Path, tmp_p
     assert result.stdout.strip() == str(output)
     card = json.loads((output / "card.json").read_text())
     assert (card["task"], card["kind"]) == ("reader", "plate")
-    assert len(card["training"]["data"]) == 2
+    assert [one["weight"] for one in card["training"]["data"]] == [2]
     command = card["training"]["command"]
     assert command.startswith("platemark train reader --kind plate --data")
     assert "--batch 4 --rate 0.001 --seed 0" in command

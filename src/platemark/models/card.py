@@ -169,6 +169,20 @@ class ComparerPreprocess(_Section):
     multiple: int = Field(default=16, ge=1)
 
 
+class VerifierPreprocess(_Section):
+    """How the surroundings of a box become the input of a verifier.
+
+    Attributes:
+        side: Side of the square RGB crop in pixels.
+        context: Side of the window around the box, as a multiple of the longer side of the box.
+        outside: What is left of the contrast outside the box, which so shows itself.
+    """
+
+    side: int = Field(ge=32)
+    context: float = Field(ge=1)
+    outside: float = Field(default=1.0, ge=0, le=1)
+
+
 class DetectorDecode(_Section):
     """How the output of a detector becomes detections: the IoU of non-maximum suppression."""
 
@@ -187,6 +201,16 @@ class ReaderDecode(_Section):
     alphabet: str = Field(min_length=1)
     beam_width: int = Field(default=8, ge=1)
     alternatives: int = Field(default=4, ge=0)
+
+
+class VerifierDecode(_Section):
+    """How the output of a verifier joins the score of the detector.
+
+    Attributes:
+        weight: What the log-odds of the crop count beside those of the detector.
+    """
+
+    weight: float = Field(gt=0)
 
 
 class Calibration(_Section):
@@ -302,8 +326,9 @@ class ModelCard(_Section):
         | SegmenterPreprocess
         | EmbedderPreprocess
         | ComparerPreprocess
+        | VerifierPreprocess
     )
-    decode: ReaderDecode | DetectorDecode = DetectorDecode()
+    decode: ReaderDecode | VerifierDecode | DetectorDecode = DetectorDecode()
     thresholds: dict[str, float] = {}
     calibration: Calibration = Calibration()
     fusion: Fusion | None = None
@@ -320,6 +345,11 @@ class ModelCard(_Section):
         if isinstance(section, SegmenterPreprocess) and info.data.get("task") == "embedder":
             return EmbedderPreprocess(**section.model_dump())
         return section
+
+    @property
+    def label(self) -> str:
+        """Name and version, ``name@version``."""
+        return f"{self.name}@{self.version}"
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

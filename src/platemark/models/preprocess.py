@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray, Letterbox
 from platemark.imaging.image import Pixels
-from platemark.models.card import DetectorPreprocess, ReaderPreprocess, StripPreprocess
+from platemark.models.card import (
+    DetectorPreprocess,
+    ReaderPreprocess,
+    StripPreprocess,
+    VerifierPreprocess,
+)
 
+_MID_GREY = 128
 # From this probability on a pixel counts as ink when the extent of an imprint is taken.
 _INK = 0.5
 # Share of the rows, or columns, of a large picture that may be left out when it is shrunk.
@@ -147,6 +153,49 @@ def surroundings(pixels: Pixels, box: Sequence[float], margin: float) -> tuple[i
     if left >= right or top >= bottom:
         raise ValueError(f"the box {list(box)} is not within the page of {width}x{height} pixels")
     return left, top, right, bottom
+
+
+def verifier_input(pixels: Pixels, box: Sequence[float], spec: VerifierPreprocess) -> Pixels:
+    """Make a verifier's input of a box and its surroundings.
+
+    What lies beyond the page repeats its outermost pixels.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        box: (x0, y0, x1, y1) in pixels of the page.
+        spec: The card's section.
+
+    Returns:
+        (side, side, 3) uint8 RGB, the box in its middle.
+
+    Raises:
+        ValueError: The box is not within the page.
+    """
+    height, width = pixels.shape[:2]
+    x0, y0, x1, y1 = box
+    surroundings(pixels, box, 0.0)  # refuses a box beside the page
+    reach = spec.context * max(x1 - x0, y1 - y0, 1.0) / 2.0
+    x, y = (x0 + x1) / 2.0, (y0 + y1) / 2.0
+    left, top = math.floor(x - reach), math.floor(y - reach)
+    length = max(1, math.ceil(2.0 * reach))
+    part = pixels[max(top, 0) : top + length, max(left, 0) : left + length]
+    square = cv2.copyMakeBorder(
+        part,
+        max(-top, 0),
+        max(top + length - height, 0),
+        max(-left, 0),
+        max(left + length - width, 0),
+        cv2.BORDER_REPLICATE,
+    )
+    crop = resize(np.asarray(square, np.uint8), spec.side, spec.side)
+    scale = spec.side / length
+    first = [max(0, round((corner - start) * scale)) for corner, start in ((x0, left), (y0, top))]
+    last = [round((corner - start) * scale) for corner, start in ((x1, left), (y1, top))]
+    faded = np.rint(_MID_GREY + spec.outside * (crop.astype(np.float32) - _MID_GREY))
+    framed = np.asarray(faded, np.uint8)
+    inside = slice(first[1], last[1]), slice(first[0], last[0])
+    framed[inside] = crop[inside]
+    return framed
 
 
 def ink_input(probability: NDArray[np.float32], side: int, margin: float = 0.0) -> Pixels:

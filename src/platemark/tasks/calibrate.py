@@ -20,3 +20,14 @@ def logit(scores: ArrayLike) -> NDArray[np.float64]:
 def sigmoid(odds: ArrayLike) -> NDArray[np.float64]:
     """Probabilities of log-odds."""
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(odds, dtype=np.float64))), dtype=np.float64)
+
+
+def checked_score(score: float) -> float:
+    """A least score as it is.
+
+    Raises:
+        ValueError: It is no probability.
+    """
+    if not 0.0 <= score <= 1.0:
+        raise ValueError(f"min_score is a probability in 0..1, got {score!r}")
+    return score

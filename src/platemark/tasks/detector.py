@@ -28,7 +28,7 @@ from platemark.models.card import (
 from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import letterbox_image, shrunk
 from platemark.models.store import ModelName, find_model
-from platemark.tasks.calibrate import calibrate
+from platemark.tasks.calibrate import calibrate, checked_score
 from platemark.types import Detection
 
 _DEFAULT_MIN_SCORE = 0.5
@@ -90,7 +90,7 @@ class Detector:
             raise ModelMismatch(f"model {model.card.name} is no detector")
         self._model, self._spec, self._iou = model, spec, decode.iou
         stated = model.card.thresholds.get("min_score", _DEFAULT_MIN_SCORE)
-        self._min_score = stated if min_score is None else _checked(min_score)
+        self._min_score = stated if min_score is None else checked_score(min_score)
 
     @classmethod
     def from_pretrained(
@@ -139,7 +139,7 @@ class Detector:
             ValueError: ``min_score`` is no probability.
         """
         pixels = Image.read(image).pixels
-        least = self._min_score if min_score is None else _checked(min_score)
+        least = self._min_score if min_score is None else checked_score(min_score)
         scaled = shrunk(pixels, self._spec.long_side)
         found = self._look(pixels, self._spec.long_side, scaled)
         if (long_side := self._second_look(pixels, found)) is not None:
@@ -240,12 +240,6 @@ class Detector:
             for box, quad, score in zip(found.boxes, found.quads, found.scores, strict=True)
             if box[2] > box[0] and box[3] > box[1]
         ]
-
-
-def _checked(min_score: float) -> float:
-    if not 0.0 <= min_score <= 1.0:
-        raise ValueError(f"min_score is a probability in 0..1, got {min_score!r}")
-    return min_score
 
 
 def _view(

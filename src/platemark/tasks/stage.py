@@ -55,4 +55,4 @@ class Stage(Generic[Preprocess]):
     @property
     def name(self) -> str:
         """Name and version of the model, ``name@version``."""
-        return f"{self._model.card.name}@{self._model.card.version}"
+        return self._model.card.label

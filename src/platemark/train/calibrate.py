@@ -4,7 +4,8 @@ The scores come from the packaged model through the same stage that users run, s
 decoding does to them is part of what is fitted (Platt 1999).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from platemark.geometry import iou_matrix
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels
 from platemark.matching import InkTemplate
 from platemark.models.card import (
     CARD_NAME,
@@ -22,15 +23,18 @@ from platemark.models.card import (
     DetailOdds,
     Fusion,
     ModelCard,
+    VerifierDecode,
 )
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
-from platemark.tasks.calibrate import sigmoid
+from platemark.tasks.calibrate import logit, sigmoid
 from platemark.tasks.comparer import Comparer, Signals
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
 from platemark.tasks.stamp_reader import StampReader
+from platemark.tasks.verifier import Verifier
+from platemark.types import Detection
 
 _LEAST_SCORE = 0.02
 _RIGHT_IOU = 0.5
@@ -46,6 +50,23 @@ _RIDGE = 0.3
 _LEAST_SIDE, _LEAST_AGREEMENT = 160.0, 0.7
 _ILLEGIBLE = DetailOdds(bias=1.8, ink=0.7)
 _FUSED_THRESHOLDS = {"same": 0.55, "different": 0.25, "another_design": 0.1}
+# What the log-odds of the detector and of a crop count at least.
+_LEAST_SLOPE = 0.02
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a detector proposes on an annotated page.
+
+    Attributes:
+        path: Where the page lies.
+        candidates: What it proposes, highest score first.
+        right: For each 1 for a mark, 0 for none, -1 where it counts neither way.
+    """
+
+    path: Path
+    candidates: tuple[Detection, ...]
+    right: tuple[int, ...]
 
 
 def platt(scores: ArrayLike, right: ArrayLike, rounds: int = 50) -> Calibration:
@@ -121,6 +142,35 @@ def calibrate_detector(
                 scores.append(found.score)
                 right.append(hit)
     return _update(folder, calibration=platt(scores, right))
+
+
+def calibrate_verifier(folder: Path, pages: Iterable[Judged]) -> ModelCard:
+    """Fit weight and scores of the verifier in ``folder`` on what a detector proposes on pages.
+
+    Args:
+        folder: that of the model.
+        pages: annotated pages that it has not learned from.
+    """
+    verifier = Verifier.from_pretrained(folder)
+    inputs: list[tuple[float, float]] = []
+    outcomes: list[int] = []
+    for page in pages:
+        counted = [index for index, right in enumerate(page.right) if right >= 0]
+        found = [page.candidates[index] for index in counted]
+        odds = verifier.crop_log_odds(Image.read(page.path), [one.box for one in found])
+        first = logit([one.score for one in found])
+        inputs += zip(first.tolist(), odds.tolist(), strict=True)
+        outcomes += [page.right[index] for index in counted]
+    if len(set(outcomes)) < 2:  # nothing to tell apart
+        return ModelCard.read(folder / CARD_NAME)
+    truth = np.array(outcomes, np.float64)
+    bias, *slopes = _logistic(np.array(inputs), truth, np.ones(len(truth)))
+    detector, crop = (max(slope, _LEAST_SLOPE) for slope in slopes)
+    return _update(
+        folder,
+        decode=VerifierDecode(weight=crop / detector),
+        calibration=Calibration(scale=detector, bias=bias),
+    )
 
 
 def calibrate_segmenter(

@@ -126,7 +126,7 @@ def packaged_weights(source: Path, stage: str) -> tuple[dict[str, Tensor], dict[
     for label, array in arrays.items():
         if not label.startswith(_PREFIX):
             continue
-        value = torch.from_numpy(np.array(array))
+        value = torch.from_numpy(np.array(array, np.float32))
         name = label.removeprefix(_PREFIX)
         if name.endswith(f".weight{_FOLDED}"):
             shifts[name.removesuffix(f".weight{_FOLDED}")] = value

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ from torch import nn
 from platemark.errors import DatasetError, SettingsError
 from platemark.models.card import ModelCard
 from platemark.tasks import scripts
+from platemark.tasks.detector import Detector
 from platemark.tasks.segmenter import Segmenter
 from platemark.train.comparer import ComparerTask
 from platemark.train.detector import DetectorTask
@@ -26,6 +28,7 @@ from platemark.train.export import (
     export_reader,
     export_segmenter,
     export_strip_reader,
+    export_verifier,
 )
 from platemark.train.loop import Schedule, Task, fit
 from platemark.train.nets.comparer import ComparerNet
@@ -33,10 +36,12 @@ from platemark.train.nets.detector import DetectorNet
 from platemark.train.nets.embedder import EmbedderNet
 from platemark.train.nets.reader import ReaderNet, StripReaderNet
 from platemark.train.nets.segmenter import SegmenterNet
+from platemark.train.nets.verifier import PRETRAINED, VerifierNet
 from platemark.train.pretrained import start_from
 from platemark.train.reader import ALPHABET, ReaderTask
 from platemark.train.segmenter import SegmenterTask
 from platemark.train.stamp_reader import StampReaderTask
+from platemark.train.verifier import VerifierTask
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Recipe:
         export: trained weights and training facts to a model folder.
         schedule: the defaults, of which callers change length, seed and batch.
         from_ink: whether it learns from the ink that a ``segmenter`` finds, which ``load`` takes.
+        from_candidates: whether it learns from what a ``detector`` proposes, which ``load`` takes.
+        pretrained: what a fresh network has learned before, as the card states it.
     """
 
     load: Callable[..., Task]
@@ -56,6 +63,8 @@ class Recipe:
     export: Callable[[nn.Module, Path, Mapping[str, Any]], ModelCard]
     schedule: Schedule
     from_ink: bool = False
+    from_candidates: bool = False
+    pretrained: str = ""
 
 
 RECIPES: dict[tuple[str, str], Recipe] = {
@@ -72,7 +81,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         Schedule(batch=128, rate=2e-3, minutes=110),
     ),
     ("stamp", "detector"): Recipe(
-        partial(DetectorTask, sides=(416, 640), real_share=0.25, kind="stamp"),
+        partial(DetectorTask, sides=(416, 640), real_share=0.5, kind="stamp"),
         partial(DetectorNet, surroundings=True, deeper=(3, 3, 1)),
         partial(export_detector, kind="stamp"),
         Schedule(batch=10, rate=2e-3, warmup=200, minutes=95),
@@ -82,6 +91,14 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         lambda: StripReaderNet(len(scripts.ALPHABET) + 1),
         export_strip_reader,
         Schedule(batch=32, rate=3e-3, warmup=150, minutes=120, checkpoint_minutes=5),
+    ),
+    ("stamp", "verifier"): Recipe(
+        VerifierTask,
+        partial(VerifierNet, pretrained=True),
+        export_verifier,
+        Schedule(batch=32, rate=1e-3, warmup=40, minutes=10),
+        from_candidates=True,
+        pretrained=PRETRAINED,
     ),
     ("stamp", "segmenter"): Recipe(
         SegmenterTask,
@@ -118,6 +135,7 @@ def train(
     resume: bool = False,
     start: Path | None = None,
     segmenter: Path | None = None,
+    detector: Path | None = None,
     device: str = "cpu",
     seed: int = 0,
     batch: int | None = None,
@@ -131,9 +149,9 @@ def train(
 
     Args:
         kind: ``plate`` or ``stamp``.
-        task: ``detector`` and ``reader`` for both, ``segmenter``, ``embedder`` and ``comparer``
-            for stamps.
-        data: manifests; only their train splits are used.
+        task: ``detector`` and ``reader`` for both, ``verifier``, ``segmenter``, ``embedder`` and
+            ``comparer`` for stamps.
+        data: manifests; only their train splits are used. One listed twice has twice the weight.
         output: folder of the run.
         minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.
         epochs: length in passes over the data; such a run is reproducible from its seed.
@@ -142,6 +160,7 @@ def train(
             folder, an ``.onnx`` with its card, or the name of a bundled model.
         segmenter: finds the ink that embedder and comparer learn from: a model folder, an ``.onnx``
             with its card, or the name of a bundled model; the bundled one by default.
+        detector: proposes the candidates that the verifier learns from: as ``segmenter``.
         device: ``cpu`` or ``cuda``.
         seed: of weights, order and augmentation.
         batch: pictures per step, the recipe's own by default.
@@ -182,9 +201,15 @@ def train(
         schedule = replace(schedule, minutes=minutes, epochs=epochs or 1.0)
     if segmenter is not None and not recipe.from_ink:
         raise ValueError(f"a {kind} {task} learns from pictures; no segmenter is asked")
-    finder = Segmenter.from_pretrained(segmenter, threads=threads) if recipe.from_ink else None
-    learning = recipe.load(data) if finder is None else recipe.load(data, segmenter=finder)
-    if learning.size() == 0:
+    if detector is not None and not recipe.from_candidates:
+        raise ValueError(f"a {kind} {task} learns from what is annotated; no detector is asked")
+    parts: dict[str, Segmenter | Detector] = {}
+    if recipe.from_ink:
+        parts["segmenter"] = Segmenter.from_pretrained(segmenter, threads=threads)
+    if recipe.from_candidates:
+        parts["detector"] = Detector.from_pretrained(detector, kind=kind, threads=threads)
+    learning = recipe.load(data, **parts)
+    if learning.marks() == 0:
         raise DatasetError("no usable marks in the train splits", source=", ".join(map(str, data)))
     torch.manual_seed(seed)
     fresh = recipe.network()
@@ -194,13 +219,17 @@ def train(
     draw_curve(output / "log.csv", output / "curve.png")
     facts = {
         "command": command,
-        "data": [{"manifest": path.name, "sha256": _digest(path)} for path in data],
-        "marks": learning.size(),
+        "data": [
+            {"manifest": path.name, "sha256": _digest(path), "weight": weight}
+            for path, weight in Counter(data).items()
+        ],
+        "marks": learning.marks(),
         "seed": seed,
         "held_out": learning.validate(net),
     }
-    if finder is not None:
-        facts["segmenter"] = finder.name
+    facts |= {name: part.model.card.label for name, part in parts.items()}
+    if recipe.pretrained and start is None:
+        facts["pretrained"] = recipe.pretrained
     recipe.export(net.cpu(), output, facts)
     return learning.calibrate(output)
 

@@ -25,19 +25,23 @@ if TYPE_CHECKING:
 
 TASKS = {
     "plate": ("detector", "reader"),
-    "stamp": ("detector", "segmenter", "embedder", "comparer"),
+    "stamp": ("detector", "verifier", "segmenter", "embedder", "comparer"),
 }
 """What can be trained, by kind of mark: the keys of the recipes, known without PyTorch."""
 
 
 def train(
     task: Annotated[
-        Literal["detector", "reader", "segmenter", "embedder", "comparer"],
+        Literal["detector", "reader", "verifier", "segmenter", "embedder", "comparer"],
         typer.Argument(help="What to train."),
     ],
     data: Annotated[
         list[Path],
-        typer.Option("--data", metavar="MANIFEST...", help="Annotated images; one or more."),
+        typer.Option(
+            "--data",
+            metavar="MANIFEST...",
+            help="Annotated images; one or more. One given twice has twice the weight.",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
     more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
@@ -62,6 +66,14 @@ def train(
         typer.Option(
             metavar="MODEL",
             help="Finds the ink that embedder and comparer learn from: a folder or an .onnx; by "
+            "default the bundled one.",
+        ),
+    ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Proposes the candidates that a verifier learns from: a folder or an .onnx; by "
             "default the bundled one.",
         ),
     ] = None,
@@ -103,13 +115,16 @@ def train(
     if segmenter is not None and task not in ("embedder", "comparer"):
         raise typer.BadParameter(f"a {task} learns from pictures", param_hint="--segmenter")
     check_exists(segmenter, "--segmenter")
+    if detector is not None and task != "verifier":
+        raise typer.BadParameter(f"a {task} learns what is annotated", param_hint="--detector")
+    check_exists(detector, "--detector")
     folder = writable_folder(output, "--output")
     report = _ignore if quiet else _report
     words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
     lengths = {"--minutes": minutes, "--epochs": epochs}
     numbers = lengths | {"--batch": batch, "--rate": rate, "--seed": seed}
     words += [word for key, v in numbers.items() if v is not None for word in (key, f"{v:g}")]
-    models = {"--start-from": start, "--segmenter": segmenter}
+    models = {"--start-from": start, "--segmenter": segmenter, "--detector": detector}
     words += [word for key, v in models.items() if v is not None for word in (key, str(v))]
     try:
         card = _training()(
@@ -122,6 +137,7 @@ def train(
             resume=resume,
             start=start,
             segmenter=segmenter,
+            detector=detector,
             device=device,
             seed=seed,
             batch=batch,
