@@ -255,3 +255,38 @@ def test_an_address_is_refused_with_what_to_do(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert rows(result)[0]["error"]["code"] == "unsupported_input"  # type: ignore[index]
     assert "curl -O https://example.org/car.jpg" in result.stderr
+
+
+def test_expect_says_whether_a_plate_shows_the_text(tmp_path: Path, paint: Paint) -> None:
+    paint("a.png", (LEFT, "AB12CD"))
+    for text, verdict in (("ab-12 cd", "match"), ("XY99", "unsure")):
+        (row,) = rows(run(tmp_path / "a.png", "--expect", text))
+        assert (row["expected"]["text"], row["expected"]["verdict"]) == (  # type: ignore[index]
+            *(text.upper().replace("-", "").replace(" ", ""), verdict),
+        )
+        assert PlateResult.from_dict(row).to_dict() == row
+    refused = run(tmp_path / "a.png", "--expect", "-.-")
+    assert refused.exit_code == 2
+    assert "neither letters nor digits" in refused.output
+
+
+def test_cropped_takes_each_picture_for_one_plate(tmp_path: Path, paint: Paint) -> None:
+    paint("a.png")
+    (row,) = rows(run(tmp_path / "a.png", "--cropped"))
+    (mark,) = row["marks"]  # type: ignore[misc]
+    assert mark["box"] == [0.0, 0.0, row["width"], row["height"]]
+
+
+def test_regions_are_chosen_banned_and_given(tmp_path: Path, paint: Paint) -> None:
+    paint("a.png", (LEFT, "KA777"))
+
+    def region(*options: str) -> object:
+        (row,) = rows(run(tmp_path / "a.png", *options))
+        return row["marks"][0]["region"] and row["marks"][0]["region"]["code"]  # type: ignore[index]
+
+    assert region("--regions", "eu-lv,eu-pl") == "eu-lv"
+    assert region("--regions", "eu-lv,eu-pl", "--ban-regions", "lv") is None
+    assert region("--regions", "eu-pl", "--default-region", "eu-ua-2015") == "eu-ua-2015"
+    refused = run(tmp_path / "a.png", "--regions", "eu-pll")
+    assert refused.exit_code == 2
+    assert "eu-pl" in refused.output

@@ -45,6 +45,7 @@ def write(folder: Path, text: str) -> Path:
 def test_a_format_takes_its_examples_and_refuses_its_counterexamples(
     plate_format: PlateFormat,
 ) -> None:
+    assert plate_format.problem() is None
     assert all(plate_format.matches(text) for text in plate_format.examples)
     assert not any(plate_format.matches(text) for text in plate_format.counterexamples)
 

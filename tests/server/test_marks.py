@@ -37,6 +37,23 @@ def test_plates_are_those_of_the_pipeline(api: httpx.Client, models: Any, photo:
     assert Result.from_dict(answer.json()[0]).to_dict() == answer.json()[0]
 
 
+def test_plates_are_checked_against_a_text(api: httpx.Client, models: Any, photo: bytes) -> None:
+    text = models.plates(photo).marks[0].text
+    (one,) = api.post(f"/v1/plates/verify?text={text}", files={"files": photo}).json()
+    assert (one["expected"]["text"], one["expected"]["verdict"]) == (text, "match")
+    assert one["marks"]
+    (other,) = api.post("/v1/plates/verify?text=XX0000XX", files={"files": photo}).json()
+    assert other["expected"]["verdict"] != "match"
+    problem(api.post("/v1/plates/verify?text=-", files={"files": photo}), 422, "invalid_request")
+
+
+def test_plates_are_taken_as_cut_out_and_regions_narrowed(api: httpx.Client, photo: bytes) -> None:
+    (one,) = api.post("/v1/plates?cropped=1", files={"files": photo}).json()
+    assert [mark["box"] for mark in one["marks"]] == [[0.0, 0.0, one["width"], one["height"]]]
+    answer = api.post("/v1/plates?regions=eu-pl,nowhere", files={"files": photo})
+    assert "nowhere" in problem(answer, 422, "invalid_request")["detail"]
+
+
 def test_stamps_are_those_of_the_pipeline(api: httpx.Client, models: Any, letter: bytes) -> None:
     answer = api.post("/v1/stamps?embedding=true", files={"files": ("a.jpg", letter)})
     expected = models.stamps(letter).to_dict(embedding=True) | {"source": "a.jpg"}

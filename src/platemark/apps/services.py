@@ -11,7 +11,7 @@ import cv2
 from platemark.apps.figures import Figures
 from platemark.apps.settings import Settings
 from platemark.apps.work import WorkQueue
-from platemark.errors import InputTooLarge, PlatemarkError, RegistryUnavailable
+from platemark.errors import InputTooLarge, InvalidRequest, PlatemarkError, RegistryUnavailable
 from platemark.imaging.image import Image
 from platemark.imaging.sources import PageReader, Pages, open_pages
 from platemark.pipeline import Pipeline
@@ -126,7 +126,36 @@ class Services:
         """
         if kind == "stamp":
             return self.finder(min_score, identify=identify, cropped=cropped)
-        return self.plates if min_score is None else self.plates.with_min_score(min_score)
+        return self.plate_finder(min_score)
+
+    def plate_finder(
+        self,
+        min_score: float | None = None,
+        *,
+        cropped: bool = False,
+        regions: str | None = None,
+        expected: str | None = None,
+    ) -> PlatePipeline:
+        """The pipeline for plates.
+
+        Args:
+            min_score: As for `pipeline`.
+            cropped: Every picture is one plate already cut out.
+            regions: Names of the plates to expect, comma-separated.
+            expected: A text that results say of whether a plate shows it.
+
+        Raises:
+            InvalidRequest: A region has no format, or the text neither letters nor digits.
+        """
+        plates = self.plates if min_score is None else self.plates.with_min_score(min_score)
+        if cropped:
+            plates = plates.cropped()
+        try:
+            if regions is not None:
+                plates = plates.with_regions(regions.split(","))
+            return plates if expected is None else plates.expecting(expected)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from error
 
     def finder(
         self,

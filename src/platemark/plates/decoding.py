@@ -22,14 +22,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.plates.formats import PlateFormat, load_formats
+from platemark.plates.formats import PlateFormat, load_formats, normalise
 from platemark.plates.notation import Shape
 from platemark.tasks import ctc
-from platemark.types import Alternative, Character, Frames, Reading, Region
+from platemark.types import Alternative, Character, Expectation, Frames, Reading, Region
 
 # Fitted on readings of real plates that the reader had not seen, see docs/accuracy.md.
 GRAMMAR, LENGTH = 0.5, 1.2
 FREE_TEXT = 1e-3
+# An expected text is there when its likelihood is so large a share of its and that of the best
+# other text; it is not when the share is so small and the plate was read with so high a score.
+MATCH, MISMATCH, CLEAR = 0.5, 1e-3, 0.8
 # A country is told when so much of the probability of a text comes from its formats.
 REGION = 0.9
 
@@ -39,7 +42,10 @@ _CONFUSIONS = {
     0.03: ("ÄA", "ÖO", "ÜU"),
     0.005: ("B8", "S5", "Z2", "G6", "D0", "Q0", "QO", "DO", "1T", "T7", "1L", "1J"),
 }
+_FOLDED = str.maketrans("OI", "01")
 _FREE_CHARACTERS = 36
+_IMPOSSIBLE = 1e-12
+_NO_LETTERS = Frames(np.ones((1, 1)), "")
 _NO_COUNTRY = "XX"
 # Where a text is this probable and has a format, no other can take its place.
 _CERTAIN = 0.9999
@@ -270,6 +276,31 @@ class PlateDecoder:
             Reading(text, score, _characters(text, readings, seen), others, frames=frames)
         )
 
+    def verify(self, readings: Sequence[Reading], text: str) -> Expectation:
+        """Say whether one of some plates shows a text that was expected.
+
+        The likelihood of the text is weighed against that of the best other one, in which O and 0,
+        I and 1 count as one character; formats say nothing here.
+
+        Args:
+            readings: What this decoder said of the plates.
+            text: The text; case, spaces, dashes and Cyrillic look-alikes do not matter.
+
+        Raises:
+            ValueError: It has neither letters nor digits.
+        """
+        wanted = normalise(text)
+        if not wanted:
+            raise ValueError(f"the expected text {text!r} has neither letters nor digits")
+        scores = [_support(reading, wanted) for reading in readings]
+        clear = (
+            score <= MISMATCH and reading.score >= CLEAR and _legible(reading, wanted)
+            for score, reading in zip(scores, readings, strict=True)
+        )
+        best = max(scores, default=0.0)
+        verdict = "match" if best >= MATCH else "mismatch" if readings and all(clear) else "unsure"
+        return Expectation(wanted, verdict, best)
+
     def _told(self, reading: Reading) -> Reading:
         text = reading.text or ""
         region = self.grammar.region(text)
@@ -297,6 +328,24 @@ class PlateDecoder:
         # What the frames may show besides these texts is not theirs.
         shares *= min(1.0, float(chances.sum())) / shares.sum()
         return [(texts[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")]
+
+
+def _legible(reading: Reading, wanted: str) -> bool:
+    """Whether the reader gives frames and knows the letters of a text."""
+    return all(set(wanted) <= set(frames.alphabet) for frames in reading.frames or [_NO_LETTERS])
+
+
+def _support(reading: Reading, wanted: str) -> float:
+    """The likelihood of a text as a share of its and that of the best other text."""
+    texts = [reading.text, *(other.text for other in reading.alternatives)]
+    folded = wanted.translate(_FOLDED)
+    others = [text for text in texts if text and text.translate(_FOLDED) != folded]
+    seen = [blurred(frames) for frames in reading.frames]
+    if seen and not _legible(reading, wanted):
+        return 0.0
+    asked = [wanted, *others]
+    chances = likelihoods(seen, asked).mean(axis=0) if seen else _mean_scores([reading], asked)
+    return float(chances[0] / max(chances[0] + chances[1:].max(initial=0.0), _IMPOSSIBLE))
 
 
 def _mean_scores(readings: Sequence[Reading], texts: Sequence[str]) -> NDArray[np.float64]:

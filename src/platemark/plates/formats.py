@@ -7,7 +7,6 @@ A table ``[defaults]`` holds keys that every ``[[drawings]]`` without them takes
 """
 
 import difflib
-import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -171,11 +170,6 @@ class PlateFormat:
     prefixes: tuple[str, ...] = dataclass_field(default=())
 
     @cached_property
-    def _regex(self) -> re.Pattern[str]:
-        parsed = (self._parse(pattern) for pattern in self.patterns)
-        return re.compile("|".join("".join(piece.regex() for piece in p) for p in parsed))
-
-    @cached_property
     def _rows(self) -> dict[str, tuple[Piece, ...]]:
         rows = {row for drawing in self.drawings for row in drawing.rows}
         return {row: self._parse(row, row=True) for row in sorted(rows)}
@@ -196,7 +190,8 @@ class PlateFormat:
 
     def matches(self, text: str) -> bool:
         """Whether `text`, normalised, is a whole plate of this format."""
-        return self._regex.fullmatch(normalise(text)) is not None
+        plain = normalise(text)
+        return any(shape.matches(plain) for shapes in self.shapes for shape in shapes)
 
     def sample(self, rng: np.random.Generator) -> Sample:
         """Draw a plate: a drawing by weight, then every character evenly from what may stand there.
@@ -285,11 +280,16 @@ def load_formats(folder: Path | None = None) -> dict[str, PlateFormat]:
 
 @cache
 def _packaged_formats() -> Mapping[str, PlateFormat]:
-    return _read_folder(_PACKAGED)
+    # The tests have checked these, which takes as long as reading them.
+    return {path.stem: _read_format(path) for path in sorted(_PACKAGED.glob("*.toml"))}
 
 
 def _read_folder(folder: Path) -> dict[str, PlateFormat]:
-    return {path.stem: _read_format(path) for path in sorted(folder.glob("*.toml"))}
+    formats = {path.stem: _read_format(path) for path in sorted(folder.glob("*.toml"))}
+    for code, plate_format in formats.items():
+        if problem := plate_format.problem():
+            raise _fault(folder / f"{code}.toml", *problem)
+    return formats
 
 
 def _read_format(path: Path) -> PlateFormat:
@@ -301,11 +301,8 @@ def _read_format(path: Path) -> PlateFormat:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         raise _fault(path, _key(first["loc"]), first["msg"]) from error
-    problem = plate_format.problem()
     if plate_format.code != path.stem:
-        problem = "code", f"{plate_format.code!r} is not the file's stem {path.stem!r}"
-    if problem:
-        raise _fault(path, *problem)
+        raise _fault(path, "code", f"{plate_format.code!r} is not the file's stem {path.stem!r}")
     return plate_format
 
 

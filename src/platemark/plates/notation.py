@@ -92,6 +92,14 @@ class Shape:
             count *= len(words)
         return count
 
+    def matches(self, text: str) -> bool:
+        """Whether a text is one of its texts."""
+        return (
+            len(text) == len(self.places)
+            and all(char in place for char, place in zip(text, self.places, strict=True))
+            and self.allows(text)
+        )
+
     def allows(self, text: str) -> bool:
         """Whether its words stand in a text, whose characters are right each by itself."""
         return all(text[start : start + len(min(words))] in words for start, words in self.words)
@@ -133,14 +141,6 @@ class Piece:
     high: int = 1
     words: tuple[str, ...] = ()
     parts: tuple["Piece", ...] = ()
-
-    def regex(self) -> str:
-        """The piece as a regular expression."""
-        if self.kind == "group":
-            return f"(?:{''.join(part.regex() for part in self.parts)})?"
-        if self.kind == "prefix":
-            return f"(?:{'|'.join(map(re.escape, self.words))})"
-        return f"[{re.escape(self.chars)}]{{{self.low},{self.high}}}"
 
     def shapes(self) -> list[Shape]:
         """Its texts by length."""

@@ -1,7 +1,7 @@
 """Licence plates: the parts and the order of the steps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Self
 
@@ -18,7 +18,7 @@ from platemark.plates.formats import choose_formats
 from platemark.protocols import Finds, Reads, Verifies
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
-from platemark.types import Crop, Detection, PlateMark, Reading
+from platemark.types import Crop, Detection, Expectation, PlateMark, Reading, Result
 
 _WIDER, _TIGHTER = 0.04, -0.035
 _ACROSS, _ALONG = 0.03, 0.025
@@ -57,6 +57,10 @@ class Gate:
         ]
 
 
+def _whole_picture(image: Image) -> list[Detection]:
+    return [Detection.given("plate", (0.0, 0.0, float(image.width), float(image.height)))]
+
+
 def crops_for(reader: Reads, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Crop]:
     """Rectify quads (4, 2) of an image as a reader wants them.
 
@@ -91,6 +95,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         legible_text: Marks whose text has a lower score have none: it is then the first of their
             alternatives.
         verifier: Says which detections count; by default all do. See `Gate`.
+        expected: A text that results say of whether a plate shows it; None for none.
     """
 
     def __init__(
@@ -102,9 +107,11 @@ class PlatePipeline(Pipeline[PlateMark]):
         sure_score: float = 0.0,
         legible_text: float = 0.0,
         verifier: Verifies | None = None,
+        expected: str | None = None,
     ) -> None:
         super().__init__(detector, verifier)
         self.reader = reader
+        self.expected = expected
         self.decoder = decoder or PlateDecoder()
         self.sure_score = sure_score
         self.legible_text = legible_text
@@ -166,6 +173,46 @@ class PlatePipeline(Pipeline[PlateMark]):
         """
         formats = choose_formats(self.decoder.formats, names, banned)
         return self.with_parts(decoder=PlateDecoder(formats, default=default))
+
+    def cropped(self) -> Self:
+        """Return a copy for pictures that are one plate each, as gate cameras cut them out."""
+        return self.with_parts(detector=_whole_picture, verifier=None)
+
+    def read_crop(self, image: ImageInput) -> PlateMark:
+        """Read a picture that is one plate; as for `read`."""
+        whole = Image.read(image)
+        return self.describe(whole, _whole_picture(whole))[0]
+
+    def expecting(self, text: str) -> Self:
+        """Return a copy whose results say whether a plate shows a text.
+
+        Raises:
+            ValueError: The text has neither letters nor digits.
+        """
+        self.decoder.verify((), text)
+        return self.with_parts(expected=text)
+
+    def verify(self, image: ImageInput, text: str) -> Expectation:
+        """Say whether a picture shows a plate with a text, as a site asks of what users typed.
+
+        Args:
+            image: As for `__call__`.
+            text: What is expected, in any spelling.
+
+        Raises:
+            ValueError: The text has neither letters nor digits.
+        """
+        return self._verified(self(image), text)
+
+    def _result(self, image: Image) -> Result:
+        result = super()._result(image)
+        if self.expected is None:
+            return result
+        return replace(result, expected=self._verified(result, self.expected))
+
+    def _verified(self, result: Result, text: str) -> Expectation:
+        plates = [mark.reading for mark in result.marks if isinstance(mark, PlateMark)]
+        return self.decoder.verify(plates, text)
 
     def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
         """Rectify and read plates whose corners are known, one reading for each in order.

@@ -11,6 +11,7 @@ from platemark.types.base import Box, Crop, Detection, Point, Quad, as_box, as_q
 from platemark.types.plates import (
     Alternative,
     Character,
+    Expectation,
     Frames,
     Obscured,
     PlateMark,
@@ -48,6 +49,7 @@ __all__ = [
     "Detection",
     "Embedding",
     "Evidence",
+    "Expectation",
     "Failure",
     "Frames",
     "Identity",

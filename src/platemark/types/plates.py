@@ -146,6 +146,29 @@ class Obscured(FlatValue):
     score: float
 
 
+ANSWERS = ("match", "mismatch", "unsure")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation(FlatValue):
+    """Whether a plate shows a text that was expected.
+
+    Attributes:
+        text: The text.
+        verdict: ``"match"``, ``"mismatch"``, or ``"unsure"`` where the picture does not tell.
+        score: Probability of the text against the best other one.
+    """
+
+    text: str
+    verdict: str
+    score: float
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+        if self.verdict not in ANSWERS:
+            raise ValueError(f"a verdict is one of {', '.join(ANSWERS)}, not {self.verdict!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class PlateMark:
     """One licence plate in an image.

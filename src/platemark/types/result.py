@@ -12,7 +12,7 @@ import numpy as np
 
 from platemark.errors import MissingExtra
 from platemark.types.base import FlatValue, png
-from platemark.types.plates import PlateMark
+from platemark.types.plates import Expectation, PlateMark
 from platemark.types.stamps import StampMark
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Result:
         elapsed_ms: Time from pixels to marks, in milliseconds.
         error: Why the input could not be looked at; ``None`` when it was.
         draw: Draws marks on the image, for `plot`; ``None`` when there is no image any more.
+        expected: Whether a plate shows the text that was asked for; ``None`` when none was.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Result:
     draw: Callable[[Sequence[Mark]], PilImage] | None = field(
         default=None, repr=False, compare=False
     )
+    expected: Expectation | None = None
 
     def __len__(self) -> int:
         """Return the number of marks."""
@@ -158,6 +160,7 @@ class Result:
                 mark.to_dict(embedding=embedding) if isinstance(mark, StampMark) else mark.to_dict()
                 for mark in self.marks
             ],
+            **({} if self.expected is None else {"expected": self.expected.to_dict()}),
             "elapsed_ms": round(self.elapsed_ms, 1),
         }
 
@@ -174,4 +177,5 @@ class Result:
             data["height"],
             tuple(_MARKS[mark["kind"]].from_dict(mark) for mark in data["marks"]),
             data["elapsed_ms"],
+            expected=Expectation.from_dict(data["expected"]) if "expected" in data else None,
         )

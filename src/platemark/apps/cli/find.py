@@ -1,7 +1,7 @@
 """What ``platemark plates`` and ``platemark stamps`` share: their options, and the run."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,7 @@ class Request:
         threads: CPU threads to use.
         quiet: No progress.
         registry: Known stamps that found ones are named by, a file or a URL.
+        adapt: What the command changes about the pipeline.
     """
 
     inputs: list[str]
@@ -90,6 +91,7 @@ class Request:
     threads: int | None = None
     quiet: bool = False
     registry: str | None = None
+    adapt: "Callable[[Pipeline[Any]], Pipeline[Any]] | None" = None
 
 
 @dataclass
@@ -131,6 +133,8 @@ def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = (
             min_score=request.min_score,
             registry=known,
         )
+        if request.adapt is not None:
+            pipeline = request.adapt(pipeline)
         # Opened last, so that a mistake above does not empty the results of an earlier run.
         output = request.output
         stream = stack.enter_context(open_output(output)) if output else standard_output(kind)

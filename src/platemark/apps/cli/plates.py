@@ -1,7 +1,8 @@
 """``platemark plates``: find and read licence plates."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,9 @@ from platemark.apps.cli.find import (
 )
 from platemark.apps.cli.output import PLATES
 
+if TYPE_CHECKING:
+    from platemark.pipeline import Pipeline
+
 
 def plates(
     inputs: InputsArgument,
@@ -30,12 +34,53 @@ def plates(
     model: ModelOption = None,
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
+    cropped: Annotated[bool, typer.Option("--cropped", help="Each picture is one plate.")] = False,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="Say whether a plate shows this: match, mismatch, unsure."
+        ),
+    ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Plates to expect, comma-separated: formats (eu-ua-2015), families (eu-ua), "
+            "countries (pl).",
+        ),
+    ] = None,
+    ban_regions: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Plates not to expect, in the same way.")
+    ] = None,
+    default_region: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Region to give where the text tells none.")
+    ] = None,
 ) -> None:
     """Find and read licence plates in images.
 
     Results go to standard output, progress and messages to standard error. Exit status: 0 all
     inputs done, 1 some failed (the others are done), 2 wrong usage.
     """
-    find(
-        Request(inputs, format, output, annotated, crops, min_score, model, threads, quiet), PLATES
-    )
+
+    def adapt(pipeline: "Pipeline[Any]") -> "Pipeline[Any]":
+        from platemark.plates.pipeline import PlatePipeline
+
+        assert isinstance(pipeline, PlatePipeline)
+        if cropped:
+            pipeline = pipeline.cropped()
+        try:
+            if expect is not None:
+                pipeline = pipeline.expecting(expect)
+            return pipeline.with_regions(
+                names(regions), banned=names(ban_regions) or (), default=default_region
+            )
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    request = Request(inputs, format, output, annotated, crops, min_score, model, threads, quiet)
+    find(replace(request, adapt=adapt), PLATES)
+
+
+def names(listed: str | None) -> list[str] | None:
+    """The names in a comma-separated list; None for none."""
+    return None if listed is None else [name for name in listed.split(",") if name.strip()]

@@ -12,28 +12,28 @@ _FAILED = {
 }
 _INK = {"size": [1200, 1600], "counts": "PPYo1"}
 
-PLATES_EXAMPLE = [
-    {
-        "source": "car.jpg",
-        **_SIZE,
-        "marks": [
-            {
-                "kind": "plate",
-                **_PLACE,
-                "text": "AC4921CB",
-                "text_score": 0.97,
-                "characters": [{"char": "A", "score": 0.99}],
-                "alternatives": [{"text": "AC4921C8", "score": 0.01}],
-                "matches_format": True,
-                "region": None,
-                "lines": None,
-                "obscured": None,
-            }
-        ],
-        "elapsed_ms": 18.4,
-    },
-    _FAILED,
-]
+_PLATES = {
+    "source": "car.jpg",
+    **_SIZE,
+    "marks": [
+        {
+            "kind": "plate",
+            **_PLACE,
+            "text": "AC4921CB",
+            "text_score": 0.97,
+            "characters": [{"char": "A", "score": 0.99}],
+            "alternatives": [{"text": "AC4921C8", "score": 0.01}],
+            "matches_format": True,
+            "region": None,
+            "lines": None,
+            "obscured": None,
+        }
+    ],
+    "elapsed_ms": 18.4,
+}
+PLATES_EXAMPLE = [_PLATES, _FAILED]
+_EXPECTED = {"text": "AC4921CB", "verdict": "match", "score": 0.98}
+VERIFY_EXAMPLE = [_PLATES | {"expected": _EXPECTED}, _FAILED]
 _STAMP = {
     "kind": "stamp",
     **_PLACE,

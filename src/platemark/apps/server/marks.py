@@ -25,6 +25,7 @@ from platemark.apps.server.examples import (
     PLATES_EXAMPLE,
     SEGMENTS_EXAMPLE,
     STAMPS_EXAMPLE,
+    VERIFY_EXAMPLE,
 )
 from platemark.apps.server.schemas import (
     ComparisonShape,
@@ -51,6 +52,14 @@ from platemark.usecases.look import no_stamp
 
 router = APIRouter(route_class=WorkRoute, tags=["marks"])
 _MODEL = "embedding_model"
+PlatesCropped = Annotated[bool, Query(description="Each picture is one plate already cut out.")]
+Regions = Annotated[
+    str | None,
+    Query(
+        description="Plates to expect, comma-separated: formats (`eu-ua-2015`), families "
+        "(`eu-ua`), countries (`pl`).",
+    ),
+]
 
 
 class MarkKind(StrEnum):
@@ -78,11 +87,38 @@ async def plates(
     request: Request,
     services: Shared,
     min_score: MinScore = None,
+    cropped: PlatesCropped = False,
+    regions: Regions = None,
     page: OnePage = None,
     name: Name = None,
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
-    pipeline = services.pipeline("plate", min_score)
+    pipeline = services.plate_finder(min_score, cropped=cropped, regions=regions)
+    work = partial(found, services, "plate", pipeline, Result.to_dict)
+    return answer_list(request, await each_page(request, work, only=page))
+
+
+@router.post(
+    "/v1/plates/verify",
+    summary="Does a plate show this text?",
+    response_model=list[PlatesShape | FailedShape],
+    responses=listed(VERIFY_EXAMPLE),
+    openapi_extra=file_body(),
+)
+async def verify(
+    request: Request,
+    services: Shared,
+    text: Annotated[
+        str, Query(max_length=32, description="What a plate should show, in any spelling.")
+    ],
+    min_score: MinScore = None,
+    cropped: PlatesCropped = False,
+    regions: Regions = None,
+    page: OnePage = None,
+    name: Name = None,
+) -> Response:
+    """As `/v1/plates`, and `expected` says `match`, `mismatch`, or `unsure`."""
+    pipeline = services.plate_finder(min_score, cropped=cropped, regions=regions, expected=text)
     work = partial(found, services, "plate", pipeline, Result.to_dict)
     return answer_list(request, await each_page(request, work, only=page))
 

@@ -131,10 +131,19 @@ class _Page(Shape):
     elapsed_ms: float
 
 
+class ExpectedShape(Shape):
+    """Whether a plate shows the text that was asked for."""
+
+    text: str
+    verdict: str = Field(pattern="^(match|mismatch|unsure)$")
+    score: float = Score
+
+
 class PlatesShape(_Page):
     """The plates of an image or page."""
 
     marks: list[PlateShape]
+    expected: ExpectedShape | None = Field(default=None, description="Where a text was asked for.")
 
 
 class StampsShape(_Page):
