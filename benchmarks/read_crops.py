@@ -27,8 +27,8 @@ from rich.table import Table
 
 from platemark import PlateReader
 from platemark.datasets import Manifest
-from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image
+from platemark.imaging.warp import rectify
 from platemark.metrics import Rate, exact_match
 from platemark.types import Crop
 

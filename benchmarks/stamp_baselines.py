@@ -34,9 +34,9 @@ from platemark.evaluate import (
 from platemark.evaluate.detection import false_marks
 from platemark.evaluate.stamps import ALL
 from platemark.geometry import box_to_quad
-from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image, Pixels
 from platemark.imaging.sources import expand_inputs
+from platemark.imaging.warp import rectify
 from platemark.masks import InkMask
 from platemark.pipeline import Pipeline
 from platemark.stamps.pipeline import StampPipeline

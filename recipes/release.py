@@ -20,13 +20,13 @@ import numpy as np
 from PIL import Image as PilImage
 
 from platemark.imaging.image import Pixels
+from platemark.imaging.warp import rectify
 from platemark.masks import SoftMask
 from platemark.matching import InkTemplate
 from platemark.matching.alignment import align
 from platemark.matching.overlay import overlay
 from platemark.models.card import CARD_NAME, MODEL_NAME, Metric, ModelCard
 from platemark.models.store import BUNDLED
-from platemark.synth.scene import flatten
 from platemark.synth.stampstudio import StampStudio
 from platemark.synth.studio import PlateStudio
 from platemark.tasks.comparer import Comparer
@@ -228,7 +228,7 @@ def reader_sample(folder: Path, rng: np.random.Generator) -> Sample:
     reader = PlateReader.from_pretrained(folder)
     photo, label = PlateStudio().crop(rng)
     assert label.quad is not None, "a drawn crop has its corners"
-    picture = flatten(photo, label.quad, reader.crop_size, reader.margin)
+    picture = rectify(photo, label.quad, reader.crop_size, reader.margin).pixels
     (reading,) = reader([picture])
     return picture, {"text": reading.text, "score": reading.score, "truth": label.text}
 

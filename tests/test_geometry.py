@@ -104,13 +104,6 @@ def test_homography_maps_corners_and_comes_back(
     assert np.allclose(apply_homography(back, apply_homography(there, points)), points, atol=1e-2)
 
 
-def test_homography_fits_more_points_than_four() -> None:
-    matrix = np.array([[1.1, 0.1, 5.0], [-0.05, 0.9, 3.0], [1e-4, 2e-4, 1.0]])
-    points = np.random.default_rng(0).uniform(0, 500, (20, 2))
-    found = homography(points, apply_homography(matrix, points))
-    assert np.allclose(apply_homography(found, points), apply_homography(matrix, points))
-
-
 @pytest.mark.parametrize(
     "points",
     [
@@ -121,8 +114,10 @@ def test_homography_fits_more_points_than_four() -> None:
     ],
 )
 def test_homography_refuses_points_that_do_not_fix_it(points: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match=r"homography|\(N, 2\)"):
-        homography(points, box_to_quad([0, 0, 1, 1])[: len(points)])
+    with pytest.raises(ValueError, match=r"homography|\(4, 2\)"):
+        homography(points, box_to_quad([0, 0, 1, 1]))
+    with pytest.raises(ValueError, match=r"homography|\(4, 2\)"):
+        homography(box_to_quad([0, 0, 1, 1]), points)
 
 
 @given(boxes(), st.floats(0, 0.5))

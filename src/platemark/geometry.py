@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
+# The corner after each of a quad.
+_NEXT = [1, 2, 3, 0]
 _UNIT_SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 
@@ -50,8 +52,8 @@ def order_corners(points: ArrayLike) -> FloatArray:
 def is_convex(quad: ArrayLike) -> bool:
     """Whether a quad is strictly convex and clockwise on the screen (y downwards)."""
     corners = _quad(quad)
-    edges = np.roll(corners, -1, axis=0) - corners
-    following = np.roll(edges, -1, axis=0)
+    edges = corners[_NEXT] - corners
+    following = edges[_NEXT]
     turns = edges[:, 0] * following[:, 1] - edges[:, 1] * following[:, 0]
     lengths = np.hypot(edges[:, 0], edges[:, 1]) * np.hypot(following[:, 0], following[:, 1])
     return bool(np.all(turns > 1e-9 * np.maximum(lengths, 1e-12)))
@@ -84,50 +86,58 @@ def clip_boxes(boxes: ArrayLike, width: int, height: int) -> FloatArray:
 
 
 def homography(source: ArrayLike, target: ArrayLike) -> FloatArray:
-    """Homography (3, 3) that takes the source points to the target points.
+    """Homography (3, 3) that takes four points to four others.
 
-    The normalised direct linear transform (Hartley and Zisserman, Multiple View Geometry, algorithm
-    4.2): exact for four points, least squares for more.
+    By way of the unit square (Heckbert 1989, Fundamentals of Texture Mapping and Image Warping,
+    2.2.3). Sign and scale are free: the mean of the source gets the weight 1.
 
     Args:
-        source: (N, 2) points, N >= 4, no three of the four on a line.
-        target: (N, 2) points.
+        source: (4, 2) points, no three of them on a line.
+        target: (4, 2) points, likewise.
 
     Raises:
-        ValueError: Fewer than four points, shapes that differ, or points on a line.
+        ValueError: Other shapes, or points on a line.
     """
-    a, b = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    if a.ndim != 2 or a.shape[1] != 2 or a.shape != b.shape or len(a) < 4:
-        raise ValueError(f"expected two (N, 2) arrays with N >= 4, got {a.shape} and {b.shape}")
-    to_unit_a, to_unit_b = _normaliser(a), _normaliser(b)
-    (x, y), (u, v) = apply_homography(to_unit_a, a).T, apply_homography(to_unit_b, b).T
-    one, zero = np.ones_like(x), np.zeros_like(x)
-    rows = np.concatenate(
-        [
-            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y, -u], axis=1),
-            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y, -v], axis=1),
+    a, b = _quad(source), _quad(target)
+    matrix = _from_unit_square(b) @ np.linalg.inv(_from_unit_square(a))
+    x, y = a.mean(axis=0).tolist()
+    weight = float(matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2])
+    return np.asarray(matrix / (weight or 1.0), dtype=np.float64)
+
+
+def _from_unit_square(quad: FloatArray) -> FloatArray:
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad.tolist()
+    ax, ay, bx, by = x1 - x2, y1 - y2, x3 - x2, y3 - y2
+    cx, cy = x0 - x1 - bx, y0 - y1 - by
+    area = ax * by - bx * ay
+    size = max(abs(value) for value in (ax, ay, bx, by, cx, cy))
+    if abs(area) > 1e-9 * size**2:
+        g, h = (cx * by - bx * cy) / area, (ax * cy - cx * ay) / area
+        rows = [
+            [x1 - x0 + g * x1, x3 - x0 + h * x3, x0],
+            [y1 - y0 + g * y1, y3 - y0 + h * y3, y0],
+            [g, h, 1.0],
         ]
-    )
-    _, sizes, directions = np.linalg.svd(rows)
-    between = directions[-1].reshape(3, 3)
-    # The centre of the source is the origin here; its weight must not vanish.
-    weight = float(between[2, 2])
-    if sizes[7] < 1e-10 * sizes[0] or abs(weight) < 1e-9 or abs(np.linalg.det(between)) < 1e-10:
-        raise ValueError("the points do not fix a homography: three of them lie on a line")
-    # Sign and scale are free: the centre of the source gets the weight 1.
-    return np.asarray(np.linalg.solve(to_unit_b, between @ to_unit_a) / weight, dtype=np.float64)
+        matrix = np.array(rows)
+        if abs(np.linalg.det(matrix)) > 1e-9 * size**2:
+            return matrix
+    raise ValueError("the points do not fix a homography: three of them lie on a line")
 
 
-def _normaliser(points: FloatArray) -> FloatArray:
-    """Similarity that brings points to centre 0 and mean distance sqrt(2)."""
-    centre = points.mean(axis=0)
-    distance = float(np.hypot(*(points - centre).T).mean())
-    if distance == 0.0:
-        raise ValueError("the points do not fix a homography: they are all the same")
-    scale = math.sqrt(2.0) / distance
-    return np.array(
-        [[scale, 0.0, -scale * centre[0]], [0.0, scale, -scale * centre[1]], [0.0, 0.0, 1.0]]
-    )
+def translation(x: float, y: float) -> FloatArray:
+    """Homography (3, 3) that moves points by (x, y)."""
+    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
+
+
+def pixel_centres(matrix: ArrayLike) -> FloatArray:
+    """A homography (3, 3), or (2, 3) affine map, as the (3, 3) one for OpenCV.
+
+    OpenCV counts from the centre of the first pixel, the package from its corner: this is the one
+    place that knows.
+    """
+    whole = np.eye(3)
+    whole[: len(np.asarray(matrix))] = matrix
+    return np.asarray(translation(-0.5, -0.5) @ whole @ translation(0.5, 0.5), dtype=np.float64)
 
 
 def apply_homography(matrix: ArrayLike, points: ArrayLike) -> FloatArray:
@@ -157,7 +167,7 @@ def enlarge_quad(quad: ArrayLike, margin: float) -> FloatArray:
 def rectified_size(quad: ArrayLike) -> tuple[int, int]:
     """Width and height in pixels, at least 1: the means of the opposite sides of a quad."""
     corners = _quad(quad)
-    top, right, bottom, left = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    top, right, bottom, left = np.linalg.norm(corners[_NEXT] - corners, axis=1)
     return max(1, round(float(top + bottom) / 2)), max(1, round(float(left + right) / 2))
 
 

@@ -3,18 +3,15 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from platemark.errors import UnreadableImage
 from platemark.geometry import (
-    apply_homography,
     box_to_quad,
     enlarge_quad,
-    homography,
     quad_to_box,
 )
-from platemark.imaging.draw import cut_mark, cut_out, draw_marks, draw_page, rectify
+from platemark.imaging.draw import cut_mark, cut_out, draw_marks, draw_page
+from platemark.imaging.warp import rectify
 from platemark.masks import InkMask
 from platemark.types import PlateMark, StampMark, as_box, as_quad
 
@@ -30,57 +27,6 @@ def ramp(width: int = 320, height: int = 200) -> np.ndarray:
 
 def place(pixels: np.ndarray, width: int = 320, height: int = 200) -> np.ndarray:
     return pixels[..., :2] * np.array([width / 255, height / 255])
-
-
-@pytest.mark.parametrize("size", [None, (160, 48), (90, 27), (400, 200), (20, 6)])
-@pytest.mark.parametrize("margin", [0.0, 0.04])
-def test_a_crop_shows_what_its_matrix_says(size: tuple[int, int] | None, margin: float) -> None:
-    crop = rectify(ramp(), QUAD, size, margin)
-    height, width = crop.pixels.shape[:2]
-    assert size in (None, (width, height))
-    y, x = np.mgrid[0:height, 0:width] + 0.5
-    truth = apply_homography(crop.to_image, np.stack([x, y], axis=2))
-    # A grey level is 1.25 pixels here.
-    assert np.abs(place(crop.pixels) - truth).max() < 2.0
-    corners = apply_homography(crop.to_image, box_to_quad([0, 0, width, height]))
-    assert np.allclose(corners, enlarge_quad(QUAD, margin))
-
-
-def test_a_box_of_whole_pixels_is_cut_out_as_it_is() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    crop = rectify(pixels, box_to_quad([10, 20, 50, 45]))
-    assert np.array_equal(crop.pixels, pixels[20:45, 10:50])
-
-
-def test_a_plate_upside_down_is_turned_upright() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    crop = rectify(pixels, box_to_quad([10, 20, 50, 45])[[2, 3, 0, 1]])
-    assert np.array_equal(crop.pixels, pixels[20:45, 10:50][::-1, ::-1])
-
-
-def test_fine_stripes_average_when_they_shrink() -> None:
-    stripes = np.zeros((400, 1600, 3), np.uint8)
-    stripes[:, ::2] = 255
-    crop = rectify(stripes, box_to_quad([0, 0, 1600, 400]), (100, 25))
-    assert np.abs(crop.pixels.astype(float) - 127.5).max() < 3
-
-
-def test_outside_the_picture_its_edge_goes_on() -> None:
-    white = np.full((50, 50, 3), 255, np.uint8)
-    for box in ([-30, -30, 20, 20], [40, 40, 90, 90], [60, 60, 90, 90]):
-        assert rectify(white, box_to_quad(box)).pixels.min() == 255
-
-
-def test_very_wide_pictures_can_be_cut() -> None:
-    wide = np.zeros((40, 40000, 3), np.uint8)
-    wide[:, 39900:] = 255
-    assert rectify(wide, box_to_quad([39910, 5, 39990, 35])).pixels.min() == 255
-
-
-@given(st.sampled_from([[0, 2, 1, 3], [3, 2, 1, 0]]))
-def test_a_quad_that_cannot_be_flattened_is_a_mistake(order: list[int]) -> None:
-    with pytest.raises(ValueError, match="convex"):
-        rectify(ramp(), QUAD[order])
 
 
 def mark(quad: np.ndarray, text: str | None = "AB123") -> PlateMark:
@@ -209,11 +155,3 @@ def test_the_ink_of_stamps_is_drawn_round_and_stays_as_it_is() -> None:
     around = np.abs(np.hypot(x + 0.5 - 160, y + 0.5 - 100) - 61) < 3
     assert around.sum() > 300
     assert (drawn == page).all(axis=2)[mask.to_array()].mean() > 0.95
-
-
-def test_homography_of_a_crop_is_inverse_to_the_quad() -> None:
-    crop = rectify(ramp(), QUAD, (160, 48))
-    there = homography(QUAD, box_to_quad([0, 0, 160, 48]))
-    assert np.allclose(
-        apply_homography(there, apply_homography(crop.to_image, [[80, 24]])), [[80, 24]]
-    )

@@ -131,6 +131,12 @@ def test_pictures_are_decoded_in_imaging_only() -> None:
     assert files_that_import("pypdfium2") == {"imaging/sources.py"}
 
 
+def test_pictures_are_warped_in_one_file() -> None:
+    assert files_that_name("cv2", "warpPerspective", "warpAffine") == {"imaging/warp.py"}
+    transforms = ("getPerspectiveTransform", "getAffineTransform", "perspectiveTransform")
+    assert not files_that_name("cv2", *transforms)
+
+
 def test_sql_is_spoken_in_the_registry_only() -> None:
     assert files_that_import("sqlite3") == {"registry/sqlite.py"}
     assert files_that_import("psycopg") | files_that_import("pgvector") == {"registry/postgres.py"}

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from platemark.geometry import translation
 from platemark.imaging.image import Pixels
 from platemark.masks import SoftMask
 from platemark.stamps.appearance import ink_color
-from platemark.synth.ink import INK_SHARE, Ink, full_ink, shift, stamp_on, warp
+from platemark.synth.ink import INK_SHARE, Ink, full_ink, stamp_on, warp_on_page
 from platemark.types import INK_COLORS
 
 BLUE = Ink("blue", (40, 70, 200))
@@ -109,7 +110,7 @@ def test_mask_is_where_the_page_changed(seed: int, x: float, y: float, turn: flo
     rotation = np.array(
         [[np.cos(turn), -np.sin(turn), x], [np.sin(turn), np.cos(turn), y], [0, 0, 1]]
     )
-    soft = stamp_on(after, alpha, BLUE, shift(100, 100) @ rotation @ shift(-100, -100))
+    soft = stamp_on(after, alpha, BLUE, translation(100, 100) @ rotation @ translation(-100, -100))
     # The red channel goes from 250 by full ink down to 250 * 40 / 255.
     change = (before[..., 0].astype(float) - after[..., 0]) / (250 * (1 - 40 / 255))
     assert (after <= before).all()
@@ -129,7 +130,7 @@ def test_pale_ink_is_as_much_ink_as_strong_ink() -> None:
     for strength in (1.0, 0.3):
         ink = replace(BLUE, strength=strength)
         alpha = ink.print(seal(), np.random.default_rng(0), SCALE)
-        soft = stamp_on(page(), alpha, ink, shift(20, 20))
+        soft = stamp_on(page(), alpha, ink, translation(20, 20))
         assert isinstance(soft, SoftMask)
         masks.append(soft.probability > INK_SHARE)
     assert (masks[0] == masks[1]).all()
@@ -145,7 +146,7 @@ def test_print_shows_through_ink_and_may_keep_it_off() -> None:
     ):
         paper = page()
         alpha = ink.print(solid, np.random.default_rng(0), SCALE)
-        stamp_on(paper, alpha, ink, shift(10, 20))
+        stamp_on(paper, alpha, ink, translation(10, 20))
         results[name] = paper[60:180, 30:250]
     dark = page()[60:180, 30:250].max(axis=2) <= 20
     light = page()[60:180, 30:250].min(axis=2) > 240
@@ -160,7 +161,8 @@ def test_print_shows_through_ink_and_may_keep_it_off() -> None:
 def test_what_lies_beside_the_page_changes_nothing() -> None:
     paper = page()
     assert (
-        stamp_on(paper, BLUE.print(seal(), np.random.default_rng(0)), BLUE, shift(900, 0)) is None
+        stamp_on(paper, BLUE.print(seal(), np.random.default_rng(0)), BLUE, translation(900, 0))
+        is None
     )
     assert (paper == page()).all()
 
@@ -168,7 +170,7 @@ def test_what_lies_beside_the_page_changes_nothing() -> None:
 def test_warp_counts_from_the_corner_of_the_first_pixel() -> None:
     values = np.zeros((4, 4), np.float32)
     values[1, 2] = 1
-    found = warp(values, np.diag([3.0, 3.0, 1.0]), 100, 100)
+    found = warp_on_page(values, np.diag([3.0, 3.0, 1.0]), 100, 100)
     assert found is not None
     part, left, top = found
     ys, xs = np.nonzero(part > 0.99)

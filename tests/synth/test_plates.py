@@ -11,10 +11,11 @@ from platemark.datasets.manifest import Manifest
 from platemark.errors import DatasetError, UnreadableImage
 from platemark.geometry import is_convex
 from platemark.imaging.image import Pixels
+from platemark.imaging.warp import rectify
 from platemark.plates.formats import load_formats
 from platemark.synth.censor import censored
 from platemark.synth.plates import generate
-from platemark.synth.scene import flatten, paste
+from platemark.synth.scene import paste
 from platemark.synth.studio import PlateLabel, PlateStudio
 from platemark.synth.texture import draw_plate
 from platemark.synth.typefaces import FontLibrary
@@ -138,7 +139,7 @@ def test_a_censored_plate_shows_no_text_and_keeps_its_shape() -> None:
         assert edges[1] < 0.6 * edges[0]
 
 
-def test_a_flattened_crop_is_the_plate_again() -> None:
+def test_a_rectified_crop_is_the_plate_again() -> None:
     fonts, quad = FontLibrary(), np.array([[30.0, 40], [330, 25], [340, 95], [25, 112]])
     for code in ("eu-de", "ru", "br-mercosul", "us"):
         rng = np.random.default_rng(3)
@@ -146,7 +147,7 @@ def test_a_flattened_crop_is_the_plate_again() -> None:
         canvas = np.full((150, 380, 3), 120, np.uint8)
         paste(canvas, texture.pixels, texture.alpha, quad)
         size = (texture.pixels.shape[1], texture.pixels.shape[0])
-        back = flatten(canvas, quad, size, 0.0)
+        back = rectify(canvas, quad, size).pixels
         assert np.corrcoef(back.ravel(), texture.pixels.ravel())[0, 1] > 0.9
 
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from platemark.errors import UnreadableImage  # noqa: E402
-from platemark.imaging.draw import rectify  # noqa: E402
 from platemark.imaging.image import Pixels  # noqa: E402
+from platemark.imaging.warp import rectified, rectify  # noqa: E402
 from platemark.models.card import ReaderPreprocess  # noqa: E402
 from platemark.models.preprocess import reader_input  # noqa: E402
 from platemark.plates.formats import load_formats  # noqa: E402
-from platemark.synth.scene import Pose, flatten, paste, tilted_quad  # noqa: E402
+from platemark.synth.scene import Pose, paste, tilted_quad  # noqa: E402
 from platemark.synth.texture import draw_plate  # noqa: E402
 from platemark.synth.typefaces import FontLibrary  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
@@ -80,7 +80,7 @@ def test_training_sees_what_inference_sees(tmp_path: Path, width: int) -> None:
     task = ReaderTask([write(tmp_path, picture, plates=[plate])])
     (crop,) = task.real + task.validation
     assert crop.pixels.shape[0] <= 110
-    seen = flatten(crop.pixels, crop.quad, (WIDTH, HEIGHT), MARGIN).astype(float)
+    seen = rectified(crop.pixels, crop.quad, (WIDTH, HEIGHT), MARGIN)[0].astype(float)
     expected = reader_input(rectify(picture, quad, (WIDTH, HEIGHT), MARGIN).pixels, SPEC)
     assert np.abs(seen - expected).mean() < 5
     assert np.corrcoef(seen.ravel(), expected.ravel())[0, 1] > 0.985

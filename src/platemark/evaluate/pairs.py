@@ -25,6 +25,7 @@ from platemark.errors import DatasetError
 from platemark.evaluate.retrieval import Imprint
 from platemark.geometry import FloatArray, homography
 from platemark.imaging.image import Image, read_grey
+from platemark.imaging.warp import warp
 from platemark.types import Box
 
 PairKind = Literal["same", "redated", "near", "different"]
@@ -140,8 +141,7 @@ def shows_difference(pair: ImprintPair, designs: Mapping[str, Artwork]) -> bool:
 
     def laid(picture: NDArray[np.uint8], corners: FloatArray) -> NDArray[np.float32]:
         matrix = homography(corners, canvas)
-        seen = cv2.warpPerspective(picture, matrix, (width, height), flags=cv2.INTER_AREA)
-        return np.asarray(seen, np.float32) / np.float32(255)
+        return warp(picture, matrix, (width, height)).astype(np.float32) / np.float32(255)
 
     drawn = [laid(design.ink, design.corners) for design in (own, other)]
     places = differing_places(drawn[0], drawn[1], _CANVAS)

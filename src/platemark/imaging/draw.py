@@ -9,24 +9,16 @@ import PIL.Image
 import PIL.ImageColor
 import PIL.ImageDraw
 import PIL.ImageFont
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from platemark.errors import UnreadableImage
-from platemark.geometry import (
-    FloatArray,
-    apply_homography,
-    box_to_quad,
-    enlarge_quad,
-    homography,
-    is_convex,
-    quad_to_box,
-    rectified_size,
-)
+from platemark.geometry import FloatArray, apply_homography, box_to_quad, quad_to_box
 from platemark.imaging.image import Image, Pixels
 from platemark.imaging.ink import lift_ink
 from platemark.imaging.sources import open_pages
+from platemark.imaging.warp import rectify, warp
 from platemark.masks import BoolMask, InkMask
-from platemark.types import Crop, Mark, StampMark
+from platemark.types import Mark, StampMark
 
 _COLOURS = {"plate": "#00c853", "stamp": "#ff6d00"}
 _SYSTEM_FONTS = (
@@ -35,62 +27,6 @@ _SYSTEM_FONTS = (
     "LiberationSans-Regular.ttf",
     "Arial.ttf",
 )
-
-
-def rectify(
-    pixels: Pixels, quad: ArrayLike, size: tuple[int, int] | None = None, margin: float = 0.0
-) -> Crop:
-    """Cut out a quad and turn it upright.
-
-    What lies outside the picture repeats its edge. Where the crop is much smaller than the quad,
-    the quad is first warped at a multiple of the size and then averaged, so that fine strokes stay.
-
-    Args:
-        pixels: (H, W, 3) uint8 RGB.
-        quad: (4, 2) convex corners in pixels of the picture, clockwise from the mark's top-left.
-        size: Width and height of the crop in pixels; by default those of the quad.
-        margin: What to take around the quad on each side, as a fraction of its width and height.
-
-    Raises:
-        ValueError: The quad is not convex and clockwise.
-    """
-    if not is_convex(quad):
-        raise ValueError(f"only a convex, clockwise quad can be rectified, got {quad!r}")
-    corners = enlarge_quad(quad, margin)
-    own_width, own_height = rectified_size(corners)
-    width, height = size or (own_width, own_height)
-    fine_width = width * max(1, round(own_width / width))
-    fine_height = height * max(1, round(own_height / height))
-    x0, y0, region = _surroundings(pixels, corners)
-    to_fine = homography(corners - (x0, y0), _rectangle(fine_width, fine_height))
-    # OpenCV counts from the centres of pixels, the rest of the package from their corners.
-    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
-    fine = cv2.warpPerspective(
-        region,
-        np.linalg.inv(half) @ to_fine @ half,
-        (fine_width, fine_height),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    # This is a copy where there is nothing to average.
-    crop = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    return Crop(np.asarray(crop, dtype=np.uint8), homography(_rectangle(width, height), corners))
-
-
-def _rectangle(width: float, height: float) -> FloatArray:
-    return box_to_quad((0.0, 0.0, width, height))
-
-
-def _surroundings(pixels: Pixels, corners: FloatArray) -> tuple[int, int, Pixels]:
-    """Return the part of a picture around a quad and where it starts.
-
-    OpenCV does not warp pictures with a side of 32768 pixels or more.
-    """
-    height, width = pixels.shape[:2]
-    x0, y0, x1, y1 = quad_to_box(corners)
-    left, top = (int(np.clip(v - 2, 0, side - 1)) for v, side in ((x0, width), (y0, height)))
-    right, bottom = max(left + 1, int(min(x1 + 3, width))), max(top + 1, int(min(y1 + 3, height)))
-    return left, top, pixels[top:bottom, left:right]
 
 
 def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
@@ -185,7 +121,7 @@ def cut_out(pixels: Pixels, mask: InkMask) -> PIL.Image.Image:
 
 
 def cut_mark(pixels: Pixels, mark: Mark) -> PIL.Image.Image:
-    """Cut a mark out of its picture: a plate flattened (RGB), a stamp without its paper (RGBA)."""
+    """Cut a mark out of its picture: a plate rectified (RGB), a stamp without its paper (RGBA)."""
     if isinstance(mark, StampMark):
         return cut_out(pixels, mark.mask)
     return PIL.Image.fromarray(rectify(pixels, mark.quad).pixels)
@@ -323,10 +259,8 @@ def _panel(ink: BoolMask) -> tuple[FloatArray, int, int]:
 def _inked(ink: BoolMask, matrix: FloatArray, width: int, height: int) -> NDArray[np.float32]:
     """How much of each pixel (height, width) of a panel is ink, 0..1."""
     fine = 2
-    # OpenCV counts from the centres of pixels, the rest of the package from their corners.
-    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
-    to_fine = np.linalg.inv(half) @ np.diag([fine, fine, 1.0]) @ matrix @ half
-    seen = cv2.warpPerspective(ink.astype(np.float32), to_fine, (fine * width, fine * height))
+    to_fine = np.diag([fine, fine, 1.0]) @ matrix
+    seen = warp(ink.astype(np.float32), to_fine, (fine * width, fine * height))
     return np.asarray(cv2.resize(seen, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 

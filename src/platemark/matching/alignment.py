@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from platemark.geometry import FloatArray
+from platemark.imaging.warp import warp
 from platemark.matching.patches import moved_patches
 from platemark.matching.template import (
     COARSE,
@@ -27,7 +28,6 @@ from platemark.matching.template import (
     ZOOMS,
     InkTemplate,
     Picture,
-    centred,
     frame_to_view,
 )
 
@@ -186,7 +186,7 @@ def _shifted(a: InkTemplate, b: InkTemplate, turn: float, zoom: float) -> tuple[
     """How well coarse views agree at the best shift, and the homography between the frames."""
     cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
     matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-    turned = cv2.warpAffine(a.coarse_strokes, _between_views(matrix, COARSE)[:2], (COARSE, COARSE))
+    turned = warp(a.coarse_strokes, _between_views(matrix, COARSE), (COARSE, COARSE))
     spectrum = np.fft.rfft2(turned, ROOM)
     alike = np.fft.irfft2(np.conj(spectrum) * b.coarse_spectrum, ROOM)
     shift = np.array(np.unravel_index(int(np.argmax(alike)), ROOM))
@@ -266,12 +266,10 @@ def agreement(a: InkTemplate, b: InkTemplate, matrix: FloatArray, side: int) -> 
 
 def laid_on(picture: Picture, matrix: FloatArray, side: int) -> Picture:
     """A view of ``b`` (side, side, ...) as it lies in the frame of ``a``."""
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    seen = cv2.warpPerspective(picture, _between_views(matrix, side), (side, side), flags=flags)
-    return np.asarray(seen, dtype=np.float32)
+    return warp(picture, np.linalg.inv(_between_views(matrix, side)), (side, side))
 
 
 def _between_views(matrix: FloatArray, side: int) -> FloatArray:
-    """A homography between frames as one between pixels of views, for OpenCV."""
+    """A homography between frames as one between points of views."""
     to_view = frame_to_view(side)
-    return centred(to_view @ matrix @ np.linalg.inv(to_view))
+    return np.asarray(to_view @ matrix @ np.linalg.inv(to_view))

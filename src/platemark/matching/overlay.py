@@ -4,11 +4,11 @@ The canvas shows the frame of the first imprint (see `template`), its longer sid
 whatever its size was, and around it as much as the second has beyond.
 """
 
-import cv2
 import numpy as np
 
 from platemark.geometry import FloatArray, apply_homography
-from platemark.matching.template import InkTemplate, Looks, centred
+from platemark.imaging.warp import warp
+from platemark.matching.template import InkTemplate, Looks
 from platemark.models.card import ComparerPreprocess
 
 _EMPTY = (0.0, 255.0, 0.0)
@@ -73,12 +73,4 @@ def drawn(
 def _warped(scaled: tuple[Looks, FloatArray], matrix: FloatArray, size: tuple[int, int]) -> Looks:
     """The looks of an imprint whose frame a homography takes to the canvas."""
     looks, to_frame = scaled
-    seen = cv2.warpPerspective(
-        looks,
-        centred(matrix @ to_frame),
-        size,
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=_EMPTY,
-    )
-    return np.asarray(seen, dtype=np.uint8)
+    return warp(looks, matrix @ to_frame, size, fill=_EMPTY)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
+from platemark.imaging.warp import warp
 from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.matching.features import LocalFeatures
 from platemark.types import Embedding, StampMark
@@ -169,8 +170,7 @@ class InkTemplate:
             ink = np.asarray(cv2.resize(self.mask, size, interpolation=cv2.INTER_AREA))
             factors = np.array(size) / (width, height)
         own = np.diag([*(1.0 / factors), 1.0])
-        matrix = centred(frame_to_view(side) @ self.to_frame @ own)
-        seen = cv2.warpAffine(ink, matrix[:2], (side, side), flags=cv2.INTER_LINEAR)
+        seen = warp(ink, frame_to_view(side) @ self.to_frame @ own, (side, side))
         return np.asarray(seen, dtype=np.float32) / np.float32(255.0)
 
     def scaled(self, side: int) -> tuple[Looks, FloatArray]:
@@ -287,12 +287,6 @@ def frame_to_view(side: int) -> FloatArray:
     """Homography (3, 3) from the frame to the pixels of a view."""
     zoom = side / (2.0 * REACH)
     return np.array([[zoom, 0.0, side / 2.0], [0.0, zoom, side / 2.0], [0.0, 0.0, 1.0]])
-
-
-def centred(matrix: FloatArray) -> FloatArray:
-    """The same homography for OpenCV, which counts from the middle of the first pixel."""
-    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
-    return np.asarray(np.linalg.solve(half, matrix @ half), dtype=np.float64)
 
 
 def looks_of(ink: Ink, pixels: Pixels) -> Looks:

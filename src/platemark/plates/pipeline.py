@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from platemark.geometry import FloatArray, enlarge_quad
-from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image, ImageInput, Pixels
+from platemark.imaging.warp import rectify
 from platemark.models.store import ModelName, choose_parts
 from platemark.pipeline import Pipeline
 from platemark.plates.decoding import PlateDecoder

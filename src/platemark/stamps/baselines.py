@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from platemark.geometry import FloatArray, apply_homography
 from platemark.imaging.image import Pixels
+from platemark.imaging.warp import values_at
 
 STRIP_HEIGHT = 32
 """Rows of a strip."""
@@ -244,10 +245,4 @@ def sample(picture: Pixels, points: NDArray[np.floating]) -> Pixels:
     pitch = float(np.median(np.linalg.norm(np.diff(points, axis=1), axis=-1)))
     if pitch > 1.0:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), _SHARPNESS * pitch), np.uint8)
-    grid = (points - 0.5).astype(np.float32)
-    return np.asarray(
-        cv2.remap(
-            picture, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
-        ),
-        np.uint8,
-    )
+    return values_at(picture, points, fill=None)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from platemark.geometry import FloatArray, apply_homography, homography
 from platemark.imaging.image import Pixels
 from platemark.imaging.ink import Probability
+from platemark.imaging.warp import values_at, warp
 from platemark.masks import BoolMask
 from platemark.stamps.baselines import RingLine, StraightLine
 from platemark.stamps.outline import Outline, find_outline
@@ -252,8 +253,7 @@ def _sharpness(soft: NDArray[np.float32], ring: RingLine) -> float:
     local = np.stack([rx * parts * np.cos(angles), ry * parts * np.sin(angles)], axis=-1)
     turn = np.radians(ring.tilt)
     turned = local @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    grid = (turned + ring.centre - 0.5).astype(np.float32)
-    values = cv2.remap(soft, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR)
+    values = values_at(soft, turned + ring.centre)
     return float(np.square(np.diff(values.mean(axis=1))).sum())
 
 
@@ -262,12 +262,7 @@ def _unrolled(ink: BoolMask, frame: RingLine) -> tuple[NDArray[np.float32], Prof
     radius = float(np.mean(frame.radii))
     depth = np.linspace(-0.06, 0.8, _ROWS) * min(radius, min(frame.radii) * 1.1)
     along = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * frame.circumference
-    grid = (frame.points(along[None], -depth[:, None]) - 0.5).astype(np.float32)
-    source = ink.astype(np.float32)
-    return (
-        np.asarray(cv2.remap(source, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR), np.float32),
-        depth,
-    )
+    return values_at(ink.astype(np.float32), frame.points(along[None], -depth[:, None])), depth
 
 
 def _bands(polar: NDArray[np.float32], depth: Profile, radius: float) -> list[tuple[int, int]]:
@@ -369,10 +364,7 @@ def _without_border(ink: BoolMask, outline: Outline) -> BoolMask:
         return ink
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]])
     plane = homography(corners, quad)
-    centre = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
-    pixels = np.linalg.inv(centre) @ plane @ centre
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    flat = cv2.warpPerspective(ink.astype(np.float32), pixels, (width, height), flags=flags) > 0.5
+    flat = warp(ink.astype(np.float32), homography(quad, corners), (width, height)) > 0.5
     # A frame that is a little tilted crosses several rows: ink of neighbouring rows counts too.
     rows = cv2.dilate(flat.astype(np.uint8), np.ones((3, 1), np.uint8)).mean(axis=1) > _SOLID
     columns = cv2.dilate(flat.astype(np.uint8), np.ones((1, 3), np.uint8)).mean(axis=0) > _SOLID
@@ -441,14 +433,8 @@ def _turned(ink: BoolMask, angle: float) -> tuple[BoolMask, FloatArray]:
     matrix = np.array([[cosine, -sine], [sine, cosine]])
     shift = np.array([width, height]) / 2 - matrix @ np.array([side_x, side_y]) / 2
     to_mask = np.concatenate([matrix, shift[:, None]], axis=1)
-    pixels = to_mask.copy()
-    pixels[:, 2] += matrix @ np.array([0.5, 0.5]) - 0.5
-    turned = cv2.warpAffine(
-        ink.astype(np.float32),
-        pixels,
-        (side_x, side_y),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    )
+    from_mask = np.linalg.inv(np.vstack([to_mask, (0.0, 0.0, 1.0)]))
+    turned = warp(ink.astype(np.float32), from_mask, (side_x, side_y))
     return np.asarray(turned > 0.5), to_mask
 
 

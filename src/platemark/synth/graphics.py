@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.imaging.image import Pixels
+from platemark.imaging.warp import warp
 from platemark.synth.layouts import fitted, table
 from platemark.synth.lettering import Colour
 from platemark.synth.logos import BRIGHT, clear_corner, corner, lay
@@ -204,7 +205,7 @@ def watermark(sheet: Sheet, rng: Rng) -> None:
         wide, tall = mask.shape[1], mask.shape[0]
         turn = cv2.getRotationMatrix2D((wide / 2, tall / 2), float(rng.uniform(-50, 50)), 0.95)
         turn[1, 2] += (wide - tall) / 2
-        square = cv2.warpAffine(mask, turn, (wide, wide))
+        square = warp(mask, turn, (wide, wide))
         across = round(0.8 * sheet.pixels.shape[1])
         reduced = cv2.resize(square, (across, across), interpolation=cv2.INTER_AREA)
         small = np.asarray(reduced, np.uint8)

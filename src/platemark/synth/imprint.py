@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.datasets.manifest import StampLine
-from platemark.geometry import FloatArray, apply_homography, quad_to_box
+from platemark.geometry import FloatArray, apply_homography, quad_to_box, translation
 from platemark.imaging.image import Pixels
 from platemark.masks import BoolMask, SoftMask
 from platemark.synth.designs import Design
-from platemark.synth.ink import INK_SHARE, Alpha, Ink, full_ink, shift, stamp_on, warp
+from platemark.synth.ink import INK_SHARE, Alpha, Ink, full_ink, stamp_on, warp_on_page
 from platemark.synth.outlines import Artwork
 from platemark.synth.scan import Capture
 
@@ -127,11 +127,11 @@ class Imprint:
         cosine, sine = np.cos(turn) / _FINER, np.sin(turn) / _FINER
         rotation = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
         middle = quad.mean(axis=0)
-        return cls(design, ink, alpha, quad, rotation @ shift(-middle[0], -middle[1]))
+        return cls(design, ink, alpha, quad, rotation @ translation(-middle[0], -middle[1]))
 
     def at(self, x: float, y: float) -> Self:
         """The imprint moved by (x, y)."""
-        return replace(self, matrix=shift(x, y) @ self.matrix)
+        return replace(self, matrix=translation(x, y) @ self.matrix)
 
     def stamp(self, page: Pixels) -> SoftMask | None:
         """Lay it on a page in place; returns what :func:`platemark.synth.ink.stamp_on` does."""
@@ -156,7 +156,7 @@ class Imprint:
         height, width = capture.pixels.shape[:2]
         matrix = capture.to_picture @ self.matrix
         share = np.asarray(np.clip(self.alpha / full_ink(self.alpha), 0, 1), np.float32)
-        found = warp(share, matrix, width, height)
+        found = warp_on_page(share, matrix, width, height)
         if found is None:
             return None, None
         soft = SoftMask(*found)

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from platemark.geometry import FloatArray, apply_homography
+from platemark.geometry import apply_homography, translation
 from platemark.imaging.image import Pixels
+from platemark.imaging.warp import warp
 from platemark.masks import SoftMask
 from platemark.synth.scene import smooth_noise
 
@@ -222,7 +223,7 @@ def _shifted(alpha: Alpha, rng: np.random.Generator, scale: float) -> Alpha:
     height, width = alpha.shape
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.normal(0, 1.2)), 1.0)
     turn[:, 2] += rng.normal(0, 0.6 * scale, 2).clip(-1.5 * scale, 1.5 * scale)
-    return np.asarray(cv2.warpAffine(alpha, turn, (width, height)), np.float32)
+    return warp(alpha, turn, (width, height))
 
 
 def _smeared(alpha: Alpha, length: float, rng: np.random.Generator) -> Alpha:
@@ -232,8 +233,8 @@ def _smeared(alpha: Alpha, length: float, rng: np.random.Generator) -> Alpha:
     out, thin = alpha, float(rng.uniform(0.3, 0.8))
     for step in range(1, steps + 1):
         way = length * step / steps
-        shift = np.array([[1, 0, way * np.cos(angle)], [0, 1, way * np.sin(angle)]])
-        moved = cv2.warpAffine(alpha, shift, alpha.shape[::-1])
+        shift = translation(way * np.cos(angle), way * np.sin(angle))
+        moved = warp(alpha, shift, alpha.shape[::-1])
         out = np.maximum(out, moved * np.float32(thin * (1 - step / (steps + 1))))
     return out
 
@@ -248,7 +249,7 @@ def full_ink(alpha: Alpha) -> float:
     return float(np.quantile(alpha[alpha > 0.05 * most], 0.95)) if most else 1.0
 
 
-def warp(
+def warp_on_page(
     values: Alpha, matrix: ArrayLike, width: int, height: int
 ) -> tuple[Alpha, int, int] | None:
     """Take a picture through a homography, of the result only the part on the page.
@@ -269,19 +270,9 @@ def warp(
     right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int), (width, height))
     if right <= left or bottom <= top:
         return None
-    moved = pixel_matrix(shift(-left, -top) @ np.asarray(matrix, np.float64))
-    part = cv2.warpPerspective(values, moved, (int(right - left), int(bottom - top)))
-    return np.asarray(part, np.float32), int(left), int(top)
-
-
-def shift(x: float, y: float) -> FloatArray:
-    """Homography (3, 3) that moves points by (x, y)."""
-    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
-
-
-def pixel_matrix(matrix: FloatArray) -> FloatArray:
-    """The same homography for OpenCV, which counts from the middle of the first pixel."""
-    return np.asarray(shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5))
+    moved = translation(-left, -top) @ np.asarray(matrix, np.float64)
+    part = warp(values, moved, (int(right - left), int(bottom - top)))
+    return part, int(left), int(top)
 
 
 def stamp_on(page: Pixels, alpha: Alpha, ink: Ink, matrix: ArrayLike) -> SoftMask | None:
@@ -297,7 +288,7 @@ def stamp_on(page: Pixels, alpha: Alpha, ink: Ink, matrix: ArrayLike) -> SoftMas
         The share of the full ink that each pixel has (see :func:`full_ink`); None where the imprint
         lies beside the page.
     """
-    laid = warp(alpha, matrix, page.shape[1], page.shape[0])
+    laid = warp_on_page(alpha, matrix, page.shape[1], page.shape[0])
     if laid is None:
         return None
     part, left, top = laid

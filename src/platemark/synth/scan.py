@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from PIL import Image as PilImage
 
-from platemark.geometry import FloatArray, homography
+from platemark.geometry import FloatArray, homography, translation
 from platemark.imaging.image import Pixels, compressed
-from platemark.synth.ink import Alpha, pixel_matrix, shift
+from platemark.imaging.warp import warp
+from platemark.synth.ink import Alpha
 from platemark.synth.scene import Camera, smooth_noise
 from platemark.synth.studio import surface
 
@@ -43,8 +44,7 @@ class Capture:
     def warp_mask(self, mask: Alpha) -> Alpha:
         """Take a mask (H, W) float32 of the page to the picture; beside the page it is 0."""
         size = (self.pixels.shape[1], self.pixels.shape[0])
-        moved = cv2.warpPerspective(mask, pixel_matrix(self.to_picture), size)
-        return np.asarray(moved, np.float32)
+        return warp(mask, self.to_picture, size)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ class Scanner:
         turn = np.radians(self.skew)
         cosine, sine = np.cos(turn), np.sin(turn)
         rotation = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-        middle = shift(new_width / 2, new_height / 2) @ rotation @ shift(-width / 2, -height / 2)
+        to_middle = rotation @ translation(-width / 2, -height / 2)
+        middle = translation(new_width / 2, new_height / 2) @ to_middle
         if not self.perspective:
             return np.asarray(middle), new_width, new_height
         sides = np.array([new_width, new_height])
@@ -169,14 +170,11 @@ class Scanner:
     ) -> Pixels:
         if np.allclose(matrix, np.eye(3)):
             return page
-        seen = cv2.warpPerspective(
-            page, pixel_matrix(matrix), (width, height), flags=cv2.INTER_LINEAR
-        )
-        paper = np.full(page.shape[:2], 255, np.uint8)
-        cover = cv2.warpPerspective(paper, pixel_matrix(matrix), (width, height))
-        beside = np.asarray(cover) < 255
+        seen = warp(page, matrix, (width, height))
+        cover = warp(np.full(page.shape[:2], 255, np.uint8), matrix, (width, height))
+        beside = cover < 255
         if not beside.any():
-            return np.asarray(seen, np.uint8)
+            return seen
         if self.device == "phone":
             behind = surface(height, width, rng)
         else:
@@ -187,7 +185,7 @@ class Scanner:
         share = cover[beside][:, None].astype(np.float32) / 255
         # Outside the page the warp gives black, so its part of an edge pixel is already weighted.
         seen[beside] = (seen[beside] + behind[beside] * (1 - share) + 0.5).astype(np.uint8)
-        return np.asarray(seen, np.uint8)
+        return seen
 
     def _scanned(self, pixels: Pixels, rng: np.random.Generator, dpi: float) -> Pixels:
         pixels = self._developed(pixels)

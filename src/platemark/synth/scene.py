@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from platemark.geometry import box_to_quad, homography
 from platemark.imaging.image import Pixels, compressed
+from platemark.imaging.warp import warp
 
 Quad = NDArray[np.float64]
 
@@ -160,17 +162,10 @@ def paste(canvas: Pixels, pixels: Pixels, alpha: Pixels, quad: Quad) -> None:
     x1, y1 = min(x1, canvas.shape[1]), min(y1, canvas.shape[0])
     if x1 <= x0 or y1 <= y0:
         return
-    transform = _to_quad(pixels.shape[1], pixels.shape[0], quad - [x0, y0])
-    size = (int(x1 - x0), int(y1 - y0))
-    warped = cv2.warpPerspective(
-        pixels, transform, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    cover = (
-        cv2.warpPerspective(alpha, transform, size, flags=cv2.INTER_LINEAR)[..., None].astype(
-            np.float32
-        )
-        / 255
-    )
+    corners = box_to_quad((0.0, 0.0, pixels.shape[1], pixels.shape[0]))
+    matrix, size = homography(corners, quad - [x0, y0]), (int(x1 - x0), int(y1 - y0))
+    warped = warp(pixels, matrix, size, fill=None)
+    cover = warp(alpha, matrix, size)[..., None].astype(np.float32) / 255
     patch = canvas[y0:y1, x0:x1]
     patch[:] = (patch + (warped.astype(np.float32) - patch) * cover + 0.5).astype(np.uint8)
 
@@ -178,43 +173,6 @@ def paste(canvas: Pixels, pixels: Pixels, alpha: Pixels, quad: Quad) -> None:
 def _mean_side(quad: Quad) -> float:
     sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
     return float(sides.mean())
-
-
-def _to_quad(width: int, height: int, quad: Quad) -> NDArray[np.float64]:
-    """Homography from a picture to the quad; OpenCV counts pixel centres, hence the half pixel."""
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
-    return np.asarray(cv2.getPerspectiveTransform(corners, (quad - 0.5).astype(np.float32)))
-
-
-def flatten(
-    image: Pixels, quad: NDArray[np.floating], size: tuple[int, int], margin: float
-) -> Pixels:
-    """The quad, widened by a margin, as a flat picture; the inverse of :func:`paste`.
-
-    Args:
-        image: (H, W) or (H, W, 3) uint8.
-        quad: corners in the image.
-        size: (width, height) of the result.
-        margin: fraction of the result's inner width and height that is added on each side.
-    """
-    width, height = size
-    inset_x, inset_y = width * margin / (1 + 2 * margin), height * margin / (1 + 2 * margin)
-    inner = np.array(
-        [
-            [inset_x, inset_y],
-            [width - inset_x, inset_y],
-            [width - inset_x, height - inset_y],
-            [inset_x, height - inset_y],
-        ]
-    )
-    transform = cv2.getPerspectiveTransform(
-        (quad - 0.5).astype(np.float32), (inner - 0.5).astype(np.float32)
-    )
-    flags = cv2.INTER_LINEAR
-    return np.asarray(
-        cv2.warpPerspective(image, transform, size, flags=flags, borderMode=cv2.BORDER_REPLICATE),
-        np.uint8,
-    )
 
 
 @dataclass(frozen=True)

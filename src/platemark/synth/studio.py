@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from platemark.errors import DatasetError
+from platemark.geometry import apply_homography, box_to_quad, homography
 from platemark.imaging.image import Image, Pixels
 from platemark.plates.formats import PlateFormat, load_formats
 from platemark.synth.censor import censored
@@ -261,21 +262,9 @@ def dealer_frame(
         write_text(
             frame, name, fonts, rng, frame.shape[1] / 2, line, 0.55 * pad_bottom, ink, 0.8 * width
         )
-    inner = np.array(
-        [
-            [pad_x, pad_top],
-            [pad_x + width, pad_top],
-            [pad_x + width, pad_top + height],
-            [pad_x, pad_top + height],
-        ],
-        np.float32,
-    )
-    to_scene = cv2.getPerspectiveTransform(inner, quad.astype(np.float32))
-    corners = np.array(
-        [[0, 0], [frame.shape[1], 0], [frame.shape[1], frame.shape[0]], [0, frame.shape[0]]],
-        np.float32,
-    )
-    return frame, np.asarray(cv2.perspectiveTransform(corners[None], to_scene)[0], np.float64)
+    inner = box_to_quad((pad_x, pad_top, pad_x + width, pad_top + height))
+    corners = box_to_quad((0, 0, frame.shape[1], frame.shape[0]))
+    return frame, apply_homography(homography(inner, quad), corners)
 
 
 def _cover_corner(canvas: Pixels, quad: Quad, rng: np.random.Generator) -> None:

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from platemark.geometry import translation
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.imaging.ink import sharpen_mask
+from platemark.imaging.warp import warp
 from platemark.masks import SoftMask
 from platemark.models.card import SegmenterPreprocess
 from platemark.models.preprocess import square_crop, surroundings
@@ -88,21 +90,8 @@ def _on_page(
     if zoom < 1.0:  # averages what falls into one pixel of the page
         spread = _SPREAD_OF_PIXEL / zoom
         probability = np.asarray(cv2.GaussianBlur(probability, (0, 0), spread), dtype=np.float32)
-    # OpenCV counts from the centres of pixels, the rest of the package from their corners.
-    centre = np.array([[1.0, 0.0, left + 0.5], [0.0, 1.0, top + 0.5], [0.0, 0.0, 1.0]])
-    to_crop = np.linalg.inv(to_page) @ centre
-    to_crop[:2, 2] -= 0.5
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    soft = SoftMask(
-        np.asarray(
-            cv2.warpAffine(
-                probability, to_crop[:2], size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-            ),
-            dtype=np.float32,
-        ),
-        left,
-        top,
-    )
+    to_region = translation(-left, -top) @ to_page
+    soft = SoftMask(warp(probability, to_region, size, fill=None), left, top)
     if zoom < _SHARPEN_FROM or size[0] * size[1] > _SHARPEN_UP_TO:
         return soft
     sharp = sharpen_mask(soft.cut(pixels), soft.probability, _SHARPEN_REACH * zoom)

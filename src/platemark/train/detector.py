@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from platemark.datasets.manifest import Annotation, Box
 from platemark.geometry import box_to_quad, nms
 from platemark.imaging.image import Image, Pixels
+from platemark.imaging.warp import warp
 from platemark.models.card import ModelCard
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_detector
@@ -291,11 +292,7 @@ def _draw(pixels: Pixels, transform: NDArray[np.float64], factor: float, side: i
         width = pixels.shape[1]
         pixels = shrink(pixels, 1.6 * factor)
         drawn = np.column_stack([transform[:, :2] / (pixels.shape[1] / width), transform[:, 2]])
-    # OpenCV counts from the centres of pixels.
-    shift = drawn[:, :2] @ [0.5, 0.5] - 0.5
-    drawn = np.column_stack([drawn[:, :2], drawn[:, 2] + shift])
-    window = cv2.warpAffine(pixels, drawn, (side, side), borderValue=(_GREY,) * 3)
-    return np.asarray(window, np.uint8)
+    return warp(pixels, drawn, (side, side), fill=_GREY)
 
 
 def _place(

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from platemark.geometry import homography
 from platemark.imaging.image import Pixels
+from platemark.imaging.warp import warp
 from platemark.models.preprocess import ink_input
 from platemark.train.pictures import shrink
 
@@ -74,11 +76,8 @@ def _lay(source: Source, extent: int, rng: np.random.Generator) -> Pixels:
     spread = 0.02 if rng.random() < 0.25 else 0.006
     target = centred @ turn.T + rng.normal(0, spread * extent, (4, 2))
     low, high = target.min(axis=0) - 6, target.max(axis=0) + 6
-    matrix = cv2.getPerspectiveTransform(
-        corners.astype(np.float32), (target - low).astype(np.float32)
-    )
     columns, rows = np.ceil(high - low).astype(int).tolist()
-    return np.asarray(cv2.warpPerspective(coverage, matrix, (columns, rows)), np.uint8)
+    return warp(coverage, homography(corners, target - low), (columns, rows))
 
 
 def _angle(source: Source, rng: np.random.Generator) -> float:

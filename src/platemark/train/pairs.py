@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from platemark.evaluate.pairs import differing_places, shows_ink
 from platemark.geometry import FloatArray, apply_homography, homography
 from platemark.imaging.image import Image, Pixels, read_grey
+from platemark.imaging.warp import warp
 from platemark.matching.alignment import align
 from platemark.matching.overlay import drawn, frame_to_canvas
-from platemark.matching.template import SURE, InkTemplate, centred
+from platemark.matching.template import SURE, InkTemplate
 from platemark.models.card import ComparerPreprocess
 from platemark.models.preprocess import ink_input
 from platemark.train.nets.comparer import LOOKS, STRIDE
@@ -342,8 +343,7 @@ def _differences(
 
 def _lay(picture: Pixels, matrix: FloatArray, size: tuple[int, int]) -> NDArray[np.float32]:
     """A picture (H, W) uint8 taken to the canvas, in 0..1."""
-    seen = cv2.warpPerspective(picture, centred(matrix), size, flags=cv2.INTER_LINEAR)
-    return np.asarray(seen, np.float32) / np.float32(255)
+    return warp(picture, matrix, size).astype(np.float32) / np.float32(255)
 
 
 def _blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

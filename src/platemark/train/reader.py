@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from platemark.imaging.image import Pixels, read_grey
+from platemark.imaging.warp import rectified
 from platemark.models.card import ModelCard
-from platemark.synth.scene import flatten
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_reader
 from platemark.train.loop import Schedule
@@ -110,7 +110,7 @@ class ReaderTask(MixedExamples[TextCrop]):
         """Fit text scores on held-out real plates and on synthetic ones disturbed afresh."""
         rng = np.random.default_rng(0)
         picked = rng.permutation(len(self.synthetic))[:_CALIBRATION_CROPS]
-        crops = [flatten(c.pixels, c.quad, (WIDTH, HEIGHT), MARGIN) for c in self.validation]
+        crops = [_rectified(crop.pixels, crop.quad) for crop in self.validation]
         crops += [disturb(self.synthetic[i], rng) for i in picked]
         known = self.validation + [self.synthetic[i] for i in picked]
         texts = ["".join(ALPHABET[label - 1] for label in crop.classes) for crop in known]
@@ -127,9 +127,7 @@ class ReaderTask(MixedExamples[TextCrop]):
         correct = 0
         for start in range(0, len(self.validation), 64):
             chunk = self.validation[start : start + 64]
-            pictures = scale(
-                np.stack([flatten(c.pixels, c.quad, (WIDTH, HEIGHT), MARGIN) for c in chunk])
-            )
+            pictures = scale(np.stack([_rectified(crop.pixels, crop.quad) for crop in chunk]))
             best = net(pictures.to(device)).argmax(-1).cpu().numpy()
             correct += sum(
                 collapse(row) == crop.classes.tolist()
@@ -161,7 +159,7 @@ def disturb(crop: TextCrop, rng: np.random.Generator) -> Pixels:
     quad = crop.quad + wobble[:, :1] * side_x + wobble[:, 1:] * side_y
     if crop.loose and rng.random() < 0.3:
         quad = _rotate(quad, float(rng.normal(0, 0.05)))
-    flat = flatten(crop.pixels, quad, (WIDTH, HEIGHT), MARGIN).astype(np.float32)
+    flat = _rectified(crop.pixels, quad).astype(np.float32)
     flat = (flat - 128) * float(rng.uniform(0.6, 1.3)) + 128 + float(rng.normal(0, 18))
     if rng.random() < 0.2:
         flat = np.asarray(cv2.GaussianBlur(flat, (0, 0), float(rng.uniform(0.4, 1.5))), np.float32)
@@ -170,6 +168,11 @@ def disturb(crop: TextCrop, rng: np.random.Generator) -> Pixels:
     if rng.random() < 0.04:
         flat = 255 - flat
     return np.clip(flat, 0, 255).astype(np.uint8)
+
+
+def _rectified(pixels: Pixels, quad: NDArray[np.floating]) -> Pixels:
+    """(H, W) grey of the size that the network takes."""
+    return rectified(pixels, quad, (WIDTH, HEIGHT), MARGIN)[0]
 
 
 def _rotate(quad: NDArray[np.float32], angle: float) -> NDArray[np.float32]:

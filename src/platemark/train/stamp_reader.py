@@ -15,6 +15,7 @@ from platemark.datasets.manifest import Manifest, ManifestEntry, StampAnnotation
 from platemark.geometry import FloatArray, apply_homography, homography
 from platemark.imaging.image import Image, Pixels, read_grey
 from platemark.imaging.ink import ink_strength
+from platemark.imaging.warp import warp
 from platemark.metrics.text import edit_distance
 from platemark.models.card import ModelCard
 from platemark.models.preprocess import stretch_contrast
@@ -214,12 +215,8 @@ def _again(strip: DrawnStrip, rng: np.random.Generator) -> DrawnStrip:
     """A drawn strip, moved and relit a little."""
     shift, rise = float(rng.uniform(-3, 3)), float(rng.uniform(-1, 1))
     matrix = np.array([[1.0, rng.normal(0, 0.03), shift], [0, 1.0, rise]])
-    pixels = cv2.warpAffine(
-        strip.pixels, matrix, strip.pixels.shape[::-1], borderMode=cv2.BORDER_REPLICATE
-    )
-    return DrawnStrip(
-        _relit(np.asarray(pixels, np.uint8), rng), strip.text, strip.middles + np.float32(shift)
-    )
+    pixels = warp(strip.pixels, matrix, strip.pixels.shape[::-1], fill=None)
+    return DrawnStrip(_relit(pixels, rng), strip.text, strip.middles + np.float32(shift))
 
 
 def _relit(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -242,13 +239,8 @@ def _presented(strip: CutStrip, width: int, rng: np.random.Generator | None) -> 
         shift += float(rng.uniform(0, max(0.0, min(room, 40.0))))
     drop = STRIP_HEIGHT / 2 - grow * _CUT_HEIGHT / 2 + rise
     matrix = np.array([[across, slant, shift - slant * _CUT_HEIGHT / 2], [0.0, grow, drop]])
-    pixels = np.asarray(
-        cv2.warpAffine(
-            strip.pixels, matrix, (width, STRIP_HEIGHT), borderMode=cv2.BORDER_CONSTANT,
-            borderValue=float(np.percentile(strip.pixels, 90)),
-        ),
-        np.uint8,
-    )  # fmt: skip
+    paper = float(np.percentile(strip.pixels, 90))
+    pixels = warp(strip.pixels, matrix, (width, STRIP_HEIGHT), fill=paper)
     text, middles = strip.text, strip.middles * across + shift
     if rng is not None:
         if rng.random() < 0.15:

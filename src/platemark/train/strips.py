@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import ImageFont
 
 from platemark.imaging.image import Pixels, compressed
+from platemark.imaging.warp import warp
 from platemark.models.preprocess import stretch_contrast
 from platemark.stamps.baselines import CAPITAL, STRIP_HEIGHT
 from platemark.synth.phrases import Language, load_languages
@@ -448,9 +449,7 @@ def _neighbour(height: int, width: int, face: _Face, texts: Texts, rng: Rng) -> 
             [0, scale, height / 2 + away - scale * (_BASE - _CAP / 2)],
         ]
     )
-    return np.asarray(
-        cv2.warpAffine(text, matrix, (width, height), flags=cv2.INTER_AREA), np.float32
-    )
+    return warp(text, matrix, (width, height))
 
 
 def _overprint(height: int, width: int, face: _Face, texts: Texts, rng: Rng) -> Floats:
@@ -465,8 +464,8 @@ def _overprint(height: int, width: int, face: _Face, texts: Texts, rng: Rng) -> 
         to = np.array([width * rng.uniform(0.1, 0.9), height * rng.uniform(-0.2, 1.2)])
         turn = np.array([[cosine, -sine], [sine, cosine]])
         matrix = np.concatenate([turn, (to - turn @ middle)[:, None]], axis=1)
-        soft = cv2.GaussianBlur(text, (0, 0), 0.4 / scale)
-        canvas = np.asarray(cv2.warpAffine(soft, matrix, (width, height)), np.float32)
+        soft = np.asarray(cv2.GaussianBlur(text, (0, 0), 0.4 / scale), np.float32)
+        canvas = warp(soft, matrix, (width, height))
     if rng.random() < 0.4:
         at = (int(rng.integers(0, width)), int(rng.integers(0, height)))
         tilt = float(rng.normal(0, 0.2)) + (np.pi / 2 if rng.random() < 0.4 else 0.0)

@@ -24,8 +24,8 @@ from platemark.evaluate import (
 )
 from platemark.evaluate.retrieval import Miss
 from platemark.geometry import box_to_quad
-from platemark.imaging.draw import rectify
 from platemark.imaging.image import Image, Pixels
+from platemark.imaging.warp import rectify
 from platemark.types import Box, StampMark
 from platemark.usecases.export import PictureNames
 

@@ -3,12 +3,12 @@
 import base64
 import io
 
-import cv2
 import numpy as np
 import PIL.Image
 
 from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
+from platemark.imaging.warp import warp
 from platemark.masks import InkCrop
 from platemark.types import Box, Comparison
 
@@ -63,15 +63,7 @@ def overlay(a: Pixels, b: Pixels, comparison: Comparison) -> tuple[str, str]:
 
 
 def _seen(pixels: Pixels, to_page: FloatArray, size: tuple[int, int]) -> Pixels:
-    # OpenCV counts from the centres of pixels, the rest of the package from their corners.
-    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
-    matrix = np.linalg.inv(half) @ to_page @ half
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    paper = (255, 255, 255)
-    seen = cv2.warpPerspective(
-        pixels, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=paper
-    )
-    return np.asarray(seen, dtype=np.uint8)
+    return warp(pixels, np.linalg.inv(to_page), size, fill=255)
 
 
 def _around(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
