@@ -128,7 +128,7 @@ def test_pictures_are_decoded_in_imaging_only() -> None:
     # What a server answers is no input.
     opened = files_that_name("PIL.Image", "open") | files_that_name("PilImage", "open")
     assert all(file.startswith("client/") for file in opened)
-    assert files_that_import("pypdfium2") == {"imaging/sources.py"}
+    assert all(file.startswith("imaging/") for file in files_that_import("pypdfium2"))
 
 
 def test_pictures_are_warped_in_one_file() -> None:
