@@ -14,7 +14,7 @@ SEED ?= 1
 MINUTES ?= 240
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify registry-search clean
+.PHONY: help demo test browser check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify calibration registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,12 +105,17 @@ evaluate: $(VENV)/.installed ## long: score the bundled models on annotated phot
 crash: $(VENV)/.developer ## long: kill processes that add to a registry some hundred times
 	PLATEMARK_CRASH_ROUNDS=400 $(BIN)/python -m pytest tests/registry/test_crash.py
 
-identify: $(VENV)/.developer ## long: fit how sure is sure enough, then identify unseen stamps
-	for seed in 4001 4002; do $(BIN)/platemark synth stamps --kind imprints --imprints-per-design 7 \
-		--near-copies 0.3 --no-masks --count 8400 --seed $$seed --output $(RUNS)/known-$$seed; done
-	$(BIN)/python benchmarks/identify.py $(RUNS)/known-4002/annotations.jsonl --fit
+identify: $(VENV)/.developer ## long: identify imprints of unseen stamps among 1,000 designs
+	$(BIN)/platemark synth stamps --kind imprints --imprints-per-design 7 --near-copies 0.3 \
+		--no-masks --count 8400 --seed 4001 --output $(RUNS)/known-4001
 	$(BIN)/python benchmarks/identify.py $(RUNS)/known-4001/annotations.jsonl \
 		--json $(RUNS)/identify.json
+
+calibration: $(VENV)/.developer ## long: measure the thresholds that come with the package
+	$(BIN)/platemark synth stamps --kind imprints --imprints-per-design 4 --no-masks \
+		--count 4000 --seed 4002 --output $(RUNS)/known-4002
+	$(BIN)/python recipes/calibration.py data/stamps/annotations.jsonl \
+		$(RUNS)/known-4002/annotations.jsonl
 
 registry-search: $(VENV)/.developer ## long: time the search among a million vectors
 	$(BIN)/platemark synth stamps --kind artworks --near-copies 0.3 --count 2000 --seed 7 \

@@ -1,14 +1,10 @@
-"""Whose stamp is it: the registry, beside methods without learning, and how sure is sure enough.
+"""Whose stamp is it: the registry, beside methods without learning.
 
-    platemark synth stamps --kind imprints --imprints-per-design 7 --near-copies 0.3 --no-masks \\
-        --count 8400 --seed 4002 --output FIT
-    python benchmarks/identify.py FIT/annotations.jsonl --fit
     python benchmarks/identify.py TEST/annotations.jsonl [--json FILE]
 
 The first identities of the manifest are known, by their first imprints; the others are unknown, and
 so is one identity of every second family of near-copies: a forgery of the rest. README.md beside
-this file says what is counted. With --fit, the calibration of the embedder is fitted and written to
-where the registry looks for it, instead of being scored.
+this file says what is counted.
 """
 
 import argparse
@@ -24,32 +20,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from stamp_baselines import MATCHERS, cut_out
 
-import platemark.registry
 from platemark.datasets import Manifest
 from platemark.evaluate import Imprint
 from platemark.imaging.image import Image
 from platemark.metrics import Rate
 from platemark.registry import Candidate, Registry
-from platemark.registry.calibration import (
-    CALIBRATIONS,
-    FALSE_ACCEPTS,
-    Calibration,
-    Logistic,
-    calibration_of,
-    read_calibrations,
-)
+from platemark.registry.calibration import FALSE_ACCEPTS
 from platemark.stamps.pipeline import StampPipeline
 from platemark.types import Detection, StampMark
-
-SHARES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
-"""Shares of unknown stamps accepted that a threshold is fitted for."""
-_INK_ALONE = Calibration(Logistic(0.0, 0.0, 1.0), Logistic(0.0, 1.0), 1, ((0.1, 1.0),))
-"""Gives as score what the comparison of the ink says, so that it can be fitted."""
 
 
 @dataclass(frozen=True)
@@ -169,70 +151,6 @@ def ask(
     return found, float(np.median(times))
 
 
-def fit(split: Split, found: Sequence[Sequence[Candidate]]) -> Calibration:
-    """Fit what makes scores of similarity and ink, and the thresholds.
-
-    Every imprint asked about is also asked as if its own identity was not known, so that there are
-    as many unknown stamps as imprints. The thresholds hold for strangers: near-copies do not count
-    for them, since a threshold that keeps out most forgeries keeps out most worn imprints too.
-    """
-    rows: list[tuple[float, float, bool]] = [
-        (one.similarity, one.score, one.design.name == imprint.identity)
-        for imprint, candidates in zip(split.asked, found, strict=True)
-        for one in candidates
-    ]
-    similarity, match, same = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
-    odds = log_odds(match)
-    compared = Logistic(*logistic(np.stack([np.ones_like(odds), similarity, odds]), same))
-    bias, slope = logistic(np.stack([np.ones_like(odds), similarity]), same)
-    worst = [
-        max(
-            (
-                compared.probability(one.similarity, one.score)
-                for one in candidates
-                if one.design.name != imprint.identity
-                and (imprint.family is None or split.families[one.design.name] != imprint.family)
-            ),
-            default=0.0,
-        )
-        for imprint, candidates in zip(split.asked, found, strict=True)
-    ]
-    falling = np.sort(worst)[::-1]
-    thresholds = [
-        (share, float(np.nextafter(falling[int(share * len(falling))], 1.0))) for share in SHARES
-    ]
-    return Calibration(compared, Logistic(bias, slope), len(split.names), tuple(thresholds))
-
-
-def log_odds(probability: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Log-odds of probabilities, none surer than a calibration takes them for."""
-    sure = np.clip(probability, 1e-4, 1 - 1e-4)
-    return np.asarray(np.log(sure / (1 - sure)))
-
-
-def logistic(inputs: NDArray[np.float64], truth: NDArray[np.float64]) -> tuple[float, ...]:
-    """Weights (K,) of a logistic regression on inputs (K, N), by Newton's method."""
-    weights = np.zeros(len(inputs))
-    for _ in range(100):
-        guess = 1 / (1 + np.exp(-np.clip(weights @ inputs, -50, 50)))
-        gradient = inputs @ (guess - truth) + 1e-3 * weights
-        curvature = (inputs * (guess * (1 - guess))) @ inputs.T + 1e-3 * np.eye(len(weights))
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights - np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-8:
-            break
-    return tuple(weights.tolist())
-
-
-def write_calibration(model: str, calibration: Calibration) -> Path:
-    """Put the calibration of a model among the others, and return the file they are in."""
-    path = Path(platemark.registry.__file__).with_name(CALIBRATIONS)
-    known = read_calibrations(path) | {model: calibration}
-    text = json.dumps({name: known[name].to_dict() for name in sorted(known)}, indent=2)
-    path.write_text(text + "\n", encoding="utf-8")
-    return path
-
-
 def answers(split: Split, found: Sequence[Sequence[Candidate]]) -> list[Answer]:
     """What the registry said."""
     said = []
@@ -314,7 +232,6 @@ def report(console: Console, rows: Mapping[str, Sequence[Answer]]) -> dict[str, 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("manifest", type=Path, help="imprints with identities, JSON Lines")
-    parser.add_argument("--fit", action="store_true", help="fit and write the calibration")
     parser.add_argument("--known", type=int, default=1000, help="identities that are known")
     parser.add_argument("--samples", type=int, default=3, help="samples of each")
     parser.add_argument("--queries", type=int, help="imprints asked about, of all there are")
@@ -333,10 +250,9 @@ def main() -> int:
     split = replace(split, asked=spread(split.asked, options.queries))
     pipeline = StampPipeline.from_pretrained(options.model, threads=options.threads)
     model = pipeline.embedder.name
-    calibration = _INK_ALONE if options.fit else calibration_of(model)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Registry.open(Path(folder) / "known.db", calibration=calibration) as registry,
+        Registry.open(Path(folder) / "known.db") as registry,
     ):
         fill(registry, pipeline, split, console)
         found, median = ask(registry, pipeline, split)
@@ -344,9 +260,6 @@ def main() -> int:
         f"{model}: {len(split.names)} known designs, {len(split.known)} samples, "
         f"{len(split.asked)} queries, {median:.0f} ms to identify one (median)"
     )
-    if options.fit:
-        console.print(f"written to {write_calibration(model, fit(split, found))}")
-        return 0
     rows = {
         "platemark": answers(split, found),
         "vectors alone, best threshold": by_vector(split, found),

@@ -61,6 +61,7 @@ class InkCrop:
             may have fewer pixels than that.
         source: The image it was cut from, as given; empty where nobody knows.
         page: Page of a document or TIFF, counted from 0.
+        segmenter: Name and version of the model that found the ink; empty where nobody knows.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -68,6 +69,7 @@ class InkCrop:
     box: tuple[float, float, float, float]
     source: str = ""
     page: int = 0
+    segmenter: str = ""
 
     def __post_init__(self) -> None:
         pixels, ink = self.pixels, self.ink

@@ -251,3 +251,23 @@ def test_a_comparer_of_ones_own_judges_for_the_registry(
     (own,) = rows(run("identify", db, again, "--model", doubting.parent))
     scores = [row["marks"][0]["candidates"][0]["score"] for row in (bundled, own)]
     assert scores[1] < 0.5 * scores[0]
+
+
+def test_thresholds_are_measured_and_kept(db: Path, page: MakePage, tmp_path: Path) -> None:
+    assert run("calibrate", db).exit_code == 1
+    for name, shape, text in (("A", "circle", "ACME"), ("B", "triangle", "Kyiv")):
+        run("add", db, name, page(f"{name}.png", shape, text=text))
+    strangers = page("strangers/1.png", "rectangle", text="Riga").parent
+    done = run("calibrate", db, strangers, "--format", "jsonl")
+    assert done.exit_code == 0
+    assert "3 unknown stamps against 2 designs" in done.stderr
+    known = {row["false_accepts"]: row["score"] for row in rows(done)}
+    assert 0.0 <= known[0.1] <= 1.0
+    assert known[0.001] is None
+    assert "not known" in run("calibrate", db, "--format", "table").stdout
+    query = page("query.png", "circle", text="ACME")
+    assert "too few" in run("identify", db, query, "--false-accepts", 0.01).stderr
+    assert "too few" not in run("identify", db, query).stderr
+    missing = run("calibrate", db, tmp_path / "missing.png")
+    assert missing.exit_code == 1
+    assert "missing.png" in missing.stderr

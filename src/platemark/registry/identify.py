@@ -10,13 +10,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from platemark.masks import InkCrop
 from platemark.matching import InkTemplate
 from platemark.protocols import Compares
 from platemark.registry import pictures
 from platemark.registry.calibration import Calibration
 from platemark.registry.records import Candidate, Design, Vector
 from platemark.registry.store import Hit, Store
+from platemark.types import Embedding
 
 _KEPT = 256
 _NEAR = 100
@@ -31,12 +31,25 @@ class Templates:
         self._kept: OrderedDict[str, InkTemplate] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, ids: Sequence[str], store: Store) -> dict[str, InkTemplate]:
-        """Return the templates of samples by id; without those that are not there any more."""
+    def get(self, ids: Sequence[str], store: Store, model: str) -> dict[str, InkTemplate]:
+        """Return the templates of samples by id; without those that are not there any more.
+
+        Args:
+            ids: Of the samples.
+            store: Where they are.
+            model: That made the embeddings which they have now.
+        """
         with self._lock:
-            found = {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
+            kept = {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
+        found = {
+            id_: template
+            for id_, template in kept.items()
+            if template.embedding is not None and template.embedding.model == model
+        }
         for stored in store.stored([id_ for id_ in ids if id_ not in found]):
-            found[stored.sample.id] = InkTemplate.of(pictures.decode(stored))
+            embedding = Embedding(stored.vector, stored.sample.model)
+            crop = pictures.decode(stored)
+            found[stored.sample.id] = InkTemplate.of(crop, embedding=embedding)
         with self._lock:
             for id_, template in found.items():
                 self._kept[id_] = template
@@ -61,13 +74,16 @@ def by_design(hits: Sequence[Hit]) -> list[list[Hit]]:
     return list(found.values())
 
 
-def nearest_designs(store: Store, vector: Vector, count: int) -> list[list[Hit]]:
+def nearest_designs(
+    store: Store, vector: Vector, count: int, without: str | None = None
+) -> list[list[Hit]]:
     """Return samples of the designs nearest to a vector, nearest designs and samples first.
 
     Args:
         store: Of the vectors.
         vector: (D,) float32 of unit length.
         count: Designs, at most.
+        without: Id of a design that is left out.
 
     Returns:
         For each design its most similar sample, and those of its others that came up in the search.
@@ -75,7 +91,7 @@ def nearest_designs(store: Store, vector: Vector, count: int) -> list[list[Hit]]
     wanted = max(_NEAR, 4 * count)
     while True:
         hits = store.nearest(vector, wanted)
-        found = by_design(hits)
+        found = by_design([hit for hit in hits if hit.design != without])
         if len(found) >= count or len(hits) < wanted:
             return found[:count]
         wanted *= 4  # a design with very many samples takes all the places
@@ -93,7 +109,7 @@ def rank(
     Args:
         hits: The most similar sample of each design, most similar first.
         designs: The designs by id; hits of others, that were removed in between, are passed over.
-        calibration: Makes scores of similarities and comparisons.
+        calibration: Makes scores of the similarities of those that were not compared.
         least_score: From this score on a candidate is accepted.
         matches: Probabilities that the stamp that made a sample, given by its id, made the imprint,
             from comparing the ink. Hits that were not compared come after all that were, and are
@@ -103,11 +119,7 @@ def rank(
         The candidates, surest first.
     """
     hits = [hit for hit in hits if hit.design in designs]
-    compared = [
-        _Scored(hit, calibration.compared.probability(hit.similarity, matches[hit.sample]), True)
-        for hit in hits
-        if hit.sample in matches
-    ]
+    compared = [_Scored(hit, matches[hit.sample], True) for hit in hits if hit.sample in matches]
     compared.sort(key=lambda scored: -scored.score)
     last = compared[-1].score if compared else 1.0
     others = [
@@ -128,18 +140,18 @@ def rank(
 
 
 def match_designs(
-    crop: InkCrop,
+    own: InkTemplate,
     nearest: Sequence[Sequence[Hit]],
     templates: Callable[[Sequence[str]], Mapping[str, InkTemplate]],
     comparer: Compares,
 ) -> dict[str, float]:
-    """Compare the ink of an imprint with that of samples of designs.
+    """Compare an imprint with samples of designs.
 
     The most similar sample of every design is compared; of the likeliest few designs more, since a
     sample may lack ink just where it matters.
 
     Args:
-        crop: The imprint.
+        own: The imprint.
         nearest: Samples of each design, most similar first.
         templates: Gives samples by id, ready to be compared.
         comparer: Judges imprints.
@@ -147,13 +159,15 @@ def match_designs(
     Returns:
         Probabilities that the stamp of a design made the imprint, by the id of its most similar
         sample; without designs whose samples are not there any more. A comparison that says
-        little, for want of ink for example, is as likely as not.
+        little, for want of ink for example, is at best as likely as not.
     """
-    own = InkTemplate.of(crop)
 
     def compared(ids: Sequence[str]) -> dict[str, float]:
         found = {id_: comparer(own, other, quick=True) for id_, other in templates(ids).items()}
-        return {id_: match.score if match.doubt is None else 0.5 for id_, match in found.items()}
+        return {
+            id_: match.score if match.doubt is None else min(match.score, 0.5)
+            for id_, match in found.items()
+        }
 
     best = compared([samples[0].sample for samples in nearest])
     likely = sorted(

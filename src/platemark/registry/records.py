@@ -151,6 +151,21 @@ class StoredSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookalike:
+    """A sample that looks like an imprint of another design.
+
+    Attributes:
+        score: Probability that the stamp of the other design made it.
+        design: Id of its own design.
+        other: Id of the other; empty where none was compared.
+    """
+
+    score: float
+    design: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A design that an imprint may be of.
 

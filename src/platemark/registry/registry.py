@@ -1,5 +1,6 @@
 """The registry of known stamps: all its rules, whatever keeps its rows and vectors."""
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,6 +17,7 @@ from platemark.errors import (
     VectorMismatch,
 )
 from platemark.masks import InkCrop
+from platemark.matching import InkTemplate
 from platemark.protocols import Compares
 from platemark.registry import archive, pictures
 from platemark.registry.calibration import FALSE_ACCEPTS, Calibration, calibration_of
@@ -25,6 +27,7 @@ from platemark.registry.records import (
     Added,
     Candidate,
     Design,
+    Lookalike,
     Sample,
     StoredSample,
     check_name,
@@ -36,8 +39,8 @@ from platemark.registry.records import (
     now,
 )
 from platemark.registry.reindex import EmbedInk, Progress, replace_vectors
-from platemark.registry.store import DesignFilter, Store
-from platemark.tasks.comparer import match_ink
+from platemark.registry.store import DesignFilter, Hit, Store
+from platemark.tasks.comparer import bundled_comparer, match_ink
 from platemark.types import Embedding, StampMark
 
 Duplicates = Literal["warn", "refuse", "allow"]
@@ -46,6 +49,11 @@ it, or do not look."""
 
 LOOKS = 5
 """Designs whose ink is compared with that of an imprint, the most similar ones."""
+
+# Name of the setting that keeps the thresholds.
+_CALIBRATION = "calibration"
+# So many samples that look like another design are told.
+_LOOKALIKES = 10
 
 _MISMATCH = (
     "the registry has vectors of {own}, not of {other}; make them anew with that model: "
@@ -61,7 +69,7 @@ class Registry:
 
     Args:
         store: Where rows and vectors are kept.
-        calibration: How sure is sure enough; by default that of the model of the vectors.
+        calibration: Thresholds for acceptance; by default those of `calibrate`, or bundled.
         comparer: Compares the ink of an imprint with that of samples; by default the bundled one.
 
     Attributes:
@@ -95,7 +103,7 @@ class Registry:
         Args:
             url: A SQLite file, also as ``sqlite:///path``; or ``postgresql://...``.
             create: Make a file that does not exist.
-            calibration: How sure is sure enough; by default that of the model of the vectors.
+            calibration: Thresholds for acceptance; by default those of `calibrate`, or bundled.
             comparer: Compares the ink of an imprint with that of samples; by default the bundled
                 one.
 
@@ -291,15 +299,105 @@ class Registry:
             return []
         crop, embedding = stamp_parts(stamp)
         self._settle(embedding, write=False)
-        calibration = self._calibration or calibration_of(embedding.model)
+        calibration = self.calibration(crop.segmenter)
         least = calibration.least_score(false_accepts, self._store.count(retired=False))
-        nearest = nearest_designs(self._store, embedding.vector, max(top_k, looks))
-        templates = partial(self._templates.get, store=self._store)
-        matches = match_designs(crop, nearest[:looks], templates, self._comparer)
-        hits = [samples[0] for samples in nearest]
+        own = InkTemplate.of(stamp)
+        hits, matches = self._matched(own, embedding, max(top_k, looks), looks)
         found = {hit.design: self._store.design(hit.design) for hit in hits}
         designs = {id_: design for id_, design in found.items() if design is not None}
         return rank(hits, designs, calibration, least, matches)[:top_k]
+
+    def calibration(self, segmenter: str) -> Calibration:
+        """Return the thresholds that hold for stamps whose ink a model, ``name@version``, found.
+
+        They are those given when the registry was opened; else those of `calibrate`, or bundled
+        ones, if they were measured with the models in use; else rough ones.
+        """
+        if self._calibration is not None:
+            return self._calibration
+        settings, models = self._store.settings(), self._models(segmenter)
+        if _CALIBRATION in settings:
+            own = Calibration.from_dict(json.loads(settings[_CALIBRATION]))
+            if own.models == models:
+                return own
+        return calibration_of(models)
+
+    def calibrate(
+        self,
+        strangers: Iterable[StampMark],
+        segmenter: str,
+        *,
+        progress: Progress = lambda done, total: None,
+    ) -> tuple[Calibration, list[Lookalike]]:
+        """Measure thresholds with stamps that are not known here, and keep them with the registry.
+
+        Every sample is also asked about as if its own design was not known.
+
+        Args:
+            strangers: Stamps of which none is in the registry.
+            segmenter: Name and version of the model that found their ink.
+            progress: Is told how many samples are done, and of how many.
+
+        Returns:
+            The thresholds; and of the samples those that look most like another design, which may
+            be one stamp under two names, highest score first.
+
+        Raises:
+            InvalidDesign: The registry has no two designs, so that nothing can be measured.
+            VectorMismatch: An embedding is of another model than those of the registry.
+            RegistryError: The registry cannot be read or written.
+        """
+        model, designs = self.model, self._store.count(retired=False)
+        if model is None or designs < 2:
+            raise InvalidDesign(
+                "thresholds take a registry of two designs or more; add stamps first"
+            )
+        samples = self._store.samples()
+        alike: list[Lookalike] = []
+        for number, stored in enumerate(self._store.stored([one.id for one in samples])):
+            embedding = Embedding(stored.vector, stored.sample.model)
+            own = InkTemplate.of(pictures.decode(stored), embedding=embedding)
+            hits, matches = self._matched(own, embedding, LOOKS, LOOKS, stored.sample.design)
+            best = max(hits, key=lambda hit: matches.get(hit.sample, 0.0), default=None)
+            score = matches.get(best.sample, 0.0) if best else 0.0
+            alike.append(Lookalike(score, stored.sample.design, best.design if best else ""))
+            progress(number + 1, len(samples))
+        scores = [one.score for one in alike]
+        for stamp in strangers:
+            if stamp.embedding is not None:
+                self._settle(stamp.embedding, write=False)
+                own = InkTemplate.of(stamp)
+                _, matches = self._matched(own, stamp.embedding, LOOKS, LOOKS)
+                scores.append(max(matches.values(), default=0.0))
+        models = self._models(segmenter)
+        uncompared = calibration_of(models).uncompared
+        measured = Calibration.measured(scores, designs, models, uncompared)
+        with self._writing():
+            self._store.set_settings({_CALIBRATION: json.dumps(measured.to_dict())})
+        return measured, sorted(alike, key=lambda one: -one.score)[:_LOOKALIKES]
+
+    def _matched(
+        self,
+        own: InkTemplate,
+        embedding: Embedding,
+        count: int,
+        looks: int,
+        without: str | None = None,
+    ) -> tuple[list[Hit], dict[str, float]]:
+        """The nearest designs, each by its nearest sample, and scores of the first few."""
+        nearest = nearest_designs(self._store, embedding.vector, count, without)
+        templates = partial(self._templates.get, store=self._store, model=embedding.model)
+        matches = match_designs(own, nearest[:looks], templates, self._comparer)
+        return [samples[0] for samples in nearest], matches
+
+    def _models(self, segmenter: str) -> dict[str, str]:
+        """The models in use, by task."""
+        comparer = bundled_comparer() if self._comparer is match_ink else self._comparer
+        return {
+            "embedder": self.model or "",
+            "segmenter": segmenter,
+            "comparer": getattr(comparer, "name", ""),
+        }
 
     def update(
         self,

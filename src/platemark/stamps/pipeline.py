@@ -182,7 +182,7 @@ class StampPipeline(Pipeline[StampMark]):
             rotation=None if looks is None else looks.rotation,
             mask=InkMask.of(ink, (image.height, image.width), mask.left, mask.top),
             embedding=None if looks is None else Embedding(vector, self.embedder.name),
-            crop=cut_out(image, mask),
+            crop=cut_out(image, mask, segmenter=getattr(self.segmenter, "name", "")),
         )
 
     def _identified(self, mark: StampMark) -> StampMark:
@@ -212,13 +212,16 @@ def load_comparer(model: ModelName) -> Comparer | None:
     return None if chosen is None else Comparer.from_pretrained(chosen, threads=1)
 
 
-def cut_out(image: Image, mask: SoftMask, side: int = _CROP_SIDE) -> InkCrop:
+def cut_out(
+    image: Image, mask: SoftMask, side: int = _CROP_SIDE, *, segmenter: str = ""
+) -> InkCrop:
     """Cut an imprint out of its page, at most ``side`` pixels long and never enlarged.
 
     Args:
         image: The page.
         mask: The ink of the imprint, in pixels of the page.
         side: Longer side of the crop at most, in pixels.
+        segmenter: Name and version of the model that found the ink.
     """
     # Copied, so that a mark does not hold its whole page.
     pixels = mask.cut(image.pixels).copy()
@@ -232,4 +235,4 @@ def cut_out(image: Image, mask: SoftMask, side: int = _CROP_SIDE) -> InkCrop:
             for part in (pixels, ink)
         )
     box = (mask.left, mask.top, mask.left + width, mask.top + height)
-    return InkCrop(pixels, ink, box, image.source, image.page)
+    return InkCrop(pixels, ink, box, image.source, image.page, segmenter)

@@ -16,7 +16,7 @@ from platemark.apps.cli.common import (
     progress,
     report_console,
 )
-from platemark.apps.cli.registry_stamps import add, identify
+from platemark.apps.cli.registry_stamps import add, calibrate, identify
 from platemark.apps.cli.rows import (
     RowFormat,
     RowFormatOption,
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 app.command("add")(add)
 app.command("identify")(identify)
+app.command("calibrate")(calibrate)
 
 DesignArgument = Annotated[
     str, typer.Argument(metavar="NAME|ID", help="Name or id of a design.", show_default=False)

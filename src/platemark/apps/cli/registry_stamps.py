@@ -1,7 +1,9 @@
 """``platemark registry add`` and ``identify``: stamps of pictures go in, and are asked about."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +26,8 @@ from platemark.apps.cli.rows import Row, RowFormatOption, RowLayout, print_rows
 
 if TYPE_CHECKING:
     from platemark.registry import Registry
+    from platemark.registry.calibration import Calibration
+    from platemark.registry.records import Lookalike
     from platemark.stamps.pipeline import StampPipeline
     from platemark.types import Box
     from platemark.usecases.enrol import Enrolled, Entry
@@ -57,10 +61,20 @@ def _identified_lines(row: Row) -> Iterator[list[object]]:
             source = ""
 
 
+def _calibrated_lines(row: Row) -> Iterator[list[object]]:
+    score = "not known" if row["score"] is None else f"{row['score']:.4f}"
+    yield [f"{row['false_accepts']:g}", score, row["needs"]]
+
+
 ADDED = RowLayout(("source", "name", "", "may also be"), _added_lines)
 IDENTIFIED = RowLayout(
     ("source", "stamp", "design", "similarity", "score", "accepted"), _identified_lines
 )
+
+CALIBRATED = RowLayout(("false accepts", "score", "unknown stamps it takes"), _calibrated_lines)
+
+SEEMS_SAME = 0.5
+"""From this score on a sample may be of the other design."""
 
 
 def add(
@@ -202,9 +216,12 @@ def identify(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", show_default=False)],
     top_k: Annotated[int, typer.Option(min=1, help="So many designs for each stamp.")] = 5,
     false_accepts: Annotated[
-        float,
-        typer.Option(help="Share of unknown stamps that may be taken for known ones."),
-    ] = 0.001,
+        float | None,
+        typer.Option(
+            help="Share of unknown stamps that may be taken for known ones; default: 0.001.",
+            show_default=False,
+        ),
+    ] = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="The pictures are stamps cut out; do not look.")
     ] = False,
@@ -215,19 +232,97 @@ def identify(
     quiet: QuietOption = False,
 ) -> None:
     """Say of each stamp in the images which designs it may be of, the surest first."""
+    from platemark.registry.calibration import FALSE_ACCEPTS
     from platemark.stamps.pipeline import whole_picture
 
-    if not 0.0 < false_accepts < 1.0:
+    if false_accepts is not None and not 0.0 < false_accepts < 1.0:
         raise typer.BadParameter("it is between 0 and 1", param_hint="--false-accepts")
     with open_registry(registry, model=model) as known:
         stamps = _pipeline(known, model, threads, min_score)
+        if false_accepts is not None and not quiet:
+            _tell_if_unmeasured(known, stamps, false_accepts)
         if whole:
             stamps = stamps.with_parts(detector=whole_picture, verifier=None)
         with progress("images", quiet=quiet) as tell:
-            rows = _identified(known, stamps, images, top_k, false_accepts, tell)
+            rows = _identified(known, stamps, images, top_k, false_accepts or FALSE_ACCEPTS, tell)
             failed = print_rows(rows, IDENTIFIED, format)
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _tell_if_unmeasured(known: "Registry", pipeline: "StampPipeline", share: float) -> None:
+    """Say that a share of false accepts was asked for that the thresholds were not measured for."""
+    calibration = known.calibration(getattr(pipeline.segmenter, "name", ""))
+    if not calibration.measures(share, len(known)):
+        messages().print(
+            f"the thresholds rest on {calibration.strangers} unknown stamps, too few to know the "
+            f"one for a share of {share:g}; the strictest one is used. To measure: platemark "
+            "registry calibrate",
+            style="yellow",
+            markup=False,
+        )
+
+
+def calibrate(
+    registry: RegistryOption,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE...]",
+            help="Pictures of stamps that the registry does not know.",
+            show_default=False,
+        ),
+    ] = None,
+    format: RowFormatOption = None,  # noqa: A002 - the option is called so
+    model: ModelOption = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure from which score on a candidate is accepted, and keep it with the registry.
+
+    Every sample is asked about as if its design was not known, and so is every stamp in the images.
+    """
+    from platemark.registry.calibration import SHARES
+    from platemark.types import StampMark
+
+    failed: list[str] = []
+    with open_registry(registry, model=model) as known:
+        stamps = _pipeline(known, model, threads, None)
+
+        def strangers() -> Iterator[StampMark]:
+            for result in stamps.stream(images or []):
+                if result.error is not None:
+                    failed.append(result.source)
+                    messages().print(f"error: {result.error.message}", style="red", markup=False)
+                yield from (mark for mark in result.marks if isinstance(mark, StampMark))
+
+        with progress("samples", quiet=quiet) as tell:
+            measured, alike = known.calibrate(
+                strangers(), getattr(stamps.segmenter, "name", ""), progress=tell
+            )
+        least = dict(measured.thresholds)
+        rows: list[Row] = [
+            {"false_accepts": share, "score": least.get(share), "needs": math.ceil(1.0 / share)}
+            for share in SHARES
+        ]
+        if not quiet:
+            _tell_measured(known, measured, alike)
+    print_rows(rows, CALIBRATED, format)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _tell_measured(
+    known: "Registry", measured: "Calibration", alike: Iterable["Lookalike"]
+) -> None:
+    """Say what the thresholds were measured with, and which samples may be of another design."""
+    models = ", ".join(measured.models.values())
+    say = partial(messages().print, markup=False)
+    say(f"{measured.strangers} unknown stamps against {measured.designs} designs; {models}")
+    for one in alike:
+        if one.score >= SEEMS_SAME and one.other:
+            names = [known.design(ref).name for ref in (one.design, one.other)]
+            say(f"{names[0]} looks like {names[1]} (score {one.score:.3f}): if it is, merge them")
 
 
 def _identified(
