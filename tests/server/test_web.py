@@ -173,6 +173,13 @@ def test_two_stamps_are_compared_and_laid_on_each_other(
     assert "blend" in (stack.get_attribute("class") or "")
 
 
+@pytest.mark.parametrize(("example", "title"), [(0, "The same stamp"), (1, "Different stamps")])
+def test_examples_of_comparing_say_what_they_show(visit: Visit, example: int, title: str) -> None:
+    visit.open("Compare")
+    visit.page.locator(f"#pm-compare-example-{example}").click()
+    expect(visit.page.locator("#pm-compare-result .pm-verdict h2")).to_have_text(title)
+
+
 def add(visit: Visit, name: str, content: bytes) -> None:
     page = visit.page
     form = page.locator("#pm-registry-name input, #pm-registry-name textarea")
@@ -212,9 +219,14 @@ def test_a_stamp_is_added_found_again_renamed_merged_and_split(visit: Visit, let
     listed.get_by_role("radio").check()
     expect(page.locator("#pm-registry-detail h2")).to_have_text("Dacha Club")
 
-    page.locator("#pm-registry-new-name input, #pm-registry-new-name textarea").fill("Garden Club")
-    page.locator("#pm-registry-rename").click()
-    expect(page.locator("#pm-registry-detail h2")).to_have_text("Garden Club")
+    for field, text in (("name", "Garden Club"), ("owner", "The club"), ("tags", "seal, round")):
+        page.locator(f"#pm-registry-new-{field}").locator("input, textarea").fill(text)
+    page.locator("#pm-registry-new-notes textarea").fill("On all letters")
+    page.locator("#pm-registry-save").click()
+    detail = page.locator("#pm-registry-detail")
+    expect(detail.locator("h2")).to_have_text("Garden Club")
+    for text in ("The club", "seal", "round", "On all letters"):
+        expect(detail).to_contain_text(text)
     page.get_by_label("Others that are the same stamp").click()
     page.get_by_role("option", name="<i>Other</i>").click()
     page.locator("#pm-registry-merge").click()
@@ -257,12 +269,52 @@ def test_a_stamp_is_added_found_again_renamed_merged_and_split(visit: Visit, let
     expect(page.get_by_role("img", name="Sample of Garden Club")).to_have_count(0)
 
 
+def test_several_files_are_done_one_after_the_other(visit: Visit, photo: bytes) -> None:
+    page = visit.page
+    names = [("a.jpg", photo), ("notes.txt.jpg", b"no picture"), ("b.jpg", photo)]
+    files: Any = [
+        {"name": name, "mimeType": "image/jpeg", "buffer": content} for name, content in names
+    ]
+    page.set_input_files("#pm-plate-file input[type=file]", files)
+    shown = page.locator("#pm-plate-page")
+    expect(shown).to_contain_text("Page 1 of 3")
+    expect(shown).to_contain_text("a.jpg")
+    found = json.loads(saved(page, "#pm-plate-json"))
+    assert [one["source"] for one in found] == [name for name, _ in names]
+    assert ["error" in one for one in found] == [False, True, False]
+    page.locator("#pm-plate-on").click()
+    expect(shown.get_by_role("alert")).to_contain_text("otes.txt.jpg")
+    page.locator("#pm-plate-on").click()
+    expect(shown).to_contain_text("b.jpg")
+    expect(page.locator("#pm-plate-cards .pm-card").first).to_be_visible()
+
+
+def test_a_stamp_that_was_found_goes_into_the_registry(
+    browser: Browser, serve: Serve, tmp_path: Path, letter: bytes
+) -> None:
+    with serve(mounts=(mount,), registry=tmp_path / "stamps.db") as client:
+        visit = Visit(browser, client)
+        page = visit.page
+        visit.open("Stamps")
+        visit.give("stamp-file", "letter.jpg", letter)
+        page.get_by_role("button", name="Add stamp 1 to the registry").click()
+        name = page.locator("#pm-stamp-name input, #pm-stamp-name textarea")
+        expect(name).to_be_focused()
+        name.fill("Dacha Club")
+        page.locator("#pm-stamp-enrol-add").click()
+        expect(page.locator("#pm-stamp-status")).to_contain_text("It has 1 sample now")
+        visit.context.close()
+        (known,) = client.get("/v1/registry/designs").json()
+        assert (known["name"], len(known["samples"])) == ("Dacha Club", 1)
+
+
 @pytest.mark.parametrize("content", [b"no picture at all", b"%PDF-1.4 broken", b""])
 def test_bad_input_is_explained_and_nothing_breaks(
     visit: Visit, photo: bytes, content: bytes
 ) -> None:
     visit.give("plate-file", "notes.jpg", content)
     expect(visit.page.get_by_role("alert")).to_contain_text("otes.jpg")
+    expect(visit.page.locator("#pm-plate-json")).to_be_hidden()
     visit.page.locator("#pm-plate-example-0").click()
     expect(visit.page.locator("#pm-plate-cards .pm-card").first).to_be_visible()
     expect(visit.page.get_by_role("alert")).to_have_count(0)
@@ -277,6 +329,23 @@ def test_nothing_sticks_out_on_a_phone(browser: Browser, site: httpx.Client, sch
     for tab in ("Plates", "Stamps", "Compare", "Registry"):
         visit.open(tab)
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+    visit.context.close()
+
+
+def test_every_tab_is_reached_by_a_finger_on_a_narrow_phone(
+    browser: Browser, site: httpx.Client
+) -> None:
+    """By a tap at its place on the glass, which does not reach what is clipped or covered."""
+    visit = Visit(
+        browser, site, is_mobile=True, has_touch=True, viewport={"width": 360, "height": 740}
+    )
+    for name in ("Registry", "Compare", "Stamps", "Plates"):
+        tab = visit.page.get_by_role("tab", name=name)
+        place = tab.bounding_box()
+        assert place is not None
+        assert 0 <= place["x"] < place["x"] + place["width"] <= 360
+        visit.page.touchscreen.tap(place["x"] + place["width"] / 2, place["y"] + 20)
+        expect(tab).to_have_attribute("aria-selected", "true")
     visit.context.close()
 
 
@@ -311,7 +380,7 @@ def test_a_key_for_reading_shows_and_changes_nothing(
     expect(page.get_by_text("Read only")).to_have_count(0 if may_write else 1)
     shown = expect(page.get_by_role("button", name="Add a stamp"))
     shown.to_be_visible() if may_write else shown.to_be_hidden()
-    expect(page.locator("#pm-registry-rename")).to_have_count(1 if may_write else 0)
+    expect(page.locator("#pm-registry-save")).to_have_count(1 if may_write else 0)
     visit.context.close()
 
 
@@ -335,7 +404,7 @@ def test_a_change_past_the_page_is_refused(locked: httpx.Client) -> None:
     form = [None, "Sneaked in", "", "", False]
     assert "for reading only" in send_event(locked, "_add_stamps", form, READ)
     assert "Give a picture too" in send_event(locked, "_add_stamps", form, WRITE)
-    for name, rest in (("_rename_design", ["Stolen", ""]), ("_merge_designs", [[], ""])):
+    for name, rest in (("_edit_design", ["Stolen", "", "", "", ""]), ("_merge_designs", [[], ""])):
         assert "for reading only" in send_event(locked, name, [design["design"], *rest], READ)
     listed = locked.get("/v1/registry/designs", headers={"X-API-Key": READ}).json()
     assert [design["name"] for design in listed] == ["Known"]
@@ -385,7 +454,7 @@ def test_no_address_is_fetched(site: httpx.Client) -> None:
     assert site.get(f"/web/gradio_api/file={url}").status_code == 404
     for place in (url, "https://example.com/a.jpg", "/etc/passwd"):
         file = {"path": place, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.jpg"}
-        said = send_event(site, "_look", [file, 0])
+        said = send_event(site, "_look", [[file], 0])
         assert "root:" not in said
         assert '"success":false' in said.replace(" ", "")
     trap.shutdown()

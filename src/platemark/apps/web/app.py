@@ -10,7 +10,7 @@ from platemark.apps.web import views
 from platemark.apps.web.compare import CompareTab
 from platemark.apps.web.find import FindTab
 from platemark.apps.web.registry import RegistryTab
-from platemark.apps.web.theme import css, head, theme
+from platemark.apps.web.theme import ICON, css, head, theme
 from platemark.apps.web.uploads import quiet, role_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def create_web(services: Services) -> "FastAPI":
         theme=theme(),
         css=css(),
         head=head(),
+        favicon_path=str(ICON),
         footer_links=[],
         run_history=False,
         show_error=False,

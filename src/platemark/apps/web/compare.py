@@ -8,7 +8,7 @@ import gradio as gr
 from platemark.apps.services import Services
 from platemark.apps.web import documents, views
 from platemark.apps.web.pictures import overlay
-from platemark.apps.web.samples import samples
+from platemark.apps.web.samples import pairs
 from platemark.apps.web.uploads import quiet, upload
 from platemark.errors import PlatemarkError
 
@@ -47,22 +47,18 @@ class CompareTab:
                         )
                         for name in ("first", "second")
                     ]
-                example = self._example_button()
+                examples = [
+                    (gr.Button(label, elem_id=f"pm-compare-example-{number}"), paths)
+                    for number, (label, paths) in enumerate(pairs())
+                ]
             with gr.Column(elem_classes="pm-main"):
                 shown = gr.HTML(views.empty("compare", *_EMPTY), elem_id="pm-compare-result")
         given = [first, second, cropped, *pages]
         ask.click(self._compare, given, shown, api_visibility="private", show_progress="minimal")
-        if example is not None:
-            example[0].click(
-                partial(self._compare, *example[1], False, None, None), None, shown, **quiet()
+        for button, (a, b) in examples:
+            button.click(
+                partial(self._compare, str(a), str(b), False, None, None), None, shown, **quiet()
             )
-
-    def _example_button(self) -> tuple[gr.Button, tuple[str, str]] | None:
-        found = {sample.label: str(sample.path) for sample in samples("stamp")}
-        if not {"Round seal", "Composite"} <= set(found):
-            return None
-        button = gr.Button("Try an example", elem_id="pm-compare-example")
-        return button, (found["Round seal"], found["Composite"])
 
     def _compare(
         self,

@@ -1,9 +1,9 @@
-"""A picture or document that a visitor gave: its pages looked at one by one, and the downloads."""
+"""Pictures and documents that a visitor gave: their pages done one by one, and the downloads."""
 
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,37 +23,39 @@ from platemark.usecases.look import Item, the_page
 
 @dataclass(eq=False)
 class Document:
-    """What one visitor sees of one file; kept between the pages that are turned.
+    """What one visitor sees of the files of one drop; kept between the pages that are turned.
 
     Attributes:
         kind: What is looked for.
-        path: Where the file is.
-        count: How many pages it has.
-        results: Those of the pages that were looked at, without pixels.
+        paths: Where the files are.
+        count: How many pages they have, as far as is known: a file that was not opened yet has one.
+        results: Those of the pages that are done, without pixels, file by file.
+        files: The file of each result.
         downloads: Folder of the files to take along, removed with the document.
     """
 
     kind: Kind
-    path: Path
+    paths: Sequence[Path]
     count: int = 0
     results: list[Result] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
     downloads: TemporaryDirectory[str] = field(
         default_factory=lambda: TemporaryDirectory(prefix="platemark-results-")
     )
 
     @property
     def stamps(self) -> list[tuple[str, StampMark]]:
-        """All stamps, each with its number on the page, after that of the page in a document."""
+        """All stamps, each with its number on the page, after that of the page among several."""
         return [
-            (f"{result.page + 1}.{number}" if self.count > 1 else str(number), mark)
-            for result in self.results
+            (f"{page}.{number}" if self.count > 1 else str(number), mark)
+            for page, result in enumerate(self.results, 1)
             for number, mark in enumerate(result.marks, 1)
             if isinstance(mark, StampMark)
         ]
 
     def file(self, ending: str) -> Path:
-        """The download with an ending, named after the document."""
-        stem = self.path.stem[:80] or "result"
+        """The download with an ending, named after the first file."""
+        stem = self.paths[0].stem[:80] or "result"
         return Path(self.downloads.name) / f"{stem}-{self.kind}s.{ending}"
 
 
@@ -71,35 +73,54 @@ def read(services: Services, path: Path, page: int) -> Image:
     return services.work.call(lambda: the_page(pages_of(services, path, page)))
 
 
-def look(
-    services: Services, kind: Kind, path: Path, min_score: float | None
-) -> Iterator[tuple[Document, Item]]:
-    """Look at a file page by page; gives the document so far and the page that was just done.
+def turn(services: Services, document: Document, number: int) -> Image:
+    """Read a page of the files of a drop once more, in a worker.
 
-    The downloads are there once it ends. It takes one place among the requests meanwhile.
+    Args:
+        services: Have the workers.
+        document: Whose pages.
+        number: Which of them, counted from 0.
 
     Raises:
         InputError: The file cannot be read.
+    """
+    return read(services, document.files[number], document.results[number].page)
+
+
+def look(
+    services: Services, kind: Kind, paths: Sequence[Path], min_score: float | None
+) -> Iterator[tuple[Document, Item]]:
+    """Do files page by page; gives the document so far and the page that was just done.
+
+    A file that cannot be read has a result with its error, and the others go on. The downloads are
+    there once it ends. It takes one place among the requests meanwhile.
+
+    Raises:
+        InputError: The only file cannot be read.
         Overloaded: The server has too much to do.
     """
     pipeline = services.pipeline(kind, min_score, identify=True)
-    pages = pages_of(services, path)
-    document = Document(kind, path)
+    document = Document(kind, paths, len(paths))
 
-    def work() -> tuple[Item, Result]:
+    def work(pages: PageReader) -> tuple[Item, Result]:
         item = next(pages)
-        if isinstance(item, Unread) and not pages.count:
+        if isinstance(item, Unread) and not pages.count and len(paths) == 1:
             raise item.error
         return item, services.find(kind, item, pipeline)
 
     with services.work.admit(), _Downloads(document) as downloads:
-        while pages.left != 0:
-            item, result = services.work.call(work)
-            downloads.add(item, result)
-            document.count = pages.count or 0
-            # The page is read again when it is turned to: a hundred would not fit into memory.
-            document.results.append(replace(result, draw=None))
-            yield document, item
+        for path in paths:
+            pages = pages_of(services, path)
+            first = len(document.results)
+            while pages.left != 0:
+                item, result = services.work.call(partial(work, pages))
+                downloads.add(item, result)
+                if len(document.results) == first:
+                    document.count += max(pages.count or 1, 1) - 1
+                # The page is read again when it is turned to: a hundred would not fit into memory.
+                document.results.append(replace(result, draw=None))
+                document.files.append(path)
+                yield document, item
 
 
 class _Downloads:
@@ -116,7 +137,7 @@ class _Downloads:
         """Add the pictures of a page."""
         if isinstance(item, Unread) or result.error is not None:
             return
-        name = f"page-{result.page + 1:03d}"
+        name = f"page-{len(self._document.results) + 1:03d}"
         self._put(f"{name}.jpg", draw_image(item, result.marks))
         for number, mark in enumerate(result.marks, 1):
             self._put(f"{name}-{mark.kind}-{number}{_ending(mark)}", cut_mark(item.pixels, mark))

@@ -11,22 +11,25 @@ from platemark.apps.services import Kind, Services
 from platemark.apps.web import documents, views
 from platemark.apps.web.documents import Document
 from platemark.apps.web.samples import Sample, samples
-from platemark.apps.web.uploads import quiet, upload
-from platemark.errors import PlatemarkError
+from platemark.apps.web.uploads import check_may_write, quiet, role_of, upload
+from platemark.errors import NoStampFound, PlatemarkError
 from platemark.imaging.sources import Unread
-from platemark.usecases.look import Item
+from platemark.registry import Added
+from platemark.types import StampMark
+from platemark.usecases.enrol import add_stamps
+from platemark.usecases.look import Item, StampPage
 
 _HOUR = 3600.0
 _SAVED = ("json", "csv", "zip")
 _EMPTY = {
     "plate": (
         "No photo yet",
-        "Drop a photo or a PDF, or try one of the examples. Every plate is flattened, read and "
+        "Drop photos or PDFs, or try one of the examples. Every plate is flattened, read and "
         "given with how sure that is.",
     ),
     "stamp": (
         "No document yet",
-        "Drop a scan, a photo or a PDF, or try one of the examples. Every stamp is cut out of its "
+        "Drop scans, photos or PDFs, or try one of the examples. Every stamp is cut out of its "
         "paper, described, and named where the registry knows it.",
     ),
 }
@@ -52,8 +55,8 @@ class FindTab:
 
     def _inputs(self) -> None:
         services, kind = self._services, self._kind
-        what = "A photo or PDF with plates" if kind == "plate" else "A document with stamps"
-        self._file = upload(services.settings, what, f"pm-{kind}-file")
+        what = "Photos or PDFs with plates" if kind == "plate" else "Documents with stamps"
+        self._file = upload(services.settings, what, f"pm-{kind}-file", several=True)
         self._buttons: list[tuple[Any, Sample]] = []
         if found := samples(kind):
             gr.HTML('<p class="pm-eyebrow">Or try one of these</p>')
@@ -91,6 +94,8 @@ class FindTab:
             )
             self._on = gr.Button("Next", elem_id=f"pm-{kind}-on")
         self._cards = gr.HTML("", elem_id=f"pm-{kind}-cards")
+        if kind == "stamp" and self._services.has_registry:
+            self._enrol_form()
         self._alike = gr.HTML("", visible=kind == "stamp", elem_id=f"pm-{kind}-alike")
         with gr.Row(visible=False, elem_classes="pm-save") as self._save:
             self._downloads = [
@@ -98,15 +103,39 @@ class FindTab:
                 for ending in _SAVED
             ]
 
+    def _enrol_form(self) -> None:
+        """What takes a stamp of the page into the registry."""
+        self._wanted = gr.Row(visible=False, elem_id="pm-stamp-enrol", elem_classes="pm-enrol")
+        with self._wanted:
+            self._which = gr.Number(
+                1, label="Stamp", minimum=1, precision=0, elem_id="pm-stamp-which"
+            )
+            self._name = gr.Textbox(
+                "", label="Its name in the registry", max_lines=1, elem_id="pm-stamp-name"
+            )
+            self._enrol = gr.Button("Add to the registry", elem_id="pm-stamp-enrol-add")
+
     def _wire(self) -> None:
         shown = [self._status, self._page, self._cards, self._pager, self._number]
         outputs = [*shown, self._alike, self._save, *self._downloads, self._document]
-        self._file.upload(
-            self._look, [self._file, self._least], outputs, trigger_mode="always_last", **quiet()
-        )
-        self._least.release(self._look, [self._file, self._least], outputs, **quiet())
-        for button, sample in self._buttons:
+        asked = [self._file, self._least]
+        events = [
+            self._file.upload(self._look, asked, outputs, trigger_mode="always_last", **quiet()),
+            self._least.release(self._look, asked, outputs, **quiet()),
+        ]
+        events += [
             button.click(partial(self._example, sample), [self._least], outputs, **quiet())
+            for button, sample in self._buttons
+        ]
+        if self._kind == "stamp" and self._services.has_registry:
+            for event in events:
+                event.then(self._offer, self._document, self._wanted, **quiet())
+            self._enrol.click(
+                self._add_stamp,
+                [self._document, self._number, self._which, self._name],
+                [self._status, self._name],
+                **quiet(),
+            )
         turned = [self._status, self._page, self._cards, self._number]
         given = [self._document, self._number]
         self._back.click(partial(self._turn, -1), given, turned, **quiet())
@@ -114,20 +143,20 @@ class FindTab:
         self._number.submit(partial(self._turn, 0), given, turned, **quiet())
 
     def _example(self, sample: Sample, least: float) -> Iterator[list[Any]]:
-        yield from self._look(str(sample.path), least)
+        yield from self._look([str(sample.path)], least)
 
-    def _look(self, path: str | None, least: float) -> Iterator[list[Any]]:
-        """Everything the tab shows, anew after each page."""
-        if path is None:
+    def _look(self, paths: list[str] | None, least: float) -> Iterator[list[Any]]:
+        """Everything the tab shows, once more after each page."""
+        if not paths:
             yield [gr.skip()] * 11
             return
         nothing = [gr.skip()] * 4
-        file = Path(path)
+        files = [Path(path) for path in paths]
         yield [views.progress(0, 1), *nothing, "", gr.update(visible=False), *[gr.skip()] * 4]
         document: Document | None = None
         try:
             for document, item in documents.look(
-                self._services, self._kind, file, least if least > 0 else None
+                self._services, self._kind, files, least if least > 0 else None
             ):
                 done = len(document.results)
                 status = views.progress(done, document.count) if done < document.count else ""
@@ -140,7 +169,7 @@ class FindTab:
             hidden = gr.update(visible=False)
             yield [views.failure(error), blank, "", hidden, 1, "", hidden, *[gr.skip()] * 3, None]
             return
-        if document is not None:
+        if document is not None and any(result.error is None for result in document.results):
             saved = [gr.update(value=str(document.file(ending))) for ending in _SAVED]
             alike = views.heat_table(document.stamps)
             yield ["", *nothing, alike, gr.update(visible=True), *saved, document]
@@ -155,10 +184,55 @@ class FindTab:
         result = document.results[page]
         if isinstance(item, Unread) or result.error is not None:
             message = result.error.message if result.error else "It cannot be read"
-            said = views.notice(f"Page {page + 1}:", views.sentence(message), "bad")
-            return said, ""
-        shown = views.page(self._kind, item, result, document.count)
+            where = f"Page {page + 1} of {document.count}:" if document.count > 1 else "Not read:"
+            return views.notice(where, views.sentence(message), "bad"), ""
+        shown = views.page(self._kind, item, result, page + 1, document.count)
         return shown, views.cards(self._kind, item, result)
+
+    def _offer(self, document: Document | None, request: gr.Request) -> Any:
+        """Let those who may change the registry add what was found."""
+        found = document is not None and bool(document.stamps)
+        return gr.update(visible=found and role_of(request) == "write")
+
+    def _add_stamp(
+        self,
+        document: Document | None,
+        page: float | None,
+        which: float | None,
+        name: str,
+        request: gr.Request,
+    ) -> list[Any]:
+        """Add a stamp of the page that is shown to the registry."""
+        try:
+            check_may_write(request)
+            added = self._added(document, int(page or 1) - 1, int(which or 1) - 1, name)
+        except PlatemarkError as error:
+            return [views.failure(error), gr.skip()]
+        known = added.design
+        many = f"It has {known.samples} sample{'' if known.samples == 1 else 's'} now."
+        if added.alike:
+            many += f" It looks like {added.alike[0].design.name}, which is known too."
+        return [views.notice(f"{known.name}:", many, "good"), ""]
+
+    def _added(self, document: Document | None, page: int, which: int, name: str) -> Added:
+        """Add a stamp.
+
+        Raises:
+            PlatemarkError: There is no such stamp, or it cannot be added.
+        """
+        services = self._services
+        marks = document.results[page].marks if document is not None else ()
+        if document is None or not 0 <= which < len(marks):
+            raise NoStampFound(f"there is no stamp {which + 1} on this page; choose another number")
+        stamps = tuple(mark for mark in marks[which : which + 1] if isinstance(mark, StampMark))
+        found = [StampPage(document.files[page].name, page, stamps)]
+        add = partial(add_stamps, services.registry, services.finder(), found, name)
+        with services.work.admit():
+            (done,) = services.work.call(add)
+        for error in (done.error, *(stamp.error for stamp in done.stamps)):
+            if error is not None:
+                raise error
+        return done.added[0]
 
     def _turn(self, step: int, document: Document | None, number: float | None) -> list[Any]:
         if document is None:
@@ -167,9 +241,9 @@ class FindTab:
         # Pages that are still being looked at cannot be turned to.
         page = max(0, min(len(document.results) - 1, int(number or 1) - 1 + step))
         try:
-            item = documents.read(self._services, document.path, page)
+            item: Item = documents.turn(self._services, document, page)
         except PlatemarkError as error:
-            return [views.failure(error), gr.skip(), gr.skip(), page + 1]
+            item = Unread(document.files[page].name, error, document.results[page].page)
         return ["", *self._views(document, page, item), page + 1]
 
 

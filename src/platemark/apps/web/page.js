@@ -51,6 +51,15 @@
       setTimeout(() => { button.textContent = before; }, 1400);
       return;
     }
+    const enrol = event.target.closest("[data-enrol]");
+    if (enrol) {
+      const which = document.querySelector("#pm-stamp-which input");
+      // Gradio hears of a value by the event that a person's typing makes.
+      Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(which, enrol.dataset.enrol);
+      which.dispatchEvent(new Event("input", { bubbles: true }));
+      document.querySelector("#pm-stamp-name input, #pm-stamp-name textarea").focus();
+      return;
+    }
     const mark = event.target.closest("[data-go]");
     if (mark) go(mark);
   });

@@ -1,7 +1,7 @@
 """The tab of the registry: known stamps are searched, shown, added, changed and removed."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from platemark.apps.web.uploads import check_may_write, quiet, role_of, upload
 from platemark.errors import NoStampFound, PlatemarkError, RegistryError
 from platemark.masks import InkCrop
 from platemark.registry import Added, Registry
+from platemark.registry.records import Design
 from platemark.usecases.enrol import Terms, add_stamps
 from platemark.usecases.look import Where, stamps_of
 
 _LISTED = 100
 _SHOWN_SAMPLES = 24
 _MERGEABLE = 500
+_MOST_SMALL = 2000
 _NONE = ("The registry is empty.", "Add the first stamp: give a picture that shows it, and a name.")
 _RETIRE, _REINSTATE = "Retire", "Look for it again"
 _CHOOSE = ("Choose a stamp", "Its samples, notes and owner are shown here.")
@@ -46,6 +48,7 @@ class RegistryTab:
         if not services.has_registry:
             gr.HTML(views.empty("registry", *_WITHOUT))
             return
+        self._small = lru_cache(_MOST_SMALL)(self._read_small)
         # The design whose details are shown, whether or not the list has it.
         self._shown = gr.State(None)
         with gr.Row(elem_classes="pm-cols"):
@@ -60,6 +63,7 @@ class RegistryTab:
                 self._list = gr.Radio(
                     [], label="Known stamps", elem_id="pm-registry-list", elem_classes="pm-list"
                 )
+                self._thumbnails = gr.HTML("")
                 self._add_form()
             with gr.Column(elem_classes="pm-main"):
                 self._said = gr.HTML("", elem_id="pm-registry-said")
@@ -74,7 +78,7 @@ class RegistryTab:
             self._file = upload(self._services.settings, "A picture of it", "pm-registry-file")
             self._name = gr.Textbox("", label="Name", max_lines=1, elem_id="pm-registry-name")
             self._owner = gr.Textbox("", label="Owner (optional)", max_lines=1)
-            self._tags = gr.Textbox("", label="Tags, parted by commas (optional)", max_lines=1)
+            self._tags = gr.Textbox("", label="Tags, comma-separated (optional)", max_lines=1)
             self._cropped = gr.Checkbox(label="The picture is the stamp alone, already cut out")
             self._add = gr.Button("Add", variant="primary", elem_id="pm-registry-add")
 
@@ -82,9 +86,18 @@ class RegistryTab:
         with gr.Row(visible=False) as self._changing:
             with gr.Column():
                 self._new_name = gr.Textbox(
-                    "", label="New name", max_lines=1, elem_id="pm-registry-new-name"
+                    "", label="Name of this stamp", max_lines=1, elem_id="pm-registry-new-name"
                 )
-                self._rename = gr.Button("Rename", elem_id="pm-registry-rename")
+                self._new_owner = gr.Textbox(
+                    "", label="Whose it is", max_lines=1, elem_id="pm-registry-new-owner"
+                )
+                self._new_tags = gr.Textbox(
+                    "", label="Its tags, comma-separated", elem_id="pm-registry-new-tags"
+                )
+                self._new_notes = gr.Textbox(
+                    "", label="Notes", lines=2, elem_id="pm-registry-new-notes"
+                )
+                self._save = gr.Button("Save changes", elem_id="pm-registry-save")
             with gr.Column():
                 self._others = gr.Dropdown(
                     [], label="Others that are the same stamp", multiselect=True
@@ -107,9 +120,10 @@ class RegistryTab:
                     )
 
     def _wire(self, tab: gr.Tab, page: gr.Blocks) -> None:
-        listed = [self._list, self._count]
+        listed = [self._list, self._count, self._thumbnails]
         detail = [
-            *(self._detail, self._changing, self._new_name, self._others),
+            *(self._detail, self._changing, self._new_name, self._new_owner),
+            *(self._new_tags, self._new_notes, self._others),
             *(self._parting, self._leaving, self._part_name),
             *(self._retire, self._removing, self._shown),
         ]
@@ -121,8 +135,9 @@ class RegistryTab:
         self._list.input(self._show, self._list, [self._said, *detail], **quiet())
         given = [self._file, self._name, self._owner, self._tags, self._cropped]
         self._add.click(self._add_stamps, given, [*everything, *given[:2]], **quiet())
-        renaming = [self._shown, self._new_name, self._search]
-        self._rename.click(self._rename_design, renaming, everything, **quiet())
+        texts = [self._new_name, self._new_owner, self._new_tags, self._new_notes]
+        editing = [self._shown, *texts, self._search]
+        self._save.click(self._edit_design, editing, everything, **quiet())
         merging = [self._shown, self._others, self._search]
         self._merge.click(self._merge_designs, merging, everything, **quiet())
         splitting = [self._shown, self._leaving, self._part_name, self._search]
@@ -151,15 +166,28 @@ class RegistryTab:
             found = self._registry.designs(text.strip(), limit=_LISTED)
             total = len(self._registry)
         except PlatemarkError as error:
-            return {self._list: none, self._count: views.failure(error)}
+            return {self._list: none, self._count: views.failure(error), self._thumbnails: ""}
         if not total:
-            return {self._list: none, self._count: views.notice(*_NONE)}
+            return {self._list: none, self._count: views.notice(*_NONE), self._thumbnails: ""}
         choices = [(f"{design.name} · {design.samples}", design.id) for design in found]
         kept = chosen if any(chosen == id_ for _, id_ in choices) else None
         more = f", the first {_LISTED} are shown" if len(found) == _LISTED < total else ""
         some = f"{len(found)} of {total}" if text.strip() else str(total)
         said = f'<p class="pm-hint" role="status">{some} known{more}</p>'
-        return {self._list: gr.update(choices=choices, value=kept), self._count: said}
+        return {
+            self._list: gr.update(choices=choices, value=kept),
+            self._count: said,
+            self._thumbnails: views.thumbnails("pm-registry-list", map(self._thumbnail, found)),
+        }
+
+    def _thumbnail(self, design: Design) -> str:
+        """The first sample of a design in small, as an address; empty where there is none."""
+        samples = self._registry.samples(design.id)
+        return self._small(samples[0].id) if samples else ""
+
+    def _read_small(self, sample: str) -> str:
+        crop = self._picture(sample)
+        return "" if crop is None else views.thumbnail(crop)
 
     def _show(self, chosen: str | None, request: gr.Request) -> Shown:
         if chosen is None:
@@ -190,6 +218,9 @@ class RegistryTab:
             self._detail: views.design(design, some, max(0, len(samples) - _SHOWN_SAMPLES)),
             self._changing: gr.update(visible=may_write),
             self._new_name: design.name,
+            self._new_owner: design.owner,
+            self._new_tags: ", ".join(design.tags),
+            self._new_notes: design.notes,
             self._others: gr.update(choices=others, value=[]),
             self._parting: gr.update(open=False),
             self._leaving: gr.update(choices=views.sample_choices(samples), value=[]),
@@ -221,7 +252,7 @@ class RegistryTab:
                 missing = "a picture" if path is None else "a name"
                 raise NoStampFound(f"give {missing} too")
             where = Where(whole=cropped)
-            terms = Terms(tuple(filter(None, map(str.strip, tags.split(",")))), owner.strip())
+            terms = Terms(_tags(tags), owner.strip())
             added = self._added(Path(path), name, where, terms)
             alike = sorted({one.alike[0].design.name for one in added if one.alike})
             new = sum(one.new_sample for one in added)
@@ -256,12 +287,20 @@ class RegistryTab:
                 raise error
         return added
 
-    def _rename_design(
-        self, chosen: str | None, name: str, text: str, request: gr.Request
+    def _edit_design(
+        self,
+        chosen: str | None,
+        name: str,
+        owner: str,
+        tags: str,
+        notes: str,
+        text: str,
+        request: gr.Request,
     ) -> Shown:
         def work() -> tuple[str, str]:
-            design = self._registry.rename(_one(chosen), name)
-            return design.id, views.notice("Renamed.", f"It is {design.name} now.", "good")
+            said = {"owner": owner.strip(), "notes": notes.strip()}
+            design = self._registry.update(_one(chosen), name=name, tags=_tags(tags), **said)
+            return design.id, views.notice("Saved.", f"{design.name} is as you said.", "good")
 
         return self._changed(request, text, work)
 
@@ -325,6 +364,10 @@ class RegistryTab:
             return {self._said: said, **self._find(text, chosen), **details}
         except PlatemarkError as error:
             return {self._said: views.failure(error)}
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def _one(chosen: str | None) -> str:

@@ -28,6 +28,11 @@ _NAMES = {
     ),
 }
 
+_PAIRS = (
+    ("Two imprints of one stamp", "compare/imprint-1.jpg", "compare/imprint-2.jpg"),
+    ("A near-copy: one letter differs", "compare/imprint-1.jpg", "compare/near-copy.jpg"),
+)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -58,5 +63,14 @@ def samples(kind: Kind) -> list[Sample]:
     for place in _PLACES:
         found = [Sample(label, place / name, part) for label, name, part in _NAMES[kind]]
         if all(sample.path.is_file() for sample in found):
+            return found
+    return []
+
+
+def pairs() -> list[tuple[str, tuple[Path, Path]]]:
+    """Pairs of imprints to compare, and what to call each; none where the package came without."""
+    for place in _PLACES:
+        found = [(label, (place / a, place / b)) for label, a, b in _PAIRS]
+        if all(path.is_file() for _, paths in found for path in paths):
             return found
     return []

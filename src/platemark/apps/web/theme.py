@@ -1,11 +1,11 @@
 """Colours and type of the web app; fonts are those of the visitor's system."""
 
-import base64
 from pathlib import Path
 
 from gradio.themes import Base, Color, sizes
 
 _HERE = Path(__file__).parent
+ICON = _HERE / "favicon.svg"
 _SANS = (
     *("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue"),
     *("Noto Sans", "Liberation Sans", "DejaVu Sans", "sans-serif"),
@@ -66,6 +66,12 @@ def theme() -> Base:
         button_border_width="1px",
         button_large_text_weight="500",
         button_primary_shadow="none",
+        button_cancel_background_fill="#a4262c",
+        button_cancel_background_fill_hover="#7f1d22",
+        button_cancel_background_fill_dark="#ff9d94",
+        button_cancel_background_fill_hover_dark="#ffc2bc",
+        button_cancel_text_color="#ffffff",
+        button_cancel_text_color_dark="#2a0c0a",
         slider_color="#2742c7",
         slider_color_dark="#9aaaff",
     )
@@ -77,16 +83,9 @@ def css() -> str:
 
 
 def head() -> str:
-    """What goes into the head of the page: scripts of our own and an icon."""
-    icon = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#2742c7" '
-        'stroke-width="2.6"><circle cx="16" cy="16" r="14"/><rect x="7.5" y="11.5" width="17" '
-        'height="9" rx="2"/></svg>'
-    )
-    packed = base64.b64encode(icon.encode()).decode()
+    """What goes into the head of the page: a description and scripts of our own."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return (
-        f'<link rel="icon" href="data:image/svg+xml;base64,{packed}">'
         '<meta name="description" content="Finds licence plates and stamps in pictures.">'
         f"<script>{script}</script>"
     )

@@ -13,17 +13,22 @@ _TYPES = [
 ]
 
 
-def upload(settings: Settings, label: str, elem_id: str) -> gr.File:
-    """A place to drop a file.
+def upload(settings: Settings, label: str, elem_id: str, *, several: bool = False) -> gr.File:
+    """A place to drop a file, or several.
 
     Args:
-        settings: Say how large it may be.
+        settings: Say how large a file may be.
         label: What to drop.
         elem_id: Its id in the page.
+        several: Whether more than one may be dropped; its value is a list then.
     """
     megabytes = max(1, settings.max_file_bytes // 1_000_000)
     place = gr.File(
-        label=f"{label}, up to {megabytes} MB", file_types=_TYPES, type="filepath", elem_id=elem_id
+        label=f"{label}, up to {megabytes} MB",
+        file_types=_TYPES,
+        file_count="multiple" if several else "single",
+        type="filepath",
+        elem_id=elem_id,
     )
     take = place.async_move_resource_to_block_cache
 

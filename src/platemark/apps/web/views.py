@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -88,8 +88,8 @@ def progress(done: int, total: int) -> str:
     )
 
 
-def page(kind: Kind, image: Image, result: Result, pages: int) -> str:
-    """A page with its marks drawn on it."""
+def page(kind: Kind, image: Image, result: Result, number: int, pages: int) -> str:
+    """A page with its marks drawn on it; its number, counted from 1, and how many there are."""
     width, height = image.width, image.height
     names = [_name(mark) for mark in result.marks]
     alt = f"{_counted(kind, len(names))}: {'; '.join(names)}" if names else f"No {kind} found"
@@ -110,7 +110,7 @@ def page(kind: Kind, image: Image, result: Result, pages: int) -> str:
             f'<span class="pm-tag{" low" if low else ""}" aria-hidden="true" '
             f'style="left:{100 * x:.2f}%;top:{100 * y:.2f}%">{escape(label)}</span>'
         )
-    where = f"<span>Page {result.page + 1} of {pages}</span>" if pages > 1 else ""
+    where = f"<span>Page {number} of {pages}</span>" if pages > 1 else ""
     return (
         '<figure class="pm-page"><div class="pm-sheet"><div class="pm-frame">'
         f'<img src="{page_url(image.pixels)}" alt="{escape(alt)}" '
@@ -203,7 +203,13 @@ def _actions(kind: Kind, number: int, mark: Mark, crop: PIL.Image.Image) -> str:
         f'<a download="{kind}-{number}.{ending}" href="{data_url(crop)}" '
         f'aria-label="Save the picture of {kind} {number}">Save picture</a>'
     )
-    return f'<div class="pm-acts">{made}{save}</div>'
+    enrol = (
+        f'<button type="button" class="pm-enrolling" data-enrol="{number}" '
+        f'aria-label="Add stamp {number} to the registry">Add to registry</button>'
+        if isinstance(mark, StampMark)
+        else ""
+    )
+    return f'<div class="pm-acts">{enrol}{made}{save}</div>'
 
 
 def _title(mark: Mark) -> str:
@@ -258,7 +264,7 @@ def heat_table(stamps: Sequence[tuple[str, StampMark]]) -> str:
     heads = []
     for name, mark in named:
         crop = mark.crop
-        picture = "" if crop is None else f'<img src="{_thumbnail(crop)}" alt="">'
+        picture = "" if crop is None else f'<img src="{thumbnail(crop)}" alt="">'
         heads.append(f"{picture}{escape(name)}")
     top = "".join(f'<th scope="col">{head}</th>' for head in heads)
     rows = "".join(
@@ -283,7 +289,18 @@ def _cell(value: float) -> str:
     return f'<td style="background:{tone};color:{ink}">{value:.2f}</td>'
 
 
-def _thumbnail(crop: InkCrop) -> str:
+def thumbnails(elem_id: str, pictures: Iterable[str]) -> str:
+    """A style that puts small pictures, given as addresses, beside the choices of a list."""
+    rules = "".join(
+        f"#{elem_id} label:nth-of-type({number})::before{{background-image:url({picture})}}"
+        for number, picture in enumerate(pictures, 1)
+        if picture
+    )
+    return f"<style>{rules}</style>"
+
+
+def thumbnail(crop: InkCrop) -> str:
+    """An imprint in small, as an address."""
     picture = ink_picture(crop)
     picture.thumbnail((110, 110))
     return data_url(picture)
