@@ -38,6 +38,10 @@ CANDIDATE_SCORE = 0.01
 WEIGHT = 0.5
 """What the log-odds of a crop count until they are calibrated."""
 _MOST_CANDIDATES = 24
+# From this score of the detector on a false candidate is a hard one. Parts of a batch that are
+# stamps, hard and easy others.
+_HARD_SCORE = 0.05
+_SHARES = (0.5, 0.35, 0.15)
 _RIGHT_IOU = 0.5
 # From here to `_RIGHT_IOU` a box holds half a stamp, which is neither lesson.
 _UNCLEAR_IOU = 0.35
@@ -56,11 +60,13 @@ class CandidateCrop:
         stored: (H, W, 3) uint8 RGB, or a JPEG.
         box: (4,) of the candidate in it.
         right: whether it is a stamp.
+        hard: whether the detector takes it for one with some confidence.
     """
 
     stored: Pixels | bytes
     box: NDArray[np.float32]
     right: bool
+    hard: bool = True
 
     def pixels(self) -> Pixels:
         """(H, W, 3) uint8 RGB."""
@@ -101,7 +107,7 @@ class VerifierTask(MixedExamples[CandidateCrop]):
         spare = real or self._synthetic_held_out < _MOST_HELD_OUT
         held_out = spare and is_held_out(entry.image, _HELD_OUT)
         crops = [
-            self._cut(pixels, np.asarray(one.box), bool(right == 1))
+            self._cut(pixels, np.asarray(one.box), right == 1, one.score >= _HARD_SCORE)
             for one, right in zip(page.candidates, page.right, strict=True)
             if right >= 0
         ]
@@ -113,7 +119,9 @@ class VerifierTask(MixedExamples[CandidateCrop]):
         crops += [self._cut(pixels, np.asarray(stamp.box), True) for stamp in entry.stamps]
         (self.real if real else self.synthetic).extend(crops * listed.weight)
 
-    def _cut(self, pixels: Pixels, box: FloatArray, right: bool) -> CandidateCrop:
+    def _cut(
+        self, pixels: Pixels, box: FloatArray, right: bool, hard: bool = True
+    ) -> CandidateCrop:
         """Keep a candidate and its surroundings, shrunk where the network would not see more."""
         longer = max(float((box[2:] - box[:2]).max()), 1.0)
         reach = _STORED * SPEC.context * longer / 2
@@ -127,28 +135,32 @@ class VerifierTask(MixedExamples[CandidateCrop]):
             before = part.shape[1]
             part = shrink(part, factor)
             own = own * np.float32(part.shape[1] / before)
-        return CandidateCrop(self._memory.keep(np.ascontiguousarray(part)), own, right)
+        return CandidateCrop(self._memory.keep(np.ascontiguousarray(part)), own, right, hard)
 
     def marks_of(self, example: CandidateCrop) -> int:
         """One for a stamp."""
         return int(example.right)
 
     def choose(self, count: int, rng: np.random.Generator) -> list[CandidateCrop]:
-        """Crops for a batch, half of them stamps where there are both."""
+        """Crops for a batch: half of them stamps, most others such as the detector mistakes."""
         real = round(self.real_share * count)
         chosen: list[CandidateCrop] = []
         for sorts, share in zip(self._sorts, (real, count - real), strict=True):
-            stamps = share if not sorts[False] else (share + 1) // 2 if sorts[True] else 0
-            for right, part in ((True, stamps), (False, share - stamps)):
-                pool = sorts[right]
-                chosen += [pool[i] for i in rng.integers(0, max(len(pool), 1), part)]
+            there = np.array(_SHARES) * [bool(pool) for pool in sorts]
+            if share and there.any():
+                for sort in rng.choice(len(sorts), share, p=there / there.sum()):
+                    chosen.append(sorts[sort][int(rng.integers(len(sorts[sort])))])
         return chosen
 
     @cached_property
-    def _sorts(self) -> list[dict[bool, list[CandidateCrop]]]:
-        """Stamps and others of the real pages, and of the synthetic ones."""
+    def _sorts(self) -> list[list[list[CandidateCrop]]]:
+        """Stamps, hard and easy others: of the real pages, and of the synthetic ones."""
         return [
-            {right: [one for one in pool if one.right is right] for right in (True, False)}
+            [
+                [one for one in pool if one.right],
+                [one for one in pool if not one.right and one.hard],
+                [one for one in pool if not one.right and not one.hard],
+            ]
             for pool in (self.real, self.synthetic)
         ]
 
