@@ -1,11 +1,15 @@
 """What counts as a stamp: surely found, or with ink to be seen."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from platemark.imaging.image import Image
 from platemark.masks import SoftMask
 from platemark.stamps.pipeline import InkGate, StampPipeline
+from platemark.tasks.verifier import Verifier
 from platemark.types import Detection, as_box, as_quad
 
 THRESHOLDS = {"sure_score": 0.7, "least_contrast": 30.0}
@@ -86,3 +90,28 @@ def test_a_least_score_replaces_the_gate() -> None:
     assert isinstance(verifier, InkGate)
     assert (verifier.sure, verifier.contrast) == (0.7, 30.0)
     assert StampPipeline.from_pretrained(threads=1, min_score=0.5).verifier is None
+
+
+def test_a_verifier_takes_the_place_of_the_gate(
+    stamp_models: Path, make_verifier: Callable[..., Path]
+) -> None:
+    """It hears of what the detector finds at a low score, and says what counts."""
+    without = StampPipeline.from_pretrained(stamp_models, threads=1)
+    assert without.verifier is None
+    make_verifier()  # beside the others
+    pipeline = StampPipeline.from_pretrained(stamp_models, threads=1)
+    assert isinstance(pipeline.verifier, Verifier)
+    assert [model.card.task for model in pipeline.models][:2] == ["detector", "verifier"]
+    pixels = np.full((200, 300, 3), 230, np.uint8)
+    pixels[40:140, 60:160] = (40, 60, 170)
+    image = Image.read(pixels)
+    (found,) = pipeline.find(image)
+    (proposed,) = pipeline.detector(image)
+    (expected,) = pipeline.verifier(image, [proposed])
+    assert found == expected
+    assert found.score != proposed.score
+    assert [mark.score for mark in pipeline(image).marks] == [found.score]
+    stricter = StampPipeline.from_pretrained(stamp_models, threads=1, min_score=found.score + 1e-6)
+    assert stricter(image).marks == ()
+    assert pipeline.with_min_score(found.score + 1e-6).find(image) == []
+    assert len(pipeline.with_min_score(0.0).find(image)) == 1

@@ -12,7 +12,7 @@ from platemark.imaging.image import Image
 from platemark.imaging.ink import ink_and_paper
 from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.models.onnx import OnnxModel
-from platemark.models.store import ModelName, choose_parts
+from platemark.models.store import ModelName, bundled_names, choose_parts
 from platemark.pipeline import Pipeline
 from platemark.protocols import Compares, Embeds, Finds, Identifies, Segments, Verifies
 from platemark.stamps.appearance import describe_ink
@@ -20,6 +20,7 @@ from platemark.tasks.comparer import Comparer, bundled_comparer, match_ink
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.segmenter import Segmenter
+from platemark.tasks.verifier import Verifier
 from platemark.types import Detection, Embedding, StampMark
 
 # So many stamps are held as soft masks at a time; a page may have many, and they may be large.
@@ -28,7 +29,8 @@ _BATCH = 16
 _CROP_SIDE = 640
 # Least probability of ink, where the segmenter does not say it.
 _MASK_SCORE = 0.5
-_PARTS = ("detector", "segmenter", "embedder", "comparer")
+_VERIFIER = "stamp-verifier"
+_PARTS = ("detector", "verifier", "segmenter", "embedder", "comparer")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class StampPipeline(Pipeline[StampMark]):
         registry: The known stamps, of which each mark's ``identity`` names the one it is most
             like; without it nobody looks.
         comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
-        verifier: Says which detections count; by default all do. See `InkGate`.
+        verifier: Says which detections count; by default all do. See `Verifier` and `InkGate`.
 
     Raises:
         VectorMismatch: The embeddings of the registry are of another model than the embedder.
@@ -111,12 +113,13 @@ class StampPipeline(Pipeline[StampMark]):
 
         Args:
             model: None for the bundled models; a folder with the folders ``stamp-detector``,
-                ``stamp-segmenter``, ``stamp-embedder`` and ``stamp-comparer``, or some of them; or
-                one model (a bundled name, a model folder, an ``.onnx`` with its card beside it),
-                which takes the place of the bundled one.
+                ``stamp-verifier``, ``stamp-segmenter``, ``stamp-embedder`` and ``stamp-comparer``,
+                or some of them; or one model (a bundled name, a model folder, an ``.onnx`` with its
+                card beside it), which takes the place of the bundled one. Another detector than the
+                bundled one has no verifier unless it comes with it.
             threads: Threads for one run; by default one for each core.
-            min_score: Least score of a stamp, however faint it is; by default the detector's card
-                decides, where it says so with the help of the ink, see `InkGate`.
+            min_score: Least score of a stamp; by default the verifier's card says it, or that of
+                the detector, at times with the help of the ink, see `InkGate`.
             registry: The known stamps.
 
         Raises:
@@ -126,27 +129,45 @@ class StampPipeline(Pipeline[StampMark]):
             VectorMismatch: The vectors of the registry are of another model.
         """
         parts = choose_parts(model, "stamp", _PARTS)
+        segmenter = Segmenter.from_pretrained(parts["segmenter"], threads=threads)
+        verifier: Verifies | None = None
+        bundled = parts["detector"] is None and _VERIFIER in bundled_names()
+        if bundled or parts["verifier"] is not None:
+            verifier = Verifier.from_pretrained(
+                parts["verifier"], threads=threads, min_score=min_score
+            )
+            min_score = verifier.candidate_score
         detector = Detector.from_pretrained(
             parts["detector"], kind="stamp", threads=threads, min_score=min_score
         )
-        segmenter = Segmenter.from_pretrained(parts["segmenter"], threads=threads)
-        thresholds = detector.model.card.thresholds
+        if min_score is None:
+            verifier = InkGate.of(segmenter, detector.model.card.thresholds)
         return cls(
             detector,
             segmenter,
             Embedder.from_pretrained(parts["embedder"], threads=threads),
             registry,
             load_comparer(model),
-            InkGate.of(segmenter, thresholds) if min_score is None else None,
+            verifier,
         )
 
     @property
     def models(self) -> list[OnnxModel]:
         """The networks of those of its parts that have one."""
         comparer = bundled_comparer() if self.comparer is match_ink else self.comparer
-        parts = (self.detector, self.segmenter, self.embedder, comparer)
+        parts = (self.detector, self.verifier, self.segmenter, self.embedder, comparer)
         models = [getattr(part, "model", None) for part in parts]
         return [model for model in models if isinstance(model, OnnxModel)]
+
+    def with_min_score(self, min_score: float) -> Self:
+        """Return a copy that keeps all stamps with at least this score.
+
+        Raises:
+            ValueError: ``min_score`` is no probability.
+        """
+        if isinstance(self.verifier, Verifier):
+            return self.with_parts(verifier=self.verifier.with_min_score(min_score))
+        return super().with_min_score(min_score)
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
         """Cut out, describe, embed and identify stamps: a mark for each, in the same order.
