@@ -199,18 +199,23 @@ class VerifierTask(MixedExamples[CandidateCrop]):
 
 
 def judge(
-    path: Path, entry: ManifestEntry, detector: Detector, pixels: Pixels | None = None
+    path: Path,
+    entry: ManifestEntry,
+    detector: Detector,
+    pixels: Pixels | None = None,
+    least: float = CANDIDATE_SCORE,
 ) -> Judged:
     """Let a detector propose candidates on an annotated page, and say which are stamps.
 
     Args:
         path: Where the page lies.
         entry: Its line of the manifest.
-        detector: Proposes at `CANDIDATE_SCORE`.
+        detector: Proposes them.
         pixels: The page, (H, W, 3) uint8 RGB, where it was read already.
+        least: Least score of a candidate.
     """
     page = Image.read(path).pixels if pixels is None else pixels
-    found = detector(page, min_score=CANDIDATE_SCORE)[:_MOST_CANDIDATES]
+    found = detector(page, min_score=least)[:_MOST_CANDIDATES]
     boxes = np.array([one.box for one in found], np.float64).reshape(-1, 4)
     truth = np.array([stamp.box for stamp in entry.stamps], np.float64).reshape(-1, 4)
     overlap = iou_matrix(boxes, truth).max(axis=1, initial=0.0)
