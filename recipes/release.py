@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as PilImage
 
-from platemark.imaging.image import Pixels
+from platemark.datasets import Manifest
+from platemark.imaging.image import Image, Pixels
 from platemark.imaging.warp import rectify
 from platemark.masks import SoftMask
 from platemark.matching import InkTemplate
@@ -34,6 +35,7 @@ from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
+from platemark.train.calibrate import calibrate_reader
 
 SAMPLE_SEEDS = {
     ("plate", "detector"): 5,
@@ -60,6 +62,9 @@ def main() -> None:
     parser.add_argument("--limit", action="append", default=[])
     parser.add_argument("--training", type=json.loads, default={}, help="JSON added to the card")
     parser.add_argument("--threshold", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--calibrate", type=Path, metavar="MANIFEST", help="a plate reader: fit its text scores"
+    )
     parser.add_argument("--version", help="a new one, so that vectors of others are not taken")
     arguments = parser.parse_args()
     card = ModelCard.read(arguments.run / CARD_NAME)
@@ -67,6 +72,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if arguments.run.resolve() != folder.resolve():
         shutil.copyfile(arguments.run / MODEL_NAME, folder / MODEL_NAME)
+    if arguments.calibrate:
+        card.write(folder / CARD_NAME)
+        card = fit_text_scores(folder, arguments.calibrate)
     changes: dict[str, Any] = {"training": card.training | arguments.training}
     if arguments.version:
         changes["version"] = arguments.version
@@ -89,6 +97,20 @@ def main() -> None:
         changes["metrics"] = (card.metrics if arguments.append else ()) + figures
     card.model_copy(update=changes).write(folder / CARD_NAME)
     write_sample(card.kind, card.task, folder)
+
+
+def fit_text_scores(folder: Path, manifest: Path) -> ModelCard:
+    """Calibrate a plate reader on the real plates of a dev split, cut out as users get them."""
+    reader, annotated = PlateReader.from_pretrained(folder), Manifest.read(manifest, split="dev")
+    crops, texts = [], []
+    for entry in annotated:
+        for plate in entry.plates:
+            if plate.text:
+                pixels = Image.read(annotated.path(entry)).pixels
+                crop = rectify(pixels, plate.corners, reader.crop_size, reader.margin)
+                crops.append(crop.pixels)
+                texts.append(plate.text)
+    return calibrate_reader(folder, crops, texts)
 
 
 def plate_detector_figures(evaluation: dict[str, Any]) -> Figures:
