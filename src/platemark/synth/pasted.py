@@ -17,6 +17,7 @@ from platemark.datasets.manifest import Manifest, StampShape
 from platemark.errors import DatasetError
 from platemark.geometry import FloatArray, box_to_quad, iou_matrix, quad_to_box
 from platemark.imaging.image import Image, Pixels, compressed
+from platemark.imaging.warp import warp
 from platemark.synth.paper import PageStudio
 
 _MARGIN = 0.06
@@ -158,16 +159,14 @@ def _paste(
     if corner is None:
         return None
     matrix = np.column_stack([turn, corner - own[:2]])
-    shift = matrix[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts from the centres of pixels
-    drawn = np.column_stack([matrix[:, :2], matrix[:, 2] + shift])
     light = cut.light
     if zoom < 0.7:
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), 0.4 / zoom), np.float32)
-    laid = cv2.warpAffine(light, drawn, (width, height), borderValue=(1.0, 1.0, 1.0))
+    laid = warp(light, matrix, (width, height), fill=1.0)
     if rng.random() < 0.15:
         laid = laid[..., rng.permutation(3)]
     strength = float(np.exp(rng.normal(0.0, 0.3)))
-    page[:] = np.rint(page * np.asarray(laid, np.float32) ** strength)
+    page[:] = np.rint(page * laid**strength)
     return PastedStamp(np.concatenate([corner, corner + size]), cut.shape)
 
 
