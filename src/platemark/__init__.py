@@ -26,103 +26,67 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from platemark.client import Client
-    from platemark.errors import PlatemarkError
-    from platemark.imaging.image import Image
-    from platemark.masks import InkCrop, InkMask, SoftMask
-    from platemark.plates.pipeline import PlatePipeline
-    from platemark.registry import Candidate, Design, Registry, Sample
-    from platemark.stamps.pipeline import StampPipeline
-    from platemark.tasks.comparer import Comparer
-    from platemark.tasks.detector import Detector
-    from platemark.tasks.embedder import Embedder
-    from platemark.tasks.plate_reader import PlateReader
-    from platemark.tasks.segmenter import Segmenter
-    from platemark.tasks.verifier import Verifier
-    from platemark.types import (
-        Alternative,
-        Character,
-        Comparison,
-        Crop,
-        Detection,
-        Embedding,
-        Failure,
-        Identity,
-        Obscured,
-        PlateMark,
-        Reading,
-        Region,
-        Result,
-        StampMark,
-        TextLine,
-    )
-    from platemark.usecases.compare import compare
-    from platemark.usecases.export import to_pandas
+    from platemark.client import Client as Client
+    from platemark.errors import PlatemarkError as PlatemarkError
+    from platemark.imaging.image import Image as Image
+    from platemark.masks import InkCrop as InkCrop
+    from platemark.masks import InkMask as InkMask
+    from platemark.masks import SoftMask as SoftMask
+    from platemark.plates.pipeline import PlatePipeline as PlatePipeline
+    from platemark.registry import Candidate as Candidate
+    from platemark.registry import Design as Design
+    from platemark.registry import Registry as Registry
+    from platemark.registry import Sample as Sample
+    from platemark.stamps.pipeline import StampPipeline as StampPipeline
+    from platemark.tasks.comparer import Comparer as Comparer
+    from platemark.tasks.detector import Detector as Detector
+    from platemark.tasks.embedder import Embedder as Embedder
+    from platemark.tasks.plate_reader import PlateReader as PlateReader
+    from platemark.tasks.segmenter import Segmenter as Segmenter
+    from platemark.tasks.verifier import Verifier as Verifier
+    from platemark.types import Alternative as Alternative
+    from platemark.types import Character as Character
+    from platemark.types import Comparison as Comparison
+    from platemark.types import Crop as Crop
+    from platemark.types import Detection as Detection
+    from platemark.types import Embedding as Embedding
+    from platemark.types import Failure as Failure
+    from platemark.types import Identity as Identity
+    from platemark.types import Obscured as Obscured
+    from platemark.types import PlateMark as PlateMark
+    from platemark.types import Reading as Reading
+    from platemark.types import Region as Region
+    from platemark.types import Result as Result
+    from platemark.types import StampMark as StampMark
+    from platemark.types import TextLine as TextLine
+    from platemark.usecases.compare import compare as compare
+    from platemark.usecases.export import to_pandas as to_pandas
 
     __version__: str
 
-__all__ = [
-    "Alternative",
-    "Candidate",
-    "Character",
-    "Client",
-    "Comparer",
-    "Comparison",
-    "Crop",
-    "Design",
-    "Detection",
-    "Detector",
-    "Embedder",
-    "Embedding",
-    "Failure",
-    "Identity",
-    "Image",
-    "InkCrop",
-    "InkMask",
-    "Obscured",
-    "PlateMark",
-    "PlatePipeline",
-    "PlateReader",
-    "PlatemarkError",
-    "Reading",
-    "Region",
-    "Registry",
-    "Result",
-    "Sample",
-    "Segmenter",
-    "SoftMask",
-    "StampMark",
-    "StampPipeline",
-    "TextLine",
-    "Verifier",
-    "__version__",
-    "compare",
-    "to_pandas",
-]
-
-# Loaded when first asked for, so that the import of the package stays quick.
-_HOMES = {
-    "Candidate": "platemark.registry",
-    "Client": "platemark.client",
-    "Comparer": "platemark.tasks.comparer",
-    "Design": "platemark.registry",
-    "Detector": "platemark.tasks.detector",
-    "Embedder": "platemark.tasks.embedder",
-    "Image": "platemark.imaging.image",
-    "InkCrop": "platemark.masks",
-    "InkMask": "platemark.masks",
-    "PlatePipeline": "platemark.plates.pipeline",
-    "PlateReader": "platemark.tasks.plate_reader",
-    "PlatemarkError": "platemark.errors",
-    "Registry": "platemark.registry",
-    "Sample": "platemark.registry",
-    "Segmenter": "platemark.tasks.segmenter",
-    "SoftMask": "platemark.masks",
-    "StampPipeline": "platemark.stamps.pipeline",
-    "Verifier": "platemark.tasks.verifier",
-    "compare": "platemark.usecases.compare",
-    "to_pandas": "platemark.usecases.export",
+# Where the public names are; a module is loaded when one of its names is first asked for, so that
+# the import of the package stays quick.
+_NAMES = {
+    "client": "Client",
+    "errors": "PlatemarkError",
+    "imaging.image": "Image",
+    "masks": "InkCrop InkMask SoftMask",
+    "plates.pipeline": "PlatePipeline",
+    "registry": "Candidate Design Registry Sample",
+    "stamps.pipeline": "StampPipeline",
+    "tasks.comparer": "Comparer",
+    "tasks.detector": "Detector",
+    "tasks.embedder": "Embedder",
+    "tasks.plate_reader": "PlateReader",
+    "tasks.segmenter": "Segmenter",
+    "tasks.verifier": "Verifier",
+    "types": "Alternative Character Comparison Crop Detection Embedding Failure Identity Obscured "
+    "PlateMark Reading Region Result StampMark TextLine",
+    "usecases.compare": "compare",
+    "usecases.export": "to_pandas",
 }
+_HOMES = {name: f"platemark.{home}" for home, names in _NAMES.items() for name in names.split()}
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
@@ -131,7 +95,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         value: Any = import_module("importlib.metadata").version("platemark")
     else:
-        value = getattr(import_module(_HOMES.get(name, "platemark.types")), name)
+        value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

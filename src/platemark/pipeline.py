@@ -8,14 +8,14 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 from typing import Generic, Self, TypeVar, overload
 
 from platemark.errors import PlatemarkError
 from platemark.imaging.draw import draw_image, draw_page
 from platemark.imaging.image import Image, ImageInput
-from platemark.imaging.sources import Pages, Unread, open_pages, read_inputs
+from platemark.imaging.sources import Unread, open_pages, read_inputs
 from platemark.protocols import Finds, Verifies
 from platemark.types import Detection, Failure, Mark, Result
 
@@ -148,7 +148,8 @@ class Pipeline(ABC, Generic[MarkT]):
             UnreadableImage: The file is missing, empty, damaged or no image.
             UnsupportedInput: It is a folder, a video or a PDF with a password.
         """
-        return PageResults(open_pages(document), self._result)
+        pages = open_pages(document)
+        return PageResults(len(pages), lambda page: self._result(pages.read(page)))
 
     def stream(self, inputs: ImageInput | Iterable[ImageInput]) -> Iterator[Result]:
         """Do many inputs lazily, in order, one result per image or page.
@@ -191,20 +192,19 @@ def _failed(source: str, page: int, error: PlatemarkError) -> Result:
 
 
 class PageResults(Sequence[Result]):
-    """The results of a document's pages; a page is read and looked at when it is first asked for.
+    """The results of a document's pages, each made when it is first asked for.
 
     Args:
-        pages: The pages.
-        look: Makes the result of a page.
+        count: How many pages there are.
+        look: Makes the result of a page, counted from 0; what it raises, asking for it raises.
     """
 
-    def __init__(self, pages: Pages, look: Callable[[Image], Result]) -> None:
-        self._pages, self._look = pages, look
-        self._done: dict[int, Result] = {}
+    def __init__(self, count: int, look: Callable[[int], Result]) -> None:
+        self._count, self._look = count, cache(look)
 
     def __len__(self) -> int:
         """Return the number of pages."""
-        return len(self._pages)
+        return self._count
 
     @overload
     def __getitem__(self, index: int) -> Result: ...
@@ -212,10 +212,5 @@ class PageResults(Sequence[Result]):
     def __getitem__(self, index: slice) -> list[Result]: ...
     def __getitem__(self, index: int | slice) -> Result | list[Result]:
         """Return the result of a page, or of several."""
-        pages = range(len(self))[index]
-        return self._at(pages) if isinstance(pages, int) else [self._at(page) for page in pages]
-
-    def _at(self, page: int) -> Result:
-        if page not in self._done:
-            self._done[page] = self._look(self._pages.read(page))
-        return self._done[page]
+        pages = range(self._count)[index]
+        return self._look(pages) if isinstance(pages, int) else list(map(self._look, pages))

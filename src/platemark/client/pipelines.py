@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from os import PathLike
-from typing import Any, overload
+from typing import Any
 
 import PIL.Image
 
@@ -13,6 +13,7 @@ from platemark.errors import PlatemarkError, ServiceError
 from platemark.imaging.draw import draw_image
 from platemark.imaging.image import ImageInput
 from platemark.imaging.sources import Unread, expand_inputs, open_pages
+from platemark.pipeline import PageResults
 from platemark.types import Failure, Mark, Result
 
 
@@ -42,7 +43,7 @@ class RemotePipeline:
         """
         return _sound(self._ask(image, page=0)[0])
 
-    def pages(self, document: ImageInput) -> "RemotePages":
+    def pages(self, document: ImageInput) -> PageResults:
         """Find and describe the marks of all pages of a PDF or TIFF, in one request.
 
         Raises:
@@ -54,7 +55,7 @@ class RemotePipeline:
         results = self._ask(document)
         if len(results) == 1:
             _sound(results[0])
-        return RemotePages(results)
+        return PageResults(len(results), lambda page: _sound(results[page]))
 
     def stream(self, inputs: ImageInput | Iterable[ImageInput]) -> Iterator[Result]:
         """Do many inputs lazily, in order, one result per image or page.
@@ -91,31 +92,6 @@ class RemotePipeline:
             replace(result, source=source, draw=partial(_draw, again, result.page))
             for result in map(Result.from_dict, answer.json())
         ]
-
-
-class RemotePages(Sequence[Result]):
-    """The results of a document's pages; asking for a page that failed raises its error.
-
-    Args:
-        results: One for each page.
-    """
-
-    def __init__(self, results: Sequence[Result]) -> None:
-        self._results = results
-
-    def __len__(self) -> int:
-        """Return the number of pages."""
-        return len(self._results)
-
-    @overload
-    def __getitem__(self, index: int) -> Result: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Result]: ...
-    def __getitem__(self, index: int | slice) -> Result | list[Result]:
-        """Return the result of a page, or of several."""
-        if isinstance(index, slice):
-            return [_sound(result) for result in self._results[index]]
-        return _sound(self._results[index])
 
 
 def _draw(value: ImageInput, page: int, marks: Sequence[Mark]) -> PIL.Image.Image:

@@ -40,7 +40,7 @@ class IdentifiedStamp:
 
 
 class RemoteRegistry:
-    """The known stamps of a server; its calls are those of `Registry`, but for pictures.
+    """The known stamps of a server; its calls and errors are those of `Registry`, but for pictures.
 
     `Registry` takes stamps that were found; this one takes the pictures, since the server finds the
     stamps in them. A design is named by its id or by its name.
@@ -80,11 +80,7 @@ class RemoteRegistry:
         return found
 
     def design(self, ref: str) -> Design:
-        """Return a design by its id or its name.
-
-        Raises:
-            DesignNotFound: There is no such design.
-        """
+        """Return a design by its id or its name, as `Registry.design` does."""
         if is_id(ref):
             return Design.from_dict(self._ask("GET", f"designs/{ref}"))
         # A name may hold what a path cannot, such as a slash.
@@ -95,11 +91,7 @@ class RemoteRegistry:
         raise DesignNotFound(f"the registry has no design {ref!r}; list the names it has")
 
     def samples(self, ref: str) -> list[Sample]:
-        """Return the samples of a design, oldest first.
-
-        Raises:
-            DesignNotFound: There is no such design.
-        """
+        """Return the samples of a design, as `Registry.samples` does."""
         said = self._ask("GET", f"designs/{self._id(ref)}")
         return [Sample.from_dict(sample, said["design"]) for sample in said["sample_list"]]
 
@@ -123,8 +115,9 @@ class RemoteRegistry:
         owner: str = "",
         duplicates: Duplicates = "warn",
         cropped: bool = False,
+        all: bool = False,  # noqa: A002 - the parameter of HTTP is called so
     ) -> list[Added]:
-        """Add all stamps of a picture or document as samples of a design, made if there is none.
+        """Add the stamps of a picture or document as samples of a design, made if there is none.
 
         Args:
             name: Name of the design, or id of one that is there.
@@ -134,11 +127,13 @@ class RemoteRegistry:
             owner: Whose stamp a new design is.
             duplicates: What to do with a stamp that seems to be one of another design.
             cropped: The picture is one stamp already cut out, so none is looked for.
+            all: Different stamps of a document may become samples of one name.
 
         Returns:
             What became of each stamp.
 
         Raises:
+            SeveralStamps: The document shows different stamps.
             PlatemarkError: A stamp or a page could not be added, as `Registry.add` says; the others
                 of the picture were.
         """
@@ -149,7 +144,7 @@ class RemoteRegistry:
             "owner": owner,
             "duplicates": duplicates,
         }
-        params, files = {"cropped": cropped}, {"files": upload(picture)}
+        params, files = {"cropped": cropped, "all": all}, {"files": upload(picture)}
         pages = self._ask("POST", "designs", params=params, data=about, files=files)
         stamps = [stamp for page in pages for stamp in page.get("added", [])]
         for said in (*pages, *stamps):
@@ -209,13 +204,7 @@ class RemoteRegistry:
         tags: Iterable[str] | None = None,
         owner: str | None = None,
     ) -> Design:
-        """Change what is said about a design; what is not given stays.
-
-        Raises:
-            DesignNotFound: There is no such design.
-            DuplicateDesign: Another design has the name.
-            InvalidDesign: A text cannot be kept.
-        """
+        """Change what is said about a design, as `Registry.update` does."""
         texts = {"name": name, "notes": notes, "owner": owner}
         changes: dict[str, Any] = {key: text for key, text in texts.items() if text is not None}
         if tags is not None:
@@ -227,54 +216,27 @@ class RemoteRegistry:
         return self.update(ref, name=name)
 
     def retire(self, ref: str) -> Design:
-        """Keep a design, but no longer look for it; one that is retired stays so.
-
-        Raises:
-            DesignNotFound: There is no such design.
-        """
+        """Keep a design, but no longer look for it, as `Registry.retire` does."""
         return self._change("PATCH", f"designs/{self._id(ref)}", {"retired": True})
 
     def reinstate(self, ref: str) -> Design:
-        """Look for a retired design again.
-
-        Raises:
-            DesignNotFound: There is no such design.
-        """
+        """Look for a retired design again, as `Registry.reinstate` does."""
         return self._change("PATCH", f"designs/{self._id(ref)}", {"retired": False})
 
     def remove(self, ref: str) -> Design:
-        """Remove a design with its samples, and return what it was.
-
-        Raises:
-            DesignNotFound: There is no such design.
-        """
+        """Remove a design with its samples, as `Registry.remove` does."""
         return self._change("DELETE", f"designs/{self._id(ref)}")
 
     def remove_sample(self, sample: str) -> Design:
-        """Remove a sample by its id, and return the design it was of, which may have none left.
-
-        Raises:
-            DesignNotFound: There is no such sample.
-        """
+        """Remove a sample by its id, as `Registry.remove_sample` does."""
         return self._change("DELETE", f"samples/{quote(sample, safe='')}")
 
     def merge(self, into: str, *others: str) -> Design:
-        """Make designs one, as `Registry.merge` does.
-
-        Raises:
-            DesignNotFound: There is no such design.
-            InvalidDesign: A design is to be merged with itself.
-        """
+        """Make designs one, as `Registry.merge` does."""
         return self._change("POST", f"designs/{self._id(into)}/merge", {"others": list(others)})
 
     def split(self, ref: str, samples: Sequence[str], name: str) -> Design:
-        """Make a design of some samples of another, and return it, as `Registry.split` does.
-
-        Raises:
-            DesignNotFound: There is no such design, or it has no such sample.
-            DuplicateDesign: Another design has the name.
-            InvalidDesign: The name cannot be kept, or no sample would leave, or none stay.
-        """
+        """Make a design of some samples of another, as `Registry.split` does."""
         wanted = {"samples": list(samples), "name": name}
         return self._change("POST", f"designs/{self._id(ref)}/split", wanted)
 
@@ -287,14 +249,7 @@ class RemoteRegistry:
         Path(path).write_bytes(self._connection.request("GET", f"{_ROUTE}/export").content)
 
     def load(self, path: str | os.PathLike[str]) -> int:
-        """Add the designs and samples of an archive, all or none; return how many designs.
-
-        Raises:
-            OSError: The file cannot be read.
-            ArchiveError: It is no archive of a registry, or damaged, or would do harm.
-            DuplicateDesign: Another design of the server has the name of one of the archive.
-            VectorMismatch: Its vectors are of another model than those of the server.
-        """
+        """Add the designs and samples of an archive, as `Registry.load` does."""
         files = {"files": (os.fspath(path), Path(path).read_bytes())}
         return int(self._ask("POST", "import", files=files)["designs"])
 

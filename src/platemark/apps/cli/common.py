@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, overload
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -25,7 +25,6 @@ from rich.progress import (
 from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, SettingsError
 
 if TYPE_CHECKING:
-    from platemark.pipeline import Pipeline
     from platemark.plates.pipeline import PlatePipeline
     from platemark.registry import Registry
     from platemark.stamps.pipeline import StampPipeline
@@ -85,67 +84,48 @@ def report_error(error: PlatemarkError) -> int:
     return WRONG_USAGE if isinstance(error, _WRONG_USAGE_ERRORS) else FAILED
 
 
-@overload
-def load_pipeline(
-    model: str | None,
-    *,
-    kind: Literal["plate"] = ...,
-    threads: int | None,
-    min_score: float | None = ...,
-) -> "PlatePipeline": ...
-@overload
-def load_pipeline(
-    model: str | None,
-    *,
-    kind: Literal["stamp"],
-    threads: int | None,
-    min_score: float | None = ...,
-    registry: "Registry | None" = ...,
-) -> "StampPipeline": ...
-@overload
-def load_pipeline(
-    model: str | None,
-    *,
-    kind: str,
-    threads: int | None,
-    min_score: float | None = ...,
-    registry: "Registry | None" = ...,
-) -> "Pipeline[Any]": ...
-def load_pipeline(
-    model: str | None,
-    *,
-    kind: str = "plate",
-    threads: int | None,
-    min_score: float | None = None,
-    registry: "Registry | None" = None,
-) -> "Pipeline[Any]":
-    """Load the models and hold OpenCV, which has threads of its own, to the same number.
-
-    Args:
-        model: Name or path of a model; None for the bundled ones.
-        kind: Of the marks.
-        threads: CPU threads to use.
-        min_score: Least score of a mark.
-        registry: Known stamps, that found ones are named by.
+def load_plates(
+    model: str | None, *, threads: int | None, min_score: float | None = None
+) -> "PlatePipeline":
+    """Load the models for plates, see `PlatePipeline.from_pretrained`.
 
     Raises:
         ModelError: The models cannot be used.
     """
+    from platemark.plates.pipeline import PlatePipeline
+
+    _set_threads(threads)
+    return PlatePipeline.from_pretrained(model, threads=threads, min_score=min_score)
+
+
+def load_stamps(
+    model: str | None,
+    *,
+    threads: int | None,
+    min_score: float | None = None,
+    registry: "Registry | None" = None,
+) -> "StampPipeline":
+    """Load the models for stamps, see `StampPipeline.from_pretrained`.
+
+    Raises:
+        ModelError: The models cannot be used.
+    """
+    from platemark.stamps.pipeline import StampPipeline
+
+    _set_threads(threads)
+    return StampPipeline.from_pretrained(
+        model, threads=threads, min_score=min_score, registry=registry
+    )
+
+
+def _set_threads(threads: int | None) -> None:
+    """Hold OpenCV, which has threads of its own, to as many as the models have."""
     import cv2
 
     # What Pillow finds odd in a file is of no use beside our own message that names the file.
     warnings.filterwarnings("ignore", module="PIL")
     if threads is not None:
         cv2.setNumThreads(threads)
-    if kind == "stamp":
-        from platemark.stamps.pipeline import StampPipeline
-
-        return StampPipeline.from_pretrained(
-            model, threads=threads, min_score=min_score, registry=registry
-        )
-    from platemark.plates.pipeline import PlatePipeline
-
-    return PlatePipeline.from_pretrained(model, threads=threads, min_score=min_score)
 
 
 def open_registry(

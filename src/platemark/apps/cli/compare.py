@@ -14,7 +14,7 @@ from platemark.apps.cli.common import (
     TextFormat,
     ThreadsOption,
     check_file,
-    load_pipeline,
+    load_stamps,
     messages,
     on_terminal,
     report_console,
@@ -88,7 +88,7 @@ def compare(
             param_hint="--report",
         )
     kind = format or (TextFormat.TABLE if output is None and on_terminal() else TextFormat.JSON)
-    pipeline = load_pipeline(model, kind="stamp", threads=threads)
+    pipeline = load_stamps(model, threads=threads)
     from platemark.usecases.compare import compare as compare_inputs
 
     found = compare_inputs(a, b, pipeline=pipeline, page_a=page_a, page_b=page_b, cropped=cropped)

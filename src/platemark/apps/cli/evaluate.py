@@ -13,7 +13,8 @@ from platemark.apps.cli.common import (
     QuietOption,
     TextFormat,
     ThreadsOption,
-    load_pipeline,
+    load_plates,
+    load_stamps,
     messages,
     progress,
     writable_folder,
@@ -65,7 +66,7 @@ def plates(
     from platemark.evaluate import evaluate_plates
 
     annotated = _read(manifest, split)
-    pipeline = load_pipeline(model, threads=threads)
+    pipeline = load_plates(model, threads=threads)
     photos = _pictures(negatives)
     with progress("evaluate", quiet=quiet) as tell:
         evaluation = evaluate_plates(annotated, pipeline, negatives=photos, progress=tell)
@@ -104,7 +105,7 @@ def stamps(
     from platemark.evaluate import evaluate_stamps
 
     annotated = _read(manifest, split)
-    pipeline = load_pipeline(model, kind="stamp", threads=threads)
+    pipeline = load_stamps(model, threads=threads)
     pages = _pictures(negatives)
     with progress("evaluate", quiet=quiet) as tell:
         evaluation = evaluate_stamps(annotated, pipeline, negatives=pages, progress=tell)

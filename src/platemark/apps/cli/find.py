@@ -12,7 +12,8 @@ import typer
 from platemark.apps.cli.common import (
     FAILED,
     INTERRUPTED,
-    load_pipeline,
+    load_plates,
+    load_stamps,
     messages,
     open_registry,
     progress,
@@ -126,12 +127,11 @@ def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = (
         model, known = request.model, None
         if request.registry is not None:
             known = stack.enter_context(open_registry(request.registry, model=model))
-        pipeline = load_pipeline(
-            model,
-            kind=layout.kind,
-            threads=request.threads,
-            min_score=request.min_score,
-            registry=known,
+        rules: dict[str, Any] = {"threads": request.threads, "min_score": request.min_score}
+        pipeline: Pipeline[Any] = (
+            load_plates(model, **rules)
+            if layout.kind == "plate"
+            else load_stamps(model, **rules, registry=known)
         )
         if request.adapt is not None:
             pipeline = request.adapt(pipeline)

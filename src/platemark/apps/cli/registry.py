@@ -10,7 +10,7 @@ from platemark.apps.cli.common import (
     QuietOption,
     RegistryOption,
     ThreadsOption,
-    load_pipeline,
+    load_stamps,
     messages,
     open_registry,
     progress,
@@ -191,7 +191,7 @@ def reindex(
     from platemark.usecases.enrol import reindex as make_anew
 
     with open_registry(registry) as known, progress("samples", quiet=quiet) as tell:
-        pipeline = load_pipeline(model, kind="stamp", threads=threads)
+        pipeline = load_stamps(model, threads=threads)
         count = make_anew(known, pipeline, tell)
     _say(f"{count} vectors are of {pipeline.embedder.name} now")
 

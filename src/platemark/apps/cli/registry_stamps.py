@@ -16,7 +16,7 @@ from platemark.apps.cli.common import (
     RegistryOption,
     ThreadsOption,
     check_exists,
-    load_pipeline,
+    load_stamps,
     messages,
     open_registry,
     progress,
@@ -347,6 +347,6 @@ def _pipeline(
     known: "Registry", model: str | None, threads: int | None, min_score: float | None
 ) -> "StampPipeline":
     """The pipeline, whose vectors fit the registry."""
-    pipeline = load_pipeline(model, kind="stamp", threads=threads, min_score=min_score)
+    pipeline = load_stamps(model, threads=threads, min_score=min_score)
     known.check_model(pipeline.embedder.name)
     return pipeline

@@ -30,10 +30,10 @@ from platemark.apps.server.examples import (
 from platemark.apps.server.schemas import (
     ComparisonShape,
     EmbeddingsShape,
-    FailedShape,
     PlatesShape,
     SegmentsShape,
     StampsShape,
+    answers,
     file_body,
 )
 from platemark.apps.server.uploads import uploads
@@ -79,7 +79,7 @@ class AnswerFormat(StrEnum):
 @router.post(
     "/v1/plates",
     summary="Find and read licence plates",
-    response_model=list[PlatesShape | FailedShape],
+    response_model=answers(PlatesShape),
     responses=listed(PLATES_EXAMPLE),
     openapi_extra=file_body(),
 )
@@ -101,7 +101,7 @@ async def plates(
 @router.post(
     "/v1/plates/verify",
     summary="Does a plate show this text?",
-    response_model=list[PlatesShape | FailedShape],
+    response_model=answers(PlatesShape),
     responses=listed(VERIFY_EXAMPLE),
     openapi_extra=file_body(),
 )
@@ -126,7 +126,7 @@ async def verify(
 @router.post(
     "/v1/stamps",
     summary="Find stamps and seals",
-    response_model=list[StampsShape | FailedShape],
+    response_model=answers(StampsShape),
     responses=listed(STAMPS_EXAMPLE),
     openapi_extra=file_body(),
 )
@@ -174,7 +174,7 @@ async def annotated(
 @router.post(
     "/v1/embeddings",
     summary="Vectors of stamps",
-    response_model=list[EmbeddingsShape | FailedShape],
+    response_model=answers(EmbeddingsShape),
     responses=listed(EMBEDDINGS_EXAMPLE),
     openapi_extra=file_body(),
 )
@@ -199,7 +199,7 @@ async def embeddings(
 @router.post(
     "/v1/segment",
     summary="The ink of stamps",
-    response_model=list[SegmentsShape | FailedShape],
+    response_model=answers(SegmentsShape),
     responses=LISTED | listed(SEGMENTS_EXAMPLE),
     openapi_extra=file_body(),
 )

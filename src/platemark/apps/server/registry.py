@@ -39,8 +39,8 @@ from platemark.apps.server.schemas import (
     AddedShape,
     DesignShape,
     DesignWithSamplesShape,
-    FailedShape,
     IdentifiedShape,
+    answers,
     file_body,
     problems,
 )
@@ -105,7 +105,7 @@ async def designs(
 @router.post(
     "/designs",
     summary="Add samples of a stamp",
-    response_model=list[AddedShape | FailedShape],
+    response_model=answers(AddedShape),
     responses=listed(ADDED_EXAMPLE) | problems(409),
     openapi_extra=file_body(
         NewSamples, fields=("name", "notes", "tags", "owner", "duplicates", "all")
@@ -168,7 +168,7 @@ def _enrolled_stamp(stamp: EnrolledStamp) -> dict[str, Any]:
 @router.post(
     "/identify",
     summary="Whose stamps are these?",
-    response_model=list[IdentifiedShape | FailedShape],
+    response_model=answers(IdentifiedShape),
     responses=listed(IDENTIFIED_EXAMPLE),
     openapi_extra=file_body(),
 )

@@ -1,12 +1,27 @@
-"""The shapes of answers in the OpenAPI description; the values are made by `platemark.types`."""
+"""The shapes of answers in the OpenAPI description, those of marks made of `platemark.types`."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import fields, is_dataclass
+from functools import reduce
+from operator import or_
+from types import GenericAlias, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from platemark.apps.server.problems import MEDIA_TYPE
 from platemark.apps.server.uploads import EncodedFiles
+from platemark.types import (
+    Box,
+    Comparison,
+    Expectation,
+    Failure,
+    Identity,
+    InkMask,
+    PlateMark,
+    StampMark,
+    TextLine,
+)
 
 
 class Shape(BaseModel):
@@ -15,17 +30,56 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-Box = tuple[float, float, float, float]
-Point = tuple[float, float]
-Quad = tuple[Point, Point, Point, Point]
 Score = Field(ge=0, le=1, description="A calibrated probability.")
 
 
-class ErrorShape(Shape):
-    """Why a file or page could not be looked at."""
+_MADE: dict[Any, Any] = {}
 
-    code: str = Field(description="Stable name of the error.", examples=["unreadable_image"])
-    message: str = Field(description="What was wrong and what to do about it.")
+
+def shape_of(
+    value: type[Any], *, leave_out: Sequence[str] = (), optional: Sequence[str] = (), **others: Any
+) -> Any:
+    """Make the shape of a value, whose JSON has the fields of its class.
+
+    Args:
+        value: The class.
+        leave_out: Fields that the JSON never has.
+        optional: Fields that it does not always have.
+        others: Fields in another form, or that it has besides: type and default.
+    """
+    hints = get_type_hints(value, localns={"PilImage": Any})
+    for field in fields(value):
+        if field.name not in leave_out and field.name not in others:
+            kind, usual = _shape(hints[field.name]), Score if "score" in field.name else ...
+            others[field.name] = (kind | None, None) if field.name in optional else (kind, usual)
+    about = (value.__doc__ or "").partition("\n")[0]
+    _MADE[value] = create_model(f"{value.__name__}Shape", __base__=Shape, __doc__=about, **others)
+    return _MADE[value]
+
+
+def _shape(hint: Any) -> Any:
+    parts, outer = get_args(hint), get_origin(hint)
+    if is_dataclass(hint):
+        return _MADE.get(hint) or shape_of(hint)  # type: ignore[arg-type]
+    if outer is tuple and parts[-1] is Ellipsis:
+        return many(_shape(parts[0]))
+    return reduce(or_, map(_shape, parts)) if outer in (Union, UnionType) else hint
+
+
+def many(shape: Any) -> Any:
+    """A list of a shape that was made."""
+    return GenericAlias(list, (shape,))
+
+
+class _Page(Shape):
+    source: str
+    page: int = Field(ge=0)
+
+
+class _FoundPage(_Page):
+    width: int
+    height: int
+    elapsed_ms: float
 
 
 class FailedShape(Shape):
@@ -33,123 +87,30 @@ class FailedShape(Shape):
 
     source: str
     page: int | None = Field(default=None, ge=0)
-    error: ErrorShape
+    error: shape_of(Failure)  # type: ignore[valid-type]
 
 
-class CharacterShape(Shape):
-    """A character with its score."""
-
-    char: str
-    score: float = Score
+def answers(shape: Any) -> Any:
+    """What a route answers that has an object for each page: of a shape, or with an error."""
+    return many(shape | FailedShape)
 
 
-class AlternativeShape(Shape):
-    """Another text the plate may show."""
-
-    text: str
-    score: float = Score
+def _marks(name: str, mark: Any, **others: Any) -> Any:
+    return create_model(name, __base__=_FoundPage, marks=(many(mark), ...), **others)
 
 
-class RegionShape(Shape):
-    """Country and type of a plate."""
-
-    code: str
-    score: float = Score
-
-
-class ObscuredShape(Shape):
-    """Whether a part of a plate is hidden."""
-
-    value: bool
-    score: float = Score
-
-
-class PlateShape(Shape):
-    """A licence plate."""
-
-    kind: str = Field(pattern="^plate$")
-    score: float = Score
-    box: Box
-    quad: Quad
-    text: str | None
-    text_score: float = Score
-    characters: list[CharacterShape]
-    alternatives: list[AlternativeShape]
-    matches_format: bool | None
-    region: RegionShape | None
-    lines: int | None
-    obscured: ObscuredShape | None
-
-
-class MaskShape(Shape):
-    """Ink as COCO's compressed run lengths of a mask of the whole page."""
-
-    size: tuple[int, int] = Field(description="Height and width.")
-    counts: str
-
-
-class LineShape(Shape):
-    """A line of a stamp's text."""
-
-    text: str
-    path: str = Field(pattern="^(ring|straight)$")
-
-
-class IdentityShape(Shape):
-    """The known stamp that an imprint is most like."""
-
-    name: str
-    design: str
-    similarity: float
-    accepted: bool
-
-
-class StampShape(Shape):
-    """A stamp or seal."""
-
-    kind: str = Field(pattern="^stamp$")
-    score: float = Score
-    box: Box
-    quad: Quad
-    shape: str
-    color: str
-    rotation: float | None
-    mask: MaskShape
-    text: str | None
-    text_score: float = Score
-    lines: list[LineShape]
-    identity: IdentityShape | None
-    embedding: list[float] | None = None
-    embedding_model: str | None = None
-
-
-class _Page(Shape):
-    source: str
-    page: int = Field(ge=0)
-    width: int
-    height: int
-    elapsed_ms: float
-
-
-class ExpectedShape(Shape):
-    """Whether a plate shows the text that was asked for."""
-
-    text: str
-    verdict: str = Field(pattern="^(match|mismatch|unsure)$")
-    score: float = Score
-
-
-class PlatesShape(_Page):
-    """The plates of an image or page."""
-
-    marks: list[PlateShape]
-    expected: ExpectedShape | None = Field(default=None, description="Where a text was asked for.")
-
-
-class StampsShape(_Page):
-    """The stamps of an image or page."""
-
-    marks: list[StampShape]
+_STAMP: dict[str, Any] = {
+    "kind": (Literal["stamp"], ...),
+    "embedding": (list[float] | None, None),
+    "embedding_model": (str | None, None),
+}
+shape_of(TextLine, leave_out=["places"], optional=["score", "characters", "script"])
+PlateShape = shape_of(PlateMark, leave_out=["frames"], kind=(Literal["plate"], ...))
+StampShape = shape_of(StampMark, leave_out=["crop"], **_STAMP)
+IdentityShape, MaskShape = _MADE[Identity], _MADE[InkMask]
+ComparisonShape = shape_of(Comparison, leave_out=["differences", "draw"])
+PlatesShape = _marks("PlatesShape", PlateShape, expected=(shape_of(Expectation) | None, None))
+StampsShape = _marks("StampsShape", StampShape)
 
 
 class VectorShape(Shape):
@@ -161,11 +122,9 @@ class VectorShape(Shape):
     model: str = Field(description="`name@version`; vectors of others cannot be compared.")
 
 
-class EmbeddingsShape(Shape):
+class EmbeddingsShape(_Page):
     """The vectors of the stamps of an image or page."""
 
-    source: str
-    page: int = Field(ge=0)
     embeddings: list[VectorShape]
 
 
@@ -174,14 +133,12 @@ class InkShape(Shape):
 
     box: Box
     score: float = Score
-    mask: MaskShape
+    mask: MaskShape  # type: ignore[valid-type]
 
 
-class SegmentsShape(Shape):
+class SegmentsShape(_Page):
     """The ink of the stamps of an image or page."""
 
-    source: str
-    page: int = Field(ge=0)
     stamps: list[InkShape]
 
 
@@ -217,7 +174,7 @@ class DesignWithSamplesShape(DesignShape):
     sample_list: list[SampleShape]
 
 
-class CandidateShape(IdentityShape):
+class CandidateShape(IdentityShape):  # type: ignore[misc, valid-type]
     """A design that an imprint may be of."""
 
     score: float = Score
@@ -239,38 +196,19 @@ class StampRefusedShape(Shape):
     """Why one stamp was not added."""
 
     box: Box
-    error: ErrorShape
+    error: shape_of(Failure)  # type: ignore[valid-type]
 
 
-class AddedShape(Shape):
+class AddedShape(_Page):
     """What became of the stamps of an image or page."""
 
-    source: str
-    page: int = Field(ge=0)
     added: list[StampAddedShape | StampRefusedShape]
 
 
-class IdentifiedStampShape(StampShape):
-    """A stamp and the designs it may be of."""
-
-    candidates: list[CandidateShape]
-
-
-class IdentifiedShape(_Page):
-    """The stamps of an image or page, and whose they may be."""
-
-    marks: list[IdentifiedStampShape]
-
-
-class ComparisonShape(Shape):
-    """Whether one stamp made two imprints."""
-
-    score: float = Score
-    verdict: str = Field(pattern="^(same|different|unsure)$")
-    reason: str
-    transform: list[list[float]]
-    a: Box
-    b: Box
+IdentifiedShape = _marks(
+    "IdentifiedShape",
+    create_model("IdentifiedStampShape", __base__=StampShape, candidates=many(CandidateShape)),
+)
 
 
 class ProblemShape(BaseModel):
