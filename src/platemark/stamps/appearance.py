@@ -21,8 +21,9 @@ _SIDE = 256
 _THIN_INK = 0.3
 # Parts with less of the ink than this are specks, not parts of the imprint.
 _SPECK = 0.02
-# From this ratio of its sides on, a stamp is read along its long side.
-_LONG = 1.2
+# A figure with two axes whose text does not tell which it is along is turned as its long one,
+# unless that is steeper than this.
+_STEEP = 60.0
 # An ellipse within this share of the outline holds the straight lines, not the ring text.
 _INNER = 0.62
 
@@ -59,6 +60,8 @@ def describe_ink(pixels: Pixels, mask: SoftMask) -> Appearance | None:
         return None
     outline = find_outline(ink)
     rotation = ink_rotation(ink, outline)
+    if rotation is not None:
+        rotation = round(rotation, 1) + 0.0  # no negative zero
     corners = turned_bounds(outline.points, rotation or 0.0) / zoom + (mask.left, mask.top)
     color = ink_color(mask.cut(pixels), mask.probability)
     return Appearance(outline.shape, color, rotation, as_quad(corners))
@@ -102,23 +105,27 @@ def ink_rotation(ink: BoolMask, outline: Outline) -> float | None:
         Degrees in (-90, 90], of triangles in (-180, 180]; None where there are no straight lines
         to tell.
     """
-    lines = _line_angle(_within(ink, outline))
+    inner = _within(ink, outline)
     match outline.shape:
         case "triangle":
-            return _triangle_rotation(outline.points, lines)
+            return _triangle_rotation(outline.points, _line_angle(inner))
         case "rectangle" | "oval":
-            return _long_side_rotation(outline, lines)
-    return lines
+            return _axis_rotation(outline.points, inner)
+    # A stamp without frame or rings is lines of text, so that less tells their direction.
+    return _line_angle(inner, _CLEARER if outline.shape == "other" else _CLEAR)
 
 
-def _long_side_rotation(outline: Outline, lines: float | None) -> float:
-    """Rotation in (-90, 90] of what has two axes: its long one, or that along the text."""
-    _, (width, height), turn = cv2.minAreaRect(outline.points.astype(np.float32))
+def _axis_rotation(points: FloatArray, inner: FloatArray) -> float:
+    """Rotation in (-90, 90] of what has two axes: that along its text, or its long one."""
+    _, (width, height), turn = cv2.minAreaRect(points.astype(np.float32))
     along = turn if width >= height else turn + 90.0
-    if max(width, height) >= _LONG * min(width, height):
-        return _half_turn(along)
-    wanted = 0.0 if lines is None else lines
-    return min((_half_turn(along + 90.0 * k) for k in (0, 1)), key=lambda a: _between(a, wanted))
+    long, short = _half_turn(along), _half_turn(along + 90.0)
+    if len(inner):
+        angles = np.add.outer((long, short), np.arange(-_STEP, _STEP + 0.1, 1.0))
+        on_long, on_short = _sharpness(inner, angles.ravel()).reshape(2, -1).max(axis=1)
+        if max(on_long, on_short) >= _CLEARER * min(on_long, on_short):
+            return long if on_long > on_short else short
+    return long if abs(long) <= _STEEP else short
 
 
 def _triangle_rotation(corners: FloatArray, lines: float | None) -> float:
@@ -152,58 +159,69 @@ def _between(a: float, b: float) -> float:
 
 
 def _within(ink: BoolMask, outline: Outline) -> FloatArray:
-    """Points (N, 2) of the ink that is not frame or ring text."""
-    rows, columns = np.nonzero(ink)
-    # Strewn within their pixels, or else the raster would be the sharpest of all lines.
-    strewn = np.random.default_rng(0).random((len(rows), 2))
-    points = np.stack([columns, rows], axis=1) + strewn
-    if outline.shape == "other":
-        return points
-    inner = _INNER if outline.shape in ("circle", "oval") else 0.85
-    centre = outline.points.mean(axis=0)
-    figure = (centre + inner * (outline.points - centre)).astype(np.float32)
-    mask = cv2.fillPoly(np.zeros(ink.shape, np.uint8), [figure.round().astype(np.int32)], 1)
-    return points[mask[rows, columns] > 0]
+    """Points (N, 2) of the ink that is not frame or ring text, about the middle of the outline.
+
+    None at all where that is too little for lines of text.
+    """
+    least = max(_LEAST_POINTS, _LEAST_SHARE * np.count_nonzero(ink))
+    middle = outline.points.mean(axis=0)
+    if outline.shape != "other":
+        inner = _INNER if outline.shape in ("circle", "oval") else 0.85
+        figure = middle + inner * (outline.points - middle) - 0.5
+        inside = np.zeros(ink.shape, np.uint8)
+        cv2.fillPoly(inside, [np.round(16.0 * figure).astype(np.int32)], 1, shift=4)
+        ink = ink & (inside > 0)
+    points = np.asarray(np.stack(np.nonzero(ink)[::-1], axis=1) + 0.5 - middle, dtype=np.float64)
+    return points[:: max(1, len(points) // _MOST_POINTS)] if len(points) >= least else points[:0]
 
 
 _STEP = 2.0
-_BINS = 32
-_LEAST_POINTS = 60
+_BINS = 24
+_LEAST_POINTS, _LEAST_SHARE = 60, 0.04
 _MOST_POINTS = 3000
-# How much sharper the profile along text is than that of other directions.
-_CLEAR = 1.45
+# How much sharper the profile along text is than that of all other directions within rings, and
+# than that across it where these two alone come into question.
+_CLEAR, _CLEARER = 1.6, 1.3
 
 
-def _line_angle(points: FloatArray) -> float | None:
+def _line_angle(points: FloatArray, least: float = _CLEAR) -> float | None:
     """Direction in (-90, 90] of the straight lines of text among points (N, 2) of ink, or None.
+
+    It is told where the profile along it is sharper than all others by the factor ``least``.
 
     The profile of ink across lines of text rises and falls steeply in their direction (projection
     profile analysis; Postl 1986).
     """
-    if len(points) < _LEAST_POINTS:
+    if not len(points):
         return None
-    some = points[:: max(1, len(points) // _MOST_POINTS)]
-    offsets = some - some.mean(axis=0)
     coarse = np.arange(-90.0, 90.0, _STEP) + _STEP
-    sharp = _sharpness(offsets, coarse)
+    sharp = _sharpness(points, coarse)
     best = float(coarse[int(np.argmax(sharp))])
     apart = np.array([_between(angle, best) for angle in coarse])
-    if sharp.max() < _CLEAR * sharp[apart > 15.0].max():
+    if sharp.max() < least * sharp[apart > 15.0].max():
         return None
     fine = best + np.arange(-_STEP, _STEP + 0.1, 0.25)
-    return _half_turn(float(fine[int(np.argmax(_sharpness(offsets, fine)))]))
+    return _half_turn(float(fine[int(np.argmax(_sharpness(points, fine)))]))
 
 
-def _sharpness(offsets: FloatArray, angles: FloatArray) -> FloatArray:
-    """How steeply the profiles of points (N, 2) across lines in directions (M,) change, as (M,)."""
+def _sharpness(points: FloatArray, angles: FloatArray) -> FloatArray:
+    """How steeply the profiles of points (N, 2) across lines in directions (M,) change, as (M,).
+
+    A point counts for the two bins that it is between, so that the profiles, and with them the
+    answer, change little where the points do.
+    """
     radians = np.radians(angles)
-    across = offsets @ np.stack([-np.sin(radians), np.cos(radians)])
-    reach = float(np.hypot(*offsets.T).max()) + 1.0
-    cells = ((across + reach) * (_BINS / (2.0 * reach))).astype(int).clip(0, _BINS - 1)
-    flat = (cells + _BINS * np.arange(len(angles))).ravel()
-    profiles = np.bincount(flat, minlength=_BINS * len(angles)).reshape(len(angles), _BINS)
+    across = points @ np.stack([-np.sin(radians), np.cos(radians)])
+    reach = float(np.hypot(*points.T).max()) + 1.0
+    places = (across + reach) * ((_BINS - 1) / (2.0 * reach))
+    lower = places.astype(int)
+    share = (places - lower).ravel()
+    flat = (lower + _BINS * np.arange(len(angles))).ravel()
+    count = _BINS * len(angles)
+    profiles = np.bincount(flat, 1.0 - share, count) + np.bincount(flat + 1, share, count)
     # Over two bins, since the raster of the pixels shows in neighbouring ones.
-    steps = (profiles[:, 2:] - profiles[:, :-2]) / len(offsets)
+    profiles = profiles.reshape(len(angles), _BINS)
+    steps = (profiles[:, 2:] - profiles[:, :-2]) / len(points)
     return np.asarray((steps**2).sum(axis=1), dtype=np.float64)
 
 

@@ -44,7 +44,7 @@ def _plate_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _stamp_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
-    rotation = "" if mark["rotation"] is None else f"{mark['rotation']:.0f}°"
+    rotation = "" if mark["rotation"] is None else f"{mark['rotation']:z.0f}°"
     return f"{mark['color']} {mark['shape']}", rotation, f"{mark['score']:.2f}"
 
 

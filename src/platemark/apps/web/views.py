@@ -182,7 +182,7 @@ def _stamp(mark: StampMark) -> str:
     if mark.text:
         facts.append(("Text", f"{escape(mark.text)} · {mark.text_score:.0%}"))
     if mark.rotation is not None:
-        facts.append(("Turned", f"{mark.rotation:.0f}°"))
+        facts.append(("Turned", f"{mark.rotation:z.0f}°"))
     facts.append(("Ink", f"{mark.mask.area:,} px".replace(",", " ")))
     return _facts(facts)
 
