@@ -86,6 +86,15 @@ def test_a_picture_is_called_as_its_source(source: str, page: int, name: str) ->
     assert PictureNames().stem(source, page) == name
 
 
+@pytest.mark.parametrize("letter", ["n", "ü", "字", "\udcfc"])
+def test_names_of_pictures_fit_file_systems(letter: str) -> None:
+    names = PictureNames()
+    long = letter * (250 // len(letter.encode(errors="surrogateescape")))
+    stems = {names.stem(f"{folder}/{long}.jpg", page) for folder in "ab" for page in (0, 999)}
+    assert len(stems) == 4
+    assert all(len(f"{stem}-100.png".encode()) <= 255 for stem in stems)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_tables_fit_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(

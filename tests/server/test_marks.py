@@ -110,6 +110,9 @@ def test_a_document_gives_a_result_for_each_page_or_the_one_wanted(
     assert pages[0]["marks"] == pages[2]["marks"]
     (third,) = api.post("/v1/stamps?page=2", files={"files": ("c.pdf", document)}).json()
     assert without_time([third]) == without_time([pages[2]])
+    for head in (b"\xef\xbb\xbf", b"\r\n", b"Content-Type: application/pdf\r\n\r\n"):
+        (same,) = api.post("/v1/stamps?page=2", files={"files": ("c.jpg", head + document)}).json()
+        assert same["marks"] == third["marks"]
     problem(api.post("/v1/stamps?page=3", files={"files": ("c.pdf", document)}), 400, "input_error")
 
 

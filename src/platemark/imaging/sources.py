@@ -44,9 +44,9 @@ PDF_DPI = 200
 STDIN = "-"
 
 _FOLDER_SUFFIXES = IMAGE_SUFFIXES | {".pdf"}
-# PDFium is not thread-safe: one call at a time in the whole process. The lock is reentrant because
-# a document may be collected, and so closed, by a thread that holds it.
-_PDFIUM = threading.RLock()
+PDFIUM = threading.RLock()
+"""Held by whoever calls PDFium, which is not thread-safe; reentrant because a document may be
+collected, and so closed, by a thread that holds it."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class _PdfPages:
     ) -> None:
         self._source, self._path = source, file
         self._scale, self._max_pixels = dpi / 72.0, max_pixels
-        with _PDFIUM:
+        with PDFIUM:
             # Not by pypdfium2, which takes the error of an earlier file for one of this.
             if isinstance(content, bytes):
                 handle = pdfium.FPDF_LoadMemDocument64(content, len(content), None)
@@ -183,7 +183,7 @@ class _PdfPages:
         return self._count
 
     def read(self, page: int) -> Image:
-        with decoding(self._source), _PDFIUM:
+        with decoding(self._source), PDFIUM:
             sheet = self._document[page]
             try:
                 scale = min(self._scale, _largest_scale(sheet.get_size(), self._max_pixels))
@@ -210,7 +210,7 @@ def _refused(code: int, source: str) -> InputError:
 
 
 def _close(document: pypdfium2.PdfDocument, content: str | bytes) -> None:
-    with _PDFIUM:
+    with PDFIUM:
         document.close()
 
 

@@ -15,6 +15,7 @@ import PIL.Image
 
 from platemark.imaging.draw import draw_overlay
 from platemark.imaging.pdf import PdfSheet
+from platemark.imaging.sources import PDFIUM
 from platemark.matching import InkTemplate
 from platemark.matching.template import SURE
 from platemark.models.card import MODEL_NAME, ModelCard
@@ -210,17 +211,18 @@ def _png(picture: PIL.Image.Image) -> str:
 
 
 def _pdf(report: _Report) -> bytes:
-    sheet = PdfSheet()
-    sheet.text(_TITLE, size=16, bold=True)
-    sheet.text(report.heading, size=12, bold=True)
-    sheet.text(report.reason)
-    sheet.pictures(report.imprints, _IMPRINT_HEIGHT)
-    sheet.pictures([report.overlay], _OVERLAY_HEIGHT)
-    if report.differences:
-        sheet.text("Where they disagree", bold=True)
-        sheet.text("; ".join(report.differences))
-    for title, rows in report.tables:
-        sheet.text(title, bold=True)
-        sheet.table(rows)
-    sheet.text(_NOTE)
-    return sheet.save()
+    with PDFIUM:
+        sheet = PdfSheet()
+        sheet.text(_TITLE, size=16, bold=True)
+        sheet.text(report.heading, size=12, bold=True)
+        sheet.text(report.reason)
+        sheet.pictures(report.imprints, _IMPRINT_HEIGHT)
+        sheet.pictures([report.overlay], _OVERLAY_HEIGHT)
+        if report.differences:
+            sheet.text("Where they disagree", bold=True)
+            sheet.text("; ".join(report.differences))
+        for title, rows in report.tables:
+            sheet.text(title, bold=True)
+            sheet.table(rows)
+        sheet.text(_NOTE)
+        return sheet.save()

@@ -160,12 +160,17 @@ class CsvWriter:
         self._stream.flush()
 
 
+# Bytes; file systems take names of 255, and the page, the number and the suffix follow.
+_LONGEST_STEM = 180
+
+
 class PictureNames:
     """File names for the pictures of results, different for every source and page of a run.
 
     The name is that of the source, and of a page after the first its number, counted from 1, as
     three digits, so that names sort as the pages do. A second source of the same name, from another
-    folder, gets a short digest of its path added, so that names do not depend on the machine.
+    folder, gets a short digest of its path added, so that names do not depend on the machine; so
+    does a name that is too long, which is cut.
     """
 
     def __init__(self) -> None:
@@ -174,11 +179,13 @@ class PictureNames:
     def stem(self, source: str, page: int) -> str:
         """Return the file name, without suffix, for the pictures of one page of a source."""
         plain = PurePath(source).stem if source != "-" else "stdin"
-        if page:
-            plain = f"{plain}-page{page + 1:03d}"
         # a file name need not be text, see os.fsdecode
         path = f"{source}\n{page}".encode(errors="surrogatepass")
         digest = hashlib.sha256(path).hexdigest()
+        if len(name := plain.encode(errors="surrogatepass")) > _LONGEST_STEM:
+            plain = f"{name[:_LONGEST_STEM].decode(errors='ignore')}-{digest[:8]}"
+        if page:
+            plain = f"{plain}-page{page + 1:03d}"
         names = (plain, *(f"{plain}-{digest[:length]}" for length in range(8, 65)))
         return next(name for name in names if self._claim(name, (source, page)))
 

@@ -223,7 +223,8 @@ def keep_inputs(inputs: list[str], target: Path | None, option: str) -> None:
         places = (target, target / f"{Path(name).stem}.jpg")
         # os.path answers False where pathlib raises, as for a name that is too long.
         if os.path.exists(name) and any(  # noqa: PTH110
-            place.exists() and place.samefile(name) for place in places
+            os.path.exists(place) and place.samefile(name)  # noqa: PTH110
+            for place in places
         ):
             raise typer.BadParameter(
                 f"the input {name} would be overwritten; choose another place", param_hint=option
