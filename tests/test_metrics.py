@@ -164,6 +164,36 @@ def test_calibration_error_by_hand() -> None:
     scores, correct = [0.8, 0.8, 0.2, 0.2], [True, False, False, False]
     assert metrics.expected_calibration_error(scores, correct, bins=2) == pytest.approx(0.25)
     assert math.isnan(metrics.expected_calibration_error([], []))
+
+
+def test_the_interval_of_the_calibration_error_holds_it() -> None:
+    random = np.random.default_rng(3)
+    scores = random.random(2000)
+    right = random.random(2000) < np.clip(scores - 0.2, 0, 1)
+    low, high = metrics.calibration_error_interval(scores, right, resamples=200)
+    assert low < metrics.expected_calibration_error(scores, right) < high < low + 0.1
+    assert all(map(math.isnan, metrics.calibration_error_interval([], [])))
+
+
+def test_coverage_of_known_scores() -> None:
+    scores, right = [0.9, 0.8, 0.7, 0.7, 0.2], [True, True, True, False, False]
+    covered = metrics.coverage_at_precision(scores, right, 0.75)
+    assert (covered.threshold, covered.accepted) == (0.7, metrics.Rate(4, 5))
+    covered = metrics.coverage_at_precision(scores, right, 0.99)
+    assert (covered.threshold, covered.accepted) == (0.8, metrics.Rate(2, 5))
+    assert metrics.coverage_at_precision([0.9], [False], 0.5).accepted == metrics.Rate(0, 1)
+
+
+@given(judged, st.floats(0.1, 1.0))
+def test_what_is_accepted_is_as_precise_as_wanted(
+    pairs: list[tuple[float, bool]], wanted: float
+) -> None:
+    scores, right = zip(*pairs, strict=True)
+    covered = metrics.coverage_at_precision(scores, right, wanted)
+    kept = [good for score, good in pairs if score >= covered.threshold]
+    if covered.accepted.hits:
+        assert len(kept) == covered.accepted.hits
+        assert sum(kept) >= wanted * len(kept) - 1e-9
     with pytest.raises(ValueError, match=r"0\.\.1"):
         metrics.reliability([1.2], [True])
 

@@ -145,7 +145,7 @@ def test_reliability_pairs_scores_with_truth(
     evaluation = evaluate(tmp_path, painted_pipeline, entry("images/a/1.png", (LEFT, "AB12CD")))
     scores, right = evaluation.detection_reliability()
     assert (scores, sorted(right)) == ([1.0, 1.0], [False, True])
-    assert evaluation.text_reliability() == ([0.9], [True])
+    assert evaluation.text_reliability() == ([pytest.approx(0.9)], [True])
 
 
 def test_report_is_json_without_nan(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from platemark.models.card import Calibration
 from platemark.plates import decoding
 from platemark.plates.decoding import Grammar, PlateDecoder, blurred, likelihoods
 from platemark.plates.formats import choose_formats, load_formats
@@ -218,6 +219,16 @@ def test_shares_are_probabilities(first: float, second: float) -> None:
     told = decode([Reading("AB12", first, (), (Alternative("AB17", second),))])
     assert 0.0 <= told.score <= 1.0
     assert told.score + sum(other.score for other in told.alternatives) <= 1.0 + 1e-9
+
+
+def test_calibration_changes_scores_and_not_their_order() -> None:
+    views = [seen("AB12", (3, "7", 0.45)), seen("AB17")]
+    raw = decode(views)
+    told = PlateDecoder(calibration=Calibration(scale=1.0, bias=2.0))(views)
+    assert told.text == raw.text
+    assert told.score > raw.score
+    assert told.alternatives[0].text == raw.alternatives[0].text
+    assert told.alternatives[0].score < raw.alternatives[0].score
 
 
 def test_a_decoder_can_be_pickled_when_it_was_used() -> None:

@@ -298,6 +298,7 @@ def reliability(scores: ArrayLike, correct: ArrayLike) -> dict[str, object]:
     """Calibration error and bins of scores, as a JSON object."""
     return {
         "expected_calibration_error": number(metrics.expected_calibration_error(scores, correct)),
+        "interval": [number(end) for end in metrics.calibration_error_interval(scores, correct)],
         "bins": [row.to_dict() for row in metrics.reliability(scores, correct)],
     }
 

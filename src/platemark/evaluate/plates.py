@@ -34,19 +34,28 @@ from platemark.evaluate.detection import (
     number,
     reliability,
 )
-from platemark.metrics import Rate
+from platemark.metrics import Coverage, Rate
 from platemark.plates.pipeline import PlatePipeline
 from platemark.types import PlateMark, Reading
 
 IOU_THRESHOLDS = (FOUND_IOU, 0.75)
+PRECISIONS = (0.95, 0.99, 0.999)
 
 
 @dataclass(frozen=True)
 class ReadingScores:
-    """How well texts are read: exact match, the same with O=0 and I=1, character error rate."""
+    """How well texts are read.
+
+    Attributes:
+        exact: Exact match.
+        folded: The same with O=0 and I=1.
+        listed: Exact match of the text or one of its alternatives.
+        character_error_rate: Edits for each character of the truth.
+    """
 
     exact: Rate
     folded: Rate
+    listed: Rate
     character_error_rate: float
 
     def to_dict(self) -> dict[str, object]:
@@ -54,6 +63,7 @@ class ReadingScores:
         return {
             "exact": self.exact.to_dict(),
             "folded": self.folded.to_dict(),
+            "listed": self.listed.to_dict(),
             "character_error_rate": number(self.character_error_rate),
         }
 
@@ -99,15 +109,19 @@ class PlateOutcome:
     Attributes:
         truth: The annotation.
         mark: The mark that took this plate at IoU 0.5, None where it was missed.
-        text: What counts end to end: the text of the mark that shows the truth, else that of
-            ``mark``.
+        said: What counts end to end: the mark that shows the truth, else ``mark``.
         reading: What the reader says about the annotated corners.
     """
 
     truth: PlateAnnotation
     mark: PlateMark | None
-    text: str | None
+    said: PlateMark | None
     reading: Reading | None
+
+    @property
+    def text(self) -> str | None:
+        """The text that counts end to end."""
+        return self.said.text if self.said else None
 
     @property
     def right(self) -> bool:
@@ -153,14 +167,26 @@ class PlateEvaluation(Evaluation[ImageOutcome]):
         return false_marks(self.negatives)
 
     def text_reliability(self) -> tuple[list[float], list[bool]]:
-        """Text score of every mark on a plate with annotated text, and whether it was right."""
+        """Text score of every plate with annotated text, and whether the text was right.
+
+        Of scenes the marks found count, of crops, which are one plate each, what was read from the
+        annotated corners.
+        """
         pairs = [
-            (plate.mark.text_score, metrics.exact_match(plate.mark.text, plate.truth.text))
+            (reading.score, metrics.exact_match(reading.text, plate.truth.text))
             for outcome in self.outcomes
             for plate in outcome.plates
-            if plate.mark is not None and plate.truth.text is not None
+            for reading in [
+                plate.reading if outcome.entry.kind == "crop" else plate.mark and plate.mark.reading
+            ]
+            if reading is not None and plate.truth.text is not None
         ]
         return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def text_coverage(self) -> dict[float, Coverage]:
+        """How many of those plates are accepted where 95%, 99% or 99.9% of them are to be right."""
+        pairs = self.text_reliability()
+        return {wanted: metrics.coverage_at_precision(*pairs, wanted) for wanted in PRECISIONS}
 
     def to_dict(self) -> dict[str, object]:
         """Return all figures as one JSON object."""
@@ -175,6 +201,9 @@ class PlateEvaluation(Evaluation[ImageOutcome]):
             "reliability": {
                 "detection": reliability(*self.detection_reliability()),
                 "text": reliability(*self.text_reliability()),
+            },
+            "text_coverage": {
+                str(wanted): one.to_dict() for wanted, one in self.text_coverage().items()
             },
             "negatives": {
                 "images": with_any.n,
@@ -223,10 +252,8 @@ def score(outcomes: Sequence[ImageOutcome]) -> PlateScores:
         images=len(outcomes),
         plates=len(plates),
         detection={iou: DetectionScores.of(outcomes, len(plates), iou) for iou in IOU_THRESHOLDS},
-        end_to_end=_reading_scores((plate.text, plate.truth.text) for plate in read),
-        reader=_reading_scores(
-            (plate.reading.text if plate.reading else None, plate.truth.text) for plate in read
-        ),
+        end_to_end=_reading_scores((plate.said, plate.truth.text) for plate in read),
+        reader=_reading_scores((plate.reading, plate.truth.text) for plate in read),
         elapsed_ms=metrics.mean_and_median(looked_at),
     )
 
@@ -266,13 +293,27 @@ def _plate_outcome(
         if truth.text and metrics.exact_match(m.text, truth.text, fold=fold)
     ]
     best = showing[0] if showing else mark
-    return PlateOutcome(truth, mark, best.text if best else None, reading)
+    return PlateOutcome(truth, mark, best, reading)
 
 
-def _reading_scores(pairs: Iterable[tuple[str | None, str | None]]) -> ReadingScores:
-    texts = [(text, truth or "") for text, truth in pairs]
+def _reading_scores(
+    pairs: Iterable[tuple[PlateMark | Reading | None, str | None]],
+) -> ReadingScores:
+    said = [(one, truth or "") for one, truth in pairs]
+    texts = [(one.text if one else None, truth) for one, truth in said]
+    listed = sum(
+        any(
+            metrics.exact_match(text, truth)
+            for text in (one.text, *(a.text for a in one.alternatives))
+        )
+        for one, truth in said
+        if one
+    )
     strict = sum(metrics.exact_match(text, truth) for text, truth in texts)
     folded = sum(metrics.exact_match(text, truth, fold=True) for text, truth in texts)
     return ReadingScores(
-        Rate(strict, len(texts)), Rate(folded, len(texts)), metrics.character_error_rate(texts)
+        Rate(strict, len(texts)),
+        Rate(folded, len(texts)),
+        Rate(listed, len(texts)),
+        metrics.character_error_rate(texts),
     )

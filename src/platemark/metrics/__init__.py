@@ -3,7 +3,14 @@
 Nothing here knows images or models: functions take overlaps, scores, flags and strings.
 """
 
-from platemark.metrics.calibration import ReliabilityBin, expected_calibration_error, reliability
+from platemark.metrics.calibration import (
+    Coverage,
+    ReliabilityBin,
+    calibration_error_interval,
+    coverage_at_precision,
+    expected_calibration_error,
+    reliability,
+)
 from platemark.metrics.detection import (
     FALSE,
     IGNORED,
@@ -27,12 +34,15 @@ from platemark.metrics.text import character_error_rate, edit_distance, exact_ma
 __all__ = [
     "FALSE",
     "IGNORED",
+    "Coverage",
     "Rate",
     "ReliabilityBin",
     "average_precision",
     "average_precision_at",
+    "calibration_error_interval",
     "character_error_rate",
     "cmc",
+    "coverage_at_precision",
     "edit_distance",
     "equal_error_interval",
     "equal_error_rate",

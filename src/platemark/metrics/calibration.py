@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from platemark.metrics.arrays import scores_and_flags
+from platemark.metrics.rates import Rate, middle
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,58 @@ def expected_calibration_error(scores: ArrayLike, correct: ArrayLike, bins: int 
     total = sum(row.n for row in table)
     gaps = sum(row.n * abs(row.score - row.accuracy) for row in table)
     return gaps / total if total else float("nan")
+
+
+def calibration_error_interval(
+    scores: ArrayLike, correct: ArrayLike, *, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """95% interval of `expected_calibration_error` by the bootstrap; NaN twice for no scores.
+
+    Resampling adds scatter of its own to the gaps: the interval lies high for few scores.
+    """
+    confidence, right = scores_and_flags(scores, correct)
+    generator = np.random.default_rng(seed)
+    drawn = (generator.integers(len(right), size=len(right)) for _ in range(resamples))
+    if not len(right):
+        return float("nan"), float("nan")
+    errors = [expected_calibration_error(confidence[index], right[index]) for index in drawn]
+    return middle(errors)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much is accepted at the threshold that leaves a wanted share of it right.
+
+    Attributes:
+        threshold: The least score that is accepted; 1 where nothing can be.
+        accepted: The share of all that is accepted.
+    """
+
+    threshold: float
+    accepted: Rate
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return {"threshold": self.threshold, **self.accepted.to_dict()}
+
+
+def coverage_at_precision(scores: ArrayLike, correct: ArrayLike, precision: float) -> Coverage:
+    """Accept as much as can be so that at least ``precision`` of it is right.
+
+    The point of the risk-coverage curve (El-Yaniv and Wiener 2010) at that risk.
+
+    Args:
+        scores: (N,) higher for what is more probably right.
+        correct: (N,) bool.
+        precision: Share of the accepted that is to be right.
+    """
+    confidence, right = scores_and_flags(scores, correct)
+    order = np.argsort(-confidence, kind="stable")
+    ranked, hits = confidence[order], np.cumsum(right[order])
+    # What has the same score is accepted together.
+    last = np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)]
+    enough = last & (hits >= precision * np.arange(1, len(ranked) + 1))
+    if not enough.any():
+        return Coverage(1.0, Rate(0, len(ranked)))
+    accepted = int(np.flatnonzero(enough)[-1]) + 1
+    return Coverage(float(ranked[accepted - 1]), Rate(accepted, len(ranked)))

@@ -304,6 +304,8 @@ class ModelCard(_Section):
         inputs: Type and shape of every input by name, for readers of the card.
         outputs: The same of every output.
         thresholds: Scores by name, such as ``min_score``.
+        text_calibration: How what a reader says becomes a probability once plate formats had their
+            say; None where it was not fitted.
         fusion: How a comparer joins what several signals say; None where the network alone decides.
         classes: What a detection can be.
         metrics: Measured figures.
@@ -331,6 +333,7 @@ class ModelCard(_Section):
     decode: ReaderDecode | VerifierDecode | DetectorDecode = DetectorDecode()
     thresholds: dict[str, float] = {}
     calibration: Calibration = Calibration()
+    text_calibration: Calibration | None = None
     fusion: Fusion | None = None
     classes: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()

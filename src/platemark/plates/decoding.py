@@ -22,9 +22,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from platemark.models.card import Calibration
 from platemark.plates.formats import PlateFormat, load_formats, normalise
 from platemark.plates.notation import Shape
 from platemark.tasks import ctc
+from platemark.tasks.calibrate import calibrate
 from platemark.types import Alternative, Character, Expectation, Frames, Reading, Region
 
 # Fitted on readings of real plates that the reader had not seen, see docs/accuracy.md.
@@ -32,7 +34,7 @@ GRAMMAR, LENGTH = 0.5, 1.2
 FREE_TEXT = 1e-3
 # An expected text is there when its likelihood is so large a share of its and that of the best
 # other text; it is not when the share is so small and the plate was read with so high a score.
-MATCH, MISMATCH, CLEAR = 0.5, 1e-3, 0.8
+MATCH, MISMATCH, CLEAR = 0.5, 1e-3, 0.9
 # A country is told when so much of the probability of a text comes from its formats.
 REGION = 0.9
 
@@ -239,11 +241,13 @@ class PlateDecoder:
         formats: The formats to expect, by code; by default all packaged ones.
         default: The region to give where the text tells none.
         alternatives: Other texts to give at most.
+        calibration: How shares become probabilities, fitted by ``evaluate plates --calibrate``.
     """
 
     formats: Mapping[str, PlateFormat] = field(default_factory=load_formats)
     default: str | None = None
     alternatives: int = 4
+    calibration: Calibration = field(default_factory=Calibration)
 
     @cached_property
     def grammar(self) -> Grammar:
@@ -258,7 +262,7 @@ class PlateDecoder:
                 frames has its texts and alternatives weighed alone.
 
         Returns:
-            A reading with region, whose score and alternatives are the shares of the texts.
+            A reading with region, whose score and alternatives are probabilities of the texts.
         """
         first = readings[0]
         if first.text and first.score > _CERTAIN and self.grammar.matches(first.text):
@@ -327,7 +331,13 @@ class PlateDecoder:
         shares = np.exp(weights - weights.max())
         # What the frames may show besides these texts is not theirs.
         shares *= min(1.0, float(chances.sum())) / shares.sum()
-        return [(texts[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")]
+        order = np.argsort(-shares, kind="stable")
+        best = float(shares[order[0]])
+        score = float(calibrate(best, self.calibration))
+        # What calibration takes from the best text goes to the others in proportion.
+        rest = (1.0 - score) / max(1.0 - best, 1e-9)
+        others = [(texts[i], min(1.0, float(shares[i]) * rest)) for i in order[1:]]
+        return [(texts[order[0]], score), *others]
 
 
 def _legible(reading: Reading, wanted: str) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from platemark.geometry import FloatArray, enlarge_quad
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.imaging.warp import rectify
+from platemark.models.card import Calibration
 from platemark.models.store import ModelName, choose_parts
 from platemark.pipeline import Pipeline
 from platemark.plates.decoding import PlateDecoder
@@ -146,6 +147,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         return cls(
             detector,
             reader,
+            decoder=PlateDecoder(calibration=reader.model.card.text_calibration or Calibration()),
             sure_score=reader.sure_score,
             legible_text=reader.legible_text,
             verifier=gate,
@@ -172,7 +174,7 @@ class PlatePipeline(Pipeline[PlateMark]):
             ValueError: No format has such a name.
         """
         formats = choose_formats(self.decoder.formats, names, banned)
-        return self.with_parts(decoder=PlateDecoder(formats, default=default))
+        return self.with_parts(decoder=replace(self.decoder, formats=formats, default=default))
 
     def cropped(self) -> Self:
         """Return a copy for pictures that are one plate each, as gate cameras cut them out."""

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from platemark.datasets import Manifest
+from platemark.evaluate import evaluate_plates
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Image, Pixels
 from platemark.matching import InkTemplate
@@ -27,6 +29,7 @@ from platemark.models.card import (
 )
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
+from platemark.plates.pipeline import PlatePipeline
 from platemark.tasks.calibrate import logit, sigmoid
 from platemark.tasks.comparer import Comparer, Signals
 from platemark.tasks.detector import Detector
@@ -115,6 +118,19 @@ def calibrate_strip_reader(
     return _update(
         folder, calibration=platt(scores, [a == b for a, b in zip(read, texts, strict=True)])
     )
+
+
+def calibrate_texts(folder: Path, manifest: Manifest) -> ModelCard:
+    """Fit the scores of texts once plate formats had their say, and write them to a reader's card.
+
+    Args:
+        folder: that of the reader.
+        manifest: annotated photos that the reader was not trained on.
+    """
+    _update(folder, text_calibration=None)
+    pipeline = PlatePipeline.from_pretrained(str(folder))
+    scores, right = evaluate_plates(manifest, pipeline).text_reliability()
+    return _update(folder, text_calibration=platt(scores, right))
 
 
 def calibrate_detector(

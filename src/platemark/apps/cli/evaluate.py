@@ -55,6 +55,14 @@ def plates(
     format: FormatOption = TextFormat.TABLE,  # noqa: A002 - the option is called so
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="READER",
+            help="First fit the text scores of the reader in this folder to these photos, and "
+            "measure with it.",
+        ),
+    ] = None,
 ) -> None:
     """Find and read the plates of annotated photos and count what was right.
 
@@ -66,7 +74,11 @@ def plates(
     from platemark.evaluate import evaluate_plates
 
     annotated = _read(manifest, split)
-    pipeline = load_plates(model, threads=threads)
+    if calibrate is not None:
+        from platemark.train.calibrate import calibrate_texts
+
+        calibrate_texts(calibrate, annotated)
+    pipeline = load_plates(model if calibrate is None else str(calibrate), threads=threads)
     photos = _pictures(negatives)
     with progress("evaluate", quiet=quiet) as tell:
         evaluation = evaluate_plates(annotated, pipeline, negatives=photos, progress=tell)

@@ -20,7 +20,7 @@ from platemark.evaluate.detection import false_marks
 from platemark.metrics import Rate, expected_calibration_error, reliability
 
 _FOUND = ("precision", "recall", "AP")
-_READ = ("exact", "folded", "CER")
+_READ = ("exact", "folded", "listed", "CER")
 
 
 def plate_report(evaluation: PlateEvaluation) -> None:
@@ -34,6 +34,12 @@ def plate_report(evaluation: PlateEvaluation) -> None:
         ("text", evaluation.text_reliability()),
     ):
         _print_reliability(name, *pairs, console)
+    for wanted, coverage in evaluation.text_coverage().items():
+        share = _share(coverage.accepted).replace("\n", " in ")
+        console.print(
+            f"Accepted where {wanted:.1%} of texts are to be right: {share}, "
+            f"scores from {coverage.threshold:.3f}"
+        )
     if evaluation.negatives:
         per_image, with_any = evaluation.false_plates()
         console.print(
@@ -173,6 +179,7 @@ def _reading_cells(scores: ReadingScores) -> list[str]:
     return [
         _share(scores.exact),
         _share(scores.folded),
+        _share(scores.listed),
         _decimal(scores.character_error_rate),
     ]
 

@@ -1,0 +1,41 @@
+"""``platemark evaluate plates --calibrate`` fits the text scores of a reader."""
+
+import json
+import shutil
+from pathlib import Path
+
+import PIL.Image
+from typer.testing import CliRunner
+
+from platemark.apps.cli import app
+from platemark.models.card import ModelCard
+from platemark.models.store import BUNDLED
+
+CASES = Path(__file__).parents[1] / "cases"
+# None of them is what the photo shows.
+TEXTS = {"plate_ok.jpg": "AI4921BC", "format_ru.jpg": "P777OM97", "sticker.jpg": "XX0000"}
+
+
+def test_the_fit_is_written_into_the_card_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "reader"
+    shutil.copytree(BUNDLED / "plate-reader", folder)
+    with (tmp_path / "dev.jsonl").open("w", encoding="utf-8") as manifest:
+        for name, text in TEXTS.items():
+            shutil.copy(CASES / name, tmp_path)
+            width, height = PIL.Image.open(CASES / name).size
+            plate = {"box": [0, 0, width, height], "quad": None, "text": text}
+            size = {"width": width, "height": height, "kind": "crop", "split": "dev"}
+            manifest.write(json.dumps({"image": name, **size, "plates": [plate]}) + "\n")
+    before = ModelCard.read(folder / "card.json")
+    words = ["evaluate", "plates", str(tmp_path / "dev.jsonl"), "--split", "dev", "--quiet"]
+    more = ["--calibrate", str(folder), "--format", "json", "--threads", "1"]
+    result = CliRunner().invoke(app, [*words, *more])
+    assert result.exit_code == 0, result.output
+    after = ModelCard.read(folder / "card.json")
+    assert after.text_calibration is not None
+    assert after.text_calibration != before.text_calibration
+    kept = {"text_calibration": before.text_calibration}
+    assert after.model_copy(update=kept) == before
+    figures = json.loads(result.stdout)
+    assert figures["text_coverage"]["0.99"]["hits"] == 0
+    assert figures["reliability"]["text"]["expected_calibration_error"] < 0.1
