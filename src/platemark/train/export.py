@@ -204,7 +204,7 @@ def export_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> 
             height=reader.HEIGHT, width=reader.WIDTH, margin=reader.MARGIN
         ),
         "decode": ReaderDecode(alphabet=reader.ALPHABET),
-        "thresholds": {"sure_score": 0.96},
+        "thresholds": {"sure_score": 0.96, "legible_text": 0.085},
     }
     return _write(
         ReaderGraph(net).eval(), crops, ["log_probs"], {0: torch.export.Dim("N")}, folder, card
