@@ -173,7 +173,7 @@ def rectified_size(quad: ArrayLike) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """How an image is fitted into a network's input: scaled, then padded right and bottom.
+    """How an image is fitted into a network's input: scaled, then padded.
 
     Attributes:
         width: Width of the image in pixels.
@@ -182,6 +182,7 @@ class Letterbox:
         scaled_height: Height of the scaled image inside the input.
         padded_width: Width of the input.
         padded_height: Height of the input.
+        border: Padding on the left and above, in pixels of the input; the rest is right and below.
     """
 
     width: int
@@ -190,6 +191,7 @@ class Letterbox:
     scaled_height: int
     padded_width: int
     padded_height: int
+    border: int = 0
 
     @classmethod
     def fit(
@@ -200,8 +202,11 @@ class Letterbox:
         *,
         multiple: int = 32,
         max_upscale: float = 1.0,
+        border: int = 0,
     ) -> Self:
         """Scale the long side to ``long_side``, at most by ``max_upscale``; pad to a multiple.
+
+        The padding is at least ``border`` pixels on each side.
 
         Raises:
             ValueError: A size is not positive.
@@ -210,8 +215,8 @@ class Letterbox:
             raise ValueError(f"sizes are positive, got {width}x{height} into {long_side}")
         scale = min(long_side / max(width, height), max_upscale)
         scaled = [max(1, round(side * scale)) for side in (width, height)]
-        padded = [math.ceil(side / multiple) * multiple for side in scaled]
-        return cls(width, height, *scaled, *padded)
+        padded = [math.ceil((side + 2 * border) / multiple) * multiple for side in scaled]
+        return cls(width, height, scaled[0], scaled[1], padded[0], padded[1], border)
 
     @property
     def scale(self) -> FloatArray:
@@ -220,11 +225,11 @@ class Letterbox:
 
     def forward(self, points: ArrayLike) -> FloatArray:
         """Take points (..., 2) of the image to the network's input."""
-        return np.asarray(points, dtype=np.float64) * self.scale
+        return np.asarray(points, dtype=np.float64) * self.scale + self.border
 
     def inverse(self, points: ArrayLike) -> FloatArray:
         """Take points (..., 2) of the network's input to the image."""
-        return np.asarray(points, dtype=np.float64) / self.scale
+        return (np.asarray(points, dtype=np.float64) - self.border) / self.scale
 
 
 def iou_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:

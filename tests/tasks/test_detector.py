@@ -139,6 +139,46 @@ def test_what_fills_the_image_is_looked_for_from_afar(
     assert (found(small, 0.01), found(small, 0.4)) == (3, 1)
 
 
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(700, 4000), st.integers(8, 190), st.integers(8, 190), st.booleans(), st.data())
+def test_marks_of_long_and_wide_images_are_found_once(
+    make_detector: MakeModel, long: int, along: int, across: int, wide: bool, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, long - along))
+    box = (5, first, 5 + across, first + along)
+    width, height = 200, long
+    if wide:
+        box, width, height = (first, 5, first + along, 5 + across), long, 200
+    (found,) = Detector.from_pretrained(make_detector(), threads=1)(photo(width, height, box))
+    # a tile of 500 pixels is seen at 320
+    assert np.abs(np.subtract(found.box, box)).max() <= 600 / 320
+
+
+def test_a_mark_longer_than_the_tiles_is_found_once(make_detector: MakeModel) -> None:
+    (found,) = Detector.from_pretrained(make_detector())(photo(4000, 400, (500, 100, 3500, 300)))
+    assert np.abs(np.subtract(found.box, (500, 100, 3500, 300))).max() <= 4000 / 320
+
+
+def test_the_passes_of_long_images_grow_with_their_length(
+    make_detector: MakeModel, looks: list[tuple[int, ...]]
+) -> None:
+    detector = Detector.from_pretrained(make_detector(preprocess={"long_side": 320}))
+
+    def shapes(width: int, height: int) -> list[tuple[int, ...]]:
+        looks.clear()
+        detector(photo(width, height))
+        return list(looks)
+
+    runs = [len(shapes(200, 200 * ratio)) for ratio in (2, 3, 10, 20, 40, 80)]
+    assert runs[:2] == [1, 1]
+    assert runs == sorted(runs)
+    assert 1.8 < runs[4] / runs[3] < 2.2
+    assert 1.8 < runs[5] / runs[4] < 2.2
+    assert len({shape[1:] for shape in shapes(200, 8000)[1:]}) == 1
+    # tiles are not so short that they would be enlarged: a hair costs little
+    assert sum(height * width for _, height, width, _ in shapes(2, 20_000)) < 40 * 20_000
+
+
 REFINE = {"long_side": 320, "refine": {"below_width": 24, "width": 96, "side": 256}}
 
 

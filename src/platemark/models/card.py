@@ -51,15 +51,18 @@ class SecondLook(_Section):
 
 
 class CoarseLooks(_Section):
-    """Looks at fewer pixels, for marks that fill much of the image.
+    """Passes at low resolution, for marks that fill much of the image.
 
     Attributes:
         long_sides: Lengths to which the long side is scaled, in pixels.
+        margin: What is padded on each side, as a fraction of that length, where the network needs
+            surroundings to find a mark.
         from_share: A mark found there counts when its longer side is at least this share of the
             image's.
     """
 
     long_sides: tuple[int, ...] = Field(min_length=1)
+    margin: float = Field(default=0.0, ge=0, le=2)
     from_share: float = Field(default=0.4, gt=0, le=1)
 
 

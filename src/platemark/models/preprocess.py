@@ -28,14 +28,15 @@ _LEAST_CONTRAST = 40.0
 
 
 def letterbox_image(
-    pixels: Pixels, spec: DetectorPreprocess, *, long_side: int | None = None
+    pixels: Pixels, spec: DetectorPreprocess, *, long_side: int | None = None, border: int = 0
 ) -> tuple[Pixels, Letterbox]:
-    """Scale an image into a detector's input and pad it right and bottom.
+    """Scale an image into a detector's input and pad it, right and bottom or all around.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
         spec: The card's section.
         long_side: Length of the long side, where it is not that of the card.
+        border: Least padding on each side, in pixels of the input.
 
     Returns:
         (1, H', W', 3) uint8 RGB with sides of the card's multiple, and how it was fitted.
@@ -47,11 +48,11 @@ def letterbox_image(
         long_side or spec.long_side,
         multiple=spec.multiple,
         max_upscale=spec.max_upscale,
+        border=border,
     )
     tensor = np.full((1, fit.padded_height, fit.padded_width, 3), spec.pad, np.uint8)
-    tensor[0, : fit.scaled_height, : fit.scaled_width] = resize(
-        pixels, fit.scaled_width, fit.scaled_height
-    )
+    part = tensor[0, border : border + fit.scaled_height, border : border + fit.scaled_width]
+    part[:] = resize(pixels, fit.scaled_width, fit.scaled_height)
     return tensor, fit
 
 

@@ -1,8 +1,10 @@
 """Finds marks in images."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -34,6 +36,12 @@ from platemark.types import Detection
 _DEFAULT_MIN_SCORE = 0.5
 # A refined mark is taken when it is the same one: it overlaps the first finding this much.
 _SAME_MARK = 0.3
+# A picture whose sides differ by more than this factor is tiled, since one pass would shrink its
+# marks too much. A tile is so many times as long as wide, and shares a square with the next.
+_TILED_FROM = 3.0
+_TILE_RATIO = 2.5
+# Tiles share this much of the shorter side at the line between them, for boxes that jitter.
+_SLACK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,11 @@ class _Candidates:
             self.boxes[chosen], self.quads[chosen], self.scores[chosen], self.zoom[chosen]
         )
 
+    def shift(self, x: int, y: int) -> Self:
+        """The same in pixels of an image of which this one is the part from (x, y) on."""
+        by = np.array([x, y], dtype=np.float64)
+        return type(self)(self.boxes + np.tile(by, 2), self.quads + by, self.scores, self.zoom)
+
     def join(self, other: Self) -> Self:
         return type(self)(
             np.concatenate([self.boxes, other.boxes]),
@@ -69,10 +82,12 @@ class _Candidates:
 class Detector:
     """Finds marks of one kind; may be shared by threads.
 
-    A photo in which the first look finds nothing sure, or nothing but small marks, gets a second
-    look at a higher resolution, a small photo enlarged for it; marks that fill much of the image
-    may be looked for from afar; and marks that come out small may be looked at once more for
-    sharper corners. The model's card says when.
+    The card of the model says which passes an image gets besides the first: one at a higher
+    resolution where the first finds nothing with confidence, or small marks alone, small images
+    enlarged for it; some at a low resolution, for marks that fill much of the image; and one
+    around each small mark, for sharper corners. Images much longer than wide, or wider than long,
+    are also tiled, each tile with passes of its own: their number grows with the ratio of the
+    sides.
 
     Args:
         model: A network with the input ``images`` (N, H, W, 3) uint8 RGB and the outputs ``boxes``
@@ -140,23 +155,62 @@ class Detector:
         """
         pixels = Image.read(image).pixels
         least = self._min_score if min_score is None else checked_score(min_score)
-        scaled = shrunk(pixels, self._spec.long_side)
-        found = self._look(pixels, self._spec.long_side, scaled)
-        if (long_side := self._second_look(pixels, found)) is not None:
-            found = found.join(self._look(pixels, long_side))
-        if self._spec.coarse_looks is not None:
-            found = found.join(self._large(pixels, self._spec.coarse_looks, scaled))
+        found = self._find(pixels)
         found = found.take(found.scores >= least)
         found = found.take(nms(found.boxes, found.scores, self._iou))
         if self._spec.refine is not None:
             found = self._refine(pixels, found, self._spec.refine)
         return self._detections(found)
 
-    def _look(self, pixels: Pixels, long_side: int, scaled: Pixels | None = None) -> _Candidates:
-        """Look at an image; ``scaled`` is the same one at fewer pixels, which costs less to fit."""
+    def _find(self, pixels: Pixels) -> _Candidates:
+        """Candidates of an image, and of the tiles of one that is long or wide.
+
+        A tile counts for marks that are centred in its own part and no longer than what two tiles
+        share, which therefore lie whole in it; the image as one counts for longer marks.
+        """
+        found = self._passes(pixels)
+        axis = int(pixels.shape[0] > pixels.shape[1])  # of the boxes: 0 is x, 1 is y
+        long, short = pixels.shape[1 - axis], pixels.shape[axis]
+        spans = _tiles(long, short, round(self._spec.long_side / self._spec.max_upscale))
+        if len(spans) < 2:
+            return found
+        parts = [found.take(found.boxes[:, axis + 2] - found.boxes[:, axis] > short)]
+        for begin, end, own_begin, own_end in spans:
+            tile = pixels[begin:end] if axis else pixels[:, begin:end]
+            seen = self._passes(tile).shift(*((0, begin) if axis else (begin, 0)))
+            first, last = seen.boxes[:, axis], seen.boxes[:, axis + 2]
+            centre = (first + last) / 2.0
+            own = (centre >= own_begin) & (centre <= own_end)
+            parts.append(seen.take(own & (last - first <= short)))
+        return reduce(_Candidates.join, parts)
+
+    def _passes(self, pixels: Pixels) -> _Candidates:
+        """Candidates of an image or tile, of all passes over it as a whole."""
+        scaled = shrunk(pixels, self._spec.long_side)
+        found = self._pass(pixels, self._spec.long_side, scaled)
+        if (long_side := self._second_pass(pixels, found)) is not None:
+            found = found.join(self._pass(pixels, long_side))
+        if self._spec.coarse_looks is not None:
+            found = found.join(self._large(pixels, self._spec.coarse_looks, scaled))
+        return found
+
+    def _pass(
+        self, pixels: Pixels, long_side: int, scaled: Pixels | None = None, margin: float = 0.0
+    ) -> _Candidates:
+        """Run the network over an image.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB.
+            long_side: Length to which its long side is scaled.
+            scaled: The same image at fewer pixels, which costs less to fit.
+            margin: Padding on each side, as a fraction of ``long_side``.
+        """
         height, width = pixels.shape[:2]
         tensor, fit = letterbox_image(
-            pixels if scaled is None else scaled, self._spec, long_side=long_side
+            pixels if scaled is None else scaled,
+            self._spec,
+            long_side=long_side,
+            border=round(margin * long_side),
         )
         fit = replace(fit, width=width, height=height)
         (found,) = self._run(tensor)
@@ -184,11 +238,11 @@ class Detector:
             )
         ]
 
-    def _second_look(self, pixels: Pixels, found: _Candidates) -> int | None:
-        """Return the long side for a second look, or None where the first is good enough.
+    def _second_pass(self, pixels: Pixels, found: _Candidates) -> int | None:
+        """Return the long side for a second pass, or None where the first is good enough.
 
-        The whole image is looked at, since a network of convolutions does so faster than tile by
-        tile, and nothing lies across a seam.
+        It takes the image as a whole, since a network of convolutions does so faster than tile by
+        tile.
         """
         look, own = self._spec.second_look, int(max(pixels.shape[:2]))
         if look is None:
@@ -202,8 +256,10 @@ class Detector:
         return min(look.long_side, max(own, least))
 
     def _large(self, pixels: Pixels, looks: CoarseLooks, scaled: Pixels) -> _Candidates:
-        """Look at the image once or more from afar, for what fills much of it."""
-        views = [self._look(pixels, long_side, scaled) for long_side in looks.long_sides]
+        """Candidates of the passes at low resolution, for what fills much of the image."""
+        views = [
+            self._pass(pixels, long_side, scaled, looks.margin) for long_side in looks.long_sides
+        ]
         found = reduce(_Candidates.join, views)
         sides = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1)
         return found.take(sides >= looks.from_share * max(pixels.shape[:2]))
@@ -259,3 +315,29 @@ def _view(
     scaled, fit = letterbox_image(part, spec, long_side=long_side)
     tensor[0, : scaled.shape[1], : scaled.shape[2]] = scaled[0]
     return tensor, fit.scale, np.array([left, top], dtype=np.float64)
+
+
+def _tiles(long: int, short: int, least: int) -> list[tuple[int, int, float, float]]:
+    """Cut a long side into tiles of one length.
+
+    Args:
+        long: Length of the side in pixels.
+        short: Length of the other one.
+        least: Tiles are no shorter than this: the network's input would not show them larger.
+
+    Returns:
+        Of each tile its begin and end, and begin and end of the part that is its own. Two tiles
+        share at least ``short`` pixels; the line between their own parts is in the middle of that.
+        One tile alone where the side is not long.
+    """
+    size = max(round(_TILE_RATIO * short), least)
+    if long <= max(_TILED_FROM * short, size):
+        return [(0, long, 0.0, float(long))]
+    count = 1 + math.ceil((long - size) / (size - short))
+    begins = [round(index * (long - size) / (count - 1)) for index in range(count)]
+    lines = [(before + size + begin) / 2.0 for before, begin in pairwise(begins)]
+    slack = _SLACK * short
+    return [
+        (begin, begin + size, line - slack, following + slack)
+        for begin, line, following in zip(begins, [0.0, *lines], [*lines, long], strict=True)
+    ]
