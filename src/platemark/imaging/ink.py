@@ -81,10 +81,15 @@ def ink_and_paper(pixels: Pixels, probability: Probability) -> tuple[FloatArray,
     paper = np.maximum(paper, 1.0)
     density = np.log(paper / np.clip(ink, 1.0, paper))
     strength = density.max(axis=1)
+    # Paper that shows between the dots of a halftone, or was taken for ink, says nothing of it.
+    seen = strength >= _FAINTEST
+    if not seen.any():
+        return None
+    density, strength = density[seen], strength[seen]
     # Weak pixels are the rims of strokes; the strongest may be print beneath the ink.
     strong = (strength >= np.percentile(strength, 40)) & (strength <= np.percentile(strength, 85))
     taken = np.median(density[strong], axis=0)
-    return None if taken.max() < _FAINTEST else (paper * np.exp(-taken), paper)
+    return paper * np.exp(-taken), paper
 
 
 def ink_strength(pixels: Pixels, probability: Probability) -> Pixels | None:
