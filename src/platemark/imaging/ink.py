@@ -1,11 +1,13 @@
 """Ink on paper: masks brought to the resolution of the page, and ink taken off its paper."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from platemark.geometry import FloatArray
-from platemark.imaging.image import Pixels
+from platemark.imaging.image import Image, Pixels
 from platemark.masks import BoolMask
 
 Probability = NDArray[np.float32]
@@ -19,10 +21,31 @@ _SAMPLES = 20_000
 _FAINTEST = 0.03
 # Edges with less contrast (grey levels) tell nothing about sharpness.
 _SEEN = 16.0
+# A page is a negative when its median is darker than this (grey levels), its middle half no more
+# spread, what is bright on it brighter by this, and of that no more than this share of the page
+# wider than any stroke.
+_DARK, _EVEN, _BRIGHTER, _MOST_BROAD = 96.0, 24.0, 80.0, 0.01
+_POLARITY_SIDE, _STROKE = 512, 25
 # The strongest ink of a stamp is no darker than this share of its usual ink.
 _DARKEST = 0.8
 # Inks nearer to grey than this cosine cannot be told from print by their colour.
 _GREY_INK = 0.97
+
+
+def positive(image: Image) -> Image:
+    """Return a page with dark ink on light paper: a negative is inverted, others stay as they are.
+
+    A negative is evenly dark all over but for strokes. A dark table with paper on it is none.
+    """
+    grey = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, _POLARITY_SIDE / max(grey.shape))
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    lower, median, upper, brightest = np.percentile(small, (25, 50, 75, 99.5))
+    if median >= _DARK or upper - lower > _EVEN or brightest - median < _BRIGHTER:
+        return image
+    bright = (small > (median + brightest) / 2.0).astype(np.uint8)
+    broad = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((_STROKE, _STROKE), np.uint8))
+    return image if broad.mean() > _MOST_BROAD else replace(image, pixels=255 - image.pixels)
 
 
 def sharpen_mask(pixels: Pixels, probability: Probability, reach: float) -> Probability:

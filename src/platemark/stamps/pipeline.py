@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.imaging.image import Image
-from platemark.imaging.ink import ink_and_paper
+from platemark.imaging.ink import ink_and_paper, positive
 from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, bundled_names, choose_parts
@@ -169,15 +169,21 @@ class StampPipeline(Pipeline[StampMark]):
             return self.with_parts(verifier=self.verifier.with_min_score(min_score))
         return super().with_min_score(min_score)
 
+    def find(self, image: Image) -> Sequence[Detection]:
+        """Find stamps; on a negative, light ink on dark paper, those of its positive."""
+        return super().find(positive(image))
+
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
         """Cut out, describe, embed and identify stamps: a mark for each, in the same order.
 
         A stamp in which no ink is found has the shape and colour ``"other"`` and no embedding.
+        Stamps of a negative are cut out of its positive, and have the colour of that.
 
         Raises:
             InferenceFailed: A network did not run.
             RegistryError: The registry does not answer.
         """
+        image = positive(image)
         marks: list[StampMark] = []
         for start in range(0, len(detections), _BATCH):
             batch = detections[start : start + _BATCH]
