@@ -28,6 +28,8 @@ from platemark.matching.alignment import align
 from platemark.matching.overlay import overlay
 from platemark.models.card import CARD_NAME, MODEL_NAME, Metric, ModelCard
 from platemark.models.store import BUNDLED
+from platemark.stamps.baselines import unwrap
+from platemark.stamps.reading import find_pieces
 from platemark.synth.stampstudio import StampStudio
 from platemark.synth.studio import PlateStudio
 from platemark.tasks.comparer import Comparer
@@ -35,6 +37,7 @@ from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
+from platemark.tasks.stamp_reader import StampReader
 from platemark.train.calibrate import calibrate_reader
 
 SAMPLE_SEEDS = {
@@ -44,6 +47,7 @@ SAMPLE_SEEDS = {
     ("stamp", "segmenter"): 7,
     ("stamp", "embedder"): 8,
     ("stamp", "comparer"): 9,
+    ("stamp", "reader"): 11,
 }
 RETRIEVAL_RANKS = ("cmc@1", "cmc@5")
 
@@ -203,6 +207,20 @@ def comparer_figures(evaluation: dict[str, Any]) -> Figures:
     ]
 
 
+def stamp_reader_figures(evaluation: dict[str, Any]) -> Figures:
+    """Character error rates and words by path and script; words of partial transcripts."""
+    reading = evaluation["reading"]
+    figures = []
+    for part, scores in reading["lines"].items():
+        name = f"character error rate, case and script aside, {part}"
+        figures.append({"name": name, "n": scores["characters"], "value": scores["cer"]})
+        if scores["words"]["n"]:
+            figures.append(rate(f"words read, {part}", scores["words"]))
+    if reading["words_contained"]["n"]:
+        figures.append(rate("words of partial transcripts read", reading["words_contained"]))
+    return figures
+
+
 FIGURES: dict[tuple[str, str], Callable[[dict[str, Any]], Figures]] = {
     ("plate", "detector"): plate_detector_figures,
     ("plate", "reader"): plate_reader_figures,
@@ -210,6 +228,7 @@ FIGURES: dict[tuple[str, str], Callable[[dict[str, Any]], Figures]] = {
     ("stamp", "segmenter"): segmenter_figures,
     ("stamp", "embedder"): embedder_figures,
     ("stamp", "comparer"): comparer_figures,
+    ("stamp", "reader"): stamp_reader_figures,
 }
 
 
@@ -286,6 +305,22 @@ def comparer_sample(folder: Path, rng: np.random.Generator) -> Sample:
     return both, {"score": comparer.judge(canvas).score}
 
 
+def stamp_reader_sample(folder: Path, rng: np.random.Generator) -> Sample:
+    """What a reader reads on the strip of a line of a synthetic imprint."""
+    reader = StampReader.from_pretrained(folder)
+    studio = StampStudio()
+    picture, label = studio.imprint(studio.designs.design(rng), rng, sides=(300.0, 340.0))
+    ink = label.mask(picture.shape[1], picture.shape[0]) > 0
+    found = find_pieces(picture, ink.astype(np.float32), reader)
+    best = max(found.pieces, key=lambda piece: piece.weight)
+    strip = unwrap(found.strength, best.line).pixels
+    (characters,) = reader([strip])
+    text = "".join(char.char for char in characters)
+    score = reader.text_score([char.score for char in characters])
+    truth = [line.text for line in label.lines]
+    return np.repeat(strip[..., None], 3, axis=2), {"text": text, "score": score, "truth": truth}
+
+
 SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = {
     ("plate", "detector"): lambda folder, rng: detector_sample(
         folder, "plate", PlateStudio().scene(rng)[0]
@@ -297,6 +332,7 @@ SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = 
     ("stamp", "segmenter"): segmenter_sample,
     ("stamp", "embedder"): embedder_sample,
     ("stamp", "comparer"): comparer_sample,
+    ("stamp", "reader"): stamp_reader_sample,
 }
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from platemark.tasks.embedder import Embedder as Embedder
     from platemark.tasks.plate_reader import PlateReader as PlateReader
     from platemark.tasks.segmenter import Segmenter as Segmenter
+    from platemark.tasks.stamp_reader import StampReader as StampReader
     from platemark.tasks.verifier import Verifier as Verifier
     from platemark.types import Alternative as Alternative
     from platemark.types import Character as Character
@@ -57,7 +58,9 @@ if TYPE_CHECKING:
     from platemark.types import Reading as Reading
     from platemark.types import Region as Region
     from platemark.types import Result as Result
+    from platemark.types import StampField as StampField
     from platemark.types import StampMark as StampMark
+    from platemark.types import StripCharacter as StripCharacter
     from platemark.types import TextLine as TextLine
     from platemark.usecases.compare import compare as compare
     from platemark.usecases.export import to_pandas as to_pandas
@@ -79,9 +82,10 @@ _NAMES = {
     "tasks.embedder": "Embedder",
     "tasks.plate_reader": "PlateReader",
     "tasks.segmenter": "Segmenter",
+    "tasks.stamp_reader": "StampReader",
     "tasks.verifier": "Verifier",
     "types": "Alternative Character Comparison Crop Detection Embedding Failure Identity Obscured "
-    "PlateMark Reading Region Result StampMark TextLine",
+    "PlateMark Reading Region Result StampField StampMark StripCharacter TextLine",
     "usecases.compare": "compare",
     "usecases.export": "to_pandas",
 }

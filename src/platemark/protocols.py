@@ -13,10 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.masks import SoftMask
-from platemark.types import Box, Crop, Detection, Identity, Obscured, Reading, Region, StampMark
+from platemark.types import (
+    Box,
+    Crop,
+    Detection,
+    Identity,
+    Obscured,
+    Reading,
+    Region,
+    StampMark,
+    StripCharacter,
+)
 
 if TYPE_CHECKING:
-    from platemark.imaging.image import Image
+    from platemark.imaging.image import Image, Pixels
     from platemark.matching import InkTemplate
     from platemark.tasks.comparer import InkMatch
 
@@ -47,6 +57,47 @@ class Reads(Protocol):
 
     def __call__(self, crops: Sequence[Crop], /) -> Sequence[Reading]:
         """Read rectified marks, one reading for each in the same order."""
+        ...
+
+
+class StripSize(Protocol):
+    """How a line of a stamp is cut for a reader of strips."""
+
+    @property
+    def height(self) -> int:
+        """Rows of a strip."""
+        ...
+
+    @property
+    def capital(self) -> float:
+        """Height of a capital letter in it, in pixels."""
+        ...
+
+    @property
+    def lead(self) -> float:
+        """What it shows before and behind the text, in heights of a capital."""
+        ...
+
+
+class ReadsStrips(Protocol):
+    """A reader of upright strips, as `platemark.StampReader` is one."""
+
+    @property
+    def strip(self) -> StripSize:
+        """How strips are cut for it."""
+        ...
+
+    @property
+    def legible_score(self) -> float:
+        """Least mean score of the characters of a line that counts as read."""
+        ...
+
+    def text_score(self, scores: Sequence[float], /) -> float:
+        """Probability that a text whose characters have these scores is right."""
+        ...
+
+    def __call__(self, strips: Sequence[Pixels], /) -> Sequence[Sequence[StripCharacter]]:
+        """Read (H, W) uint8 grey strips, the characters of each from left to right."""
         ...
 
 

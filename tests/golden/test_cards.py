@@ -18,6 +18,7 @@ def test_the_models_ship_with_their_samples() -> None:
         "stamp-comparer",
         "stamp-detector",
         "stamp-embedder",
+        "stamp-reader",
         "stamp-segmenter",
     ]
     for card in CARDS:

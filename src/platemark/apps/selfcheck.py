@@ -16,6 +16,7 @@ from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
+from platemark.tasks.stamp_reader import StampReader
 
 SAMPLE, SAID = "sample.png", "sample.json"
 FINE = ("ok", "no sample to compare with")
@@ -44,7 +45,8 @@ def check_model(model: OnnxModel) -> str:
         return FINE[1]
     try:
         said = json.loads((folder / SAID).read_text(encoding="utf-8"))
-        return _CHECKS[model.card.task](model, Image.read(folder / SAMPLE).pixels, said)
+        check = _stamp_reader if model.card.name == "stamp-reader" else _CHECKS[model.card.task]
+        return check(model, Image.read(folder / SAMPLE).pixels, said)
     except PlatemarkError as error:
         return error.message
     except (KeyError, ValueError, TypeError) as error:
@@ -68,6 +70,16 @@ def _reader(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
     (reading,) = PlateReader(model)([picture])
     if reading.text != said["text"] or abs(reading.score - said["score"]) > _SCORE_SLACK:
         return f"reads {reading.text} ({reading.score:.3f}) instead of {said['text']}"
+    return "ok"
+
+
+def _stamp_reader(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
+    reader = StampReader(model)
+    (characters,) = reader([np.ascontiguousarray(picture[..., 0])])
+    text = "".join(char.char for char in characters)
+    score = reader.text_score([char.score for char in characters])
+    if text != said["text"] or abs(score - said["score"]) > _SCORE_SLACK:
+        return f"reads {text} ({score:.3f}) instead of {said['text']}"
     return "ok"
 
 

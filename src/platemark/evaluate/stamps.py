@@ -14,6 +14,7 @@ What is counted:
   from end to end, where a stamp that was not found has 0.
 - *retrieval*, over scenes and crops: see `platemark.evaluate.retrieval`. The imprints are cut out
   by their annotated boxes (``annotated``), and by what the detector found of them (``detected``).
+- *reading*, where the pipeline reads and texts are annotated: see `platemark.evaluate.stamp_text`.
 
 An image that fails stays in the count with all its stamps missed, and is listed as an error.
 Isolated artwork was never on paper; such rows are passed over.
@@ -50,6 +51,7 @@ from platemark.evaluate.detection import (
 )
 from platemark.evaluate.masks import MaskScores, annotated_ink
 from platemark.evaluate.retrieval import Imprint, Retrieval, cosine_similarity, group, origin
+from platemark.evaluate.stamp_text import StampReadings
 from platemark.imaging.image import Image
 from platemark.masks import BoolMask
 from platemark.metrics import Rate
@@ -232,6 +234,14 @@ class StampEvaluation(Evaluation[PageOutcome]):
         return {name: figures for name, figures in scores.items() if figures.n}
 
     @cached_property
+    def reading(self) -> StampReadings | None:
+        """What was read of the stamps in their annotated boxes; None where nothing was read."""
+        stamps = [stamp for outcome in self.outcomes for stamp in outcome.stamps]
+        if not any(stamp.given and stamp.given.lines for stamp in stamps):
+            return None
+        return StampReadings.of((stamp.truth, stamp.given) for stamp in stamps)
+
+    @cached_property
     def retrieval(self) -> dict[str, Retrieval]:
         """The imprints of known identity, cut out by ``annotated`` boxes and as ``detected``."""
         known = [
@@ -266,6 +276,7 @@ class StampEvaluation(Evaluation[PageOutcome]):
                 for cut, retrieval in self.retrieval.items()
                 if retrieval.origins()
             },
+            "reading": None if self.reading is None else self.reading.to_dict(),
             "reliability": {"detection": reliability(*self.detection_reliability())},
             "negatives": {
                 "pages": with_any.n,

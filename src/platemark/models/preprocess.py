@@ -25,6 +25,8 @@ _LEFT_OUT = 0.001
 _SPECKS = 0.001
 # Grey levels between ink and paper of a strip that are stretched to the full range at most.
 _LEAST_CONTRAST = 40.0
+# Columns behind a strip: the last letter is read with paper behind it, as in training.
+_TAIL = 16
 
 
 def letterbox_image(
@@ -65,19 +67,17 @@ def strip_input(strip: Pixels, spec: StripPreprocess) -> Pixels:
 
     Returns:
         (height, W') uint8: brought to the reader's height, contrast stretched, and continued with
-        light columns on the right to a multiple of the card's.
+        light columns on the right, at least a few, to a multiple of the card's.
     """
     height, width = strip.shape
     if height != spec.height:
         size = (max(1, round(width * spec.height / height)), spec.height)
         way = cv2.INTER_AREA if height > spec.height else cv2.INTER_LINEAR
         strip = np.asarray(cv2.resize(strip, size, interpolation=way), np.uint8)
-    missing = -strip.shape[1] % spec.multiple
+    missing = _TAIL + -(strip.shape[1] + _TAIL) % spec.multiple
     levels = stretch_contrast(strip)
-    if missing:
-        light = int(np.percentile(levels, 80))
-        levels = np.pad(levels, ((0, 0), (0, missing)), constant_values=light)
-    return levels
+    light = int(np.percentile(levels, 90))
+    return np.pad(levels, ((0, 0), (0, missing)), constant_values=light)
 
 
 def stretch_contrast(strip: Pixels) -> Pixels:

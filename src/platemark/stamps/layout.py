@@ -33,6 +33,8 @@ _ROWS = 96
 _ADJUSTMENTS = (0.04, 0.02, 0.01)
 # A row of text is crossed by at least so many strokes in a whole turn, and by so many in a part.
 _LEAST_STROKES = 9
+# Rows of letters are crossed by this part of the strokes that cross the middle of them.
+_CROSSED = 0.5
 # Heights of ring texts, in radii.
 _LEAST_BAND, _MOST_BAND = 0.05, 0.42
 # Lines lower than this (pixels) cannot be read.
@@ -46,8 +48,12 @@ _WINDOW, _STAND_OUT, _FAINTEST = 0.05, 12.0, 50.0
 _SPECK = 5
 # Rules: strokes longer than this part of the stamp.
 _FRAME = 0.3
+# Frames span at least this part of both sides of the ink and fill less of their box than letters.
+_SPAN, _HOLLOW = 0.4, 0.35
+# Circles within a band of text have so much ink.
+_CIRCLE = 0.6
 # Rows of a frame have so much ink, and lie so near the edge, as part of the height.
-_SOLID, _BORDER = 0.6, 0.16
+_SOLID, _BORDER = 0.82, 0.16
 _POINTS = 6000
 # Directions are tried in such steps (degrees). Another direction is proposed too if it is so far
 # from the best and its rows are nearly as sharp.
@@ -60,6 +66,8 @@ _VALLEY = 0.4
 _CORE = 0.18
 # A line is at least so wide, in heights.
 _LEAST_ASPECT = 0.5
+# So many of the largest lines are kept: the rest are specks.
+_MOST_LINES = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +214,7 @@ def _rings(ink: BoolMask, outline: Outline) -> tuple[tuple[RingLine, ...], list[
     areas = []
     for inside in dict.fromkeys((depths[0], depths[-1])):
         beyond = np.flatnonzero(
-            (depth > inside) & (depth < inside + 0.12 * radius) & (inked > _SOLID)
+            (depth > inside) & (depth < inside + 0.12 * radius) & (inked > _CIRCLE)
         )
         areas.append(
             _within(ink, frame, (depth[beyond[-1]] if len(beyond) else inside) + 0.03 * radius)
@@ -282,13 +290,22 @@ def _bands(polar: NDArray[np.float32], depth: Profile, radius: float) -> list[tu
         elif not inside and start is not None:
             bands.append((start, row))
             start = None
-    bands = _joined(bands)
     kept = []
-    for top, bottom in bands:
+    for top, bottom in [_core_rows(strokes, *band) for band in _joined(bands)]:
         height = depth[min(bottom, len(depth)) - 1] - depth[top]
         if _LEAST_BAND * radius <= height <= _MOST_BAND * radius:
             kept.append((top, bottom))
     return kept
+
+
+def _core_rows(strokes: NDArray[np.int_], top: int, bottom: int) -> tuple[int, int]:
+    """The rows of a band's letters: those that nearly as many strokes cross as any.
+
+    Worn frames beside them, and what little reaches above and below, are crossed by fewer.
+    """
+    own = strokes[top:bottom]
+    strong = np.flatnonzero(own > _CROSSED * np.percentile(own, 90))
+    return top + int(strong[0]), top + int(strong[-1]) + 1
 
 
 def _frame_rows(cover: Profile) -> NDArray[np.bool_]:
@@ -343,6 +360,9 @@ def _straight(ink: BoolMask, outline: Outline) -> list[StraightLine]:
         return []
     if outline.shape == "rectangle":
         ink = _without_border(ink, outline)
+    ink = _without_frames(ink)
+    if ink.sum() < _LEAST_INK:
+        return []
     lines = []
     for angle in _level_angles(ink, outline):
         level, to_mask = _turned(ink, angle)
@@ -352,7 +372,7 @@ def _straight(ink: BoolMask, outline: Outline) -> list[StraightLine]:
                 lines.append(
                     StraightLine((float(x), float(y)), angle, float(x1 - x0), float(y1 - y0))
                 )
-    return lines
+    return sorted(lines, key=lambda line: -line.length * line.capital)[:_MOST_LINES]
 
 
 def _without_border(ink: BoolMask, outline: Outline) -> BoolMask:
@@ -374,6 +394,19 @@ def _without_border(ink: BoolMask, outline: Outline) -> BoolMask:
     area = np.zeros(ink.shape, np.uint8)
     cv2.fillConvexPoly(area, np.rint(apply_homography(plane, inner)).astype(np.int32), 1)
     return np.asarray(ink & (area > 0))
+
+
+def _without_frames(ink: BoolMask) -> BoolMask:
+    """The ink without connected strokes that go round much of it: frames, arcs, crossing pens."""
+    height, width = _extent(ink)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
+    wide, high = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    share = stats[:, cv2.CC_STAT_AREA] / np.maximum(wide * high, 1)
+    spans = (wide > _SPAN * width) & (high > _SPAN * height)
+    arcs = (np.hypot(wide, high) > _SPAN * np.hypot(width, height)) & (share < _HOLLOW / 2)
+    kept = ~((spans & (share < _HOLLOW)) | arcs)
+    kept[0] = False
+    return np.asarray(kept[labels])
 
 
 def _inset(solid: NDArray[np.bool_]) -> int:

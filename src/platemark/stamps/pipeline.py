@@ -14,12 +14,23 @@ from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, bundled_names, choose_parts
 from platemark.pipeline import Pipeline
-from platemark.protocols import Compares, Embeds, Finds, Identifies, Segments, Verifies
+from platemark.protocols import (
+    Compares,
+    Embeds,
+    Finds,
+    Identifies,
+    ReadsStrips,
+    Segments,
+    Verifies,
+)
 from platemark.stamps.appearance import describe_ink
+from platemark.stamps.fields import find_fields
+from platemark.stamps.reading import StampText, read_stamp
 from platemark.tasks.comparer import Comparer, bundled_comparer, match_ink
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
 from platemark.tasks.segmenter import Segmenter
+from platemark.tasks.stamp_reader import StampReader
 from platemark.tasks.verifier import Verifier
 from platemark.types import Detection, Embedding, StampMark
 
@@ -30,7 +41,7 @@ _CROP_SIDE = 640
 # Least probability of ink, where the segmenter does not say it.
 _MASK_SCORE = 0.5
 _VERIFIER = "stamp-verifier"
-_PARTS = ("detector", "verifier", "segmenter", "embedder", "comparer")
+_PARTS = ("detector", "verifier", "segmenter", "embedder", "comparer", "reader")
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class InkGate:
 
 
 class StampPipeline(Pipeline[StampMark]):
-    """Finds stamps, tells their ink from the print beneath, describes, embeds and identifies it.
+    """Finds stamps, tells their ink from the print beneath, describes, embeds and reads it.
 
     Args:
         detector: Finds the stamps.
@@ -78,6 +89,7 @@ class StampPipeline(Pipeline[StampMark]):
             like; without it nobody looks.
         comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
         verifier: Says which detections count; by default all do. See `Verifier` and `InkGate`.
+        reader: Reads the lines of stamps; without it they have no text.
 
     Raises:
         VectorMismatch: The embeddings of the registry are of another model than the embedder.
@@ -91,8 +103,10 @@ class StampPipeline(Pipeline[StampMark]):
         registry: Identifies | None = None,
         comparer: Compares | None = None,
         verifier: Verifies | None = None,
+        reader: ReadsStrips | None = None,
     ) -> None:
         super().__init__(detector, verifier)
+        self.reader = reader
         self.segmenter = segmenter
         self.embedder = embedder
         self.registry = registry
@@ -108,19 +122,21 @@ class StampPipeline(Pipeline[StampMark]):
         threads: int | None = None,
         min_score: float | None = None,
         registry: Identifies | None = None,
+        read: bool = False,
     ) -> Self:
         """Load the models.
 
         Args:
             model: None for the bundled models; a folder with the folders ``stamp-detector``,
-                ``stamp-verifier``, ``stamp-segmenter``, ``stamp-embedder`` and ``stamp-comparer``,
-                or some of them; or one model (a bundled name, a model folder, an ``.onnx`` with its
-                card beside it), which takes the place of the bundled one. Another detector than the
-                bundled one has no verifier unless it comes with it.
+                ``stamp-verifier``, ``stamp-segmenter``, ``stamp-embedder``, ``stamp-comparer`` and
+                ``stamp-reader``, or some of them; or one model (a bundled name, a model folder, an
+                ``.onnx`` with its card beside it), which takes the place of the bundled one.
+                Another detector than the bundled one has no verifier unless it comes with it.
             threads: Threads for one run; by default one for each core.
             min_score: Least score of a stamp; by default the verifier's card says it, or that of
                 the detector, at times with the help of the ink, see `InkGate`.
             registry: The known stamps.
+            read: Whether to read the stamps; it takes longer than all else.
 
         Raises:
             ModelNotFound: There is no such model.
@@ -149,13 +165,21 @@ class StampPipeline(Pipeline[StampMark]):
             registry,
             load_comparer(model),
             verifier,
+            StampReader.from_pretrained(parts["reader"], threads=threads) if read else None,
         )
 
     @property
     def models(self) -> list[OnnxModel]:
         """The networks of those of its parts that have one."""
         comparer = bundled_comparer() if self.comparer is match_ink else self.comparer
-        parts = (self.detector, self.verifier, self.segmenter, self.embedder, comparer)
+        parts = (
+            self.detector,
+            self.verifier,
+            self.segmenter,
+            self.embedder,
+            comparer,
+            self.reader,
+        )
         models = [getattr(part, "model", None) for part in parts]
         return [model for model in models if isinstance(model, OnnxModel)]
 
@@ -200,7 +224,10 @@ class StampPipeline(Pipeline[StampMark]):
     ) -> StampMark:
         ink = mask.probability > getattr(self.segmenter, "mask_score", _MASK_SCORE)
         looks = describe_ink(image.pixels, mask) if ink.any() else None
-        return StampMark(
+        said = None
+        if self.reader is not None:
+            said = read_stamp(mask.cut(image.pixels), mask.probability, self.reader)
+        mark = StampMark(
             score=detection.score,
             box=detection.box,
             quad=detection.quad if looks is None else looks.quad,
@@ -211,12 +238,29 @@ class StampPipeline(Pipeline[StampMark]):
             embedding=None if looks is None else Embedding(vector, self.embedder.name),
             crop=cut_out(image, mask, segmenter=getattr(self.segmenter, "name", "")),
         )
+        return mark if said is None else _with_text(mark, said, mask)
 
     def _identified(self, mark: StampMark) -> StampMark:
         if self.registry is None:
             return mark
         candidates = self.registry.identify(mark, 1)
         return replace(mark, identity=candidates[0].identity) if candidates else mark
+
+
+def _with_text(mark: StampMark, said: StampText, mask: SoftMask) -> StampMark:
+    """A mark with what was read of it; places in pixels of the page."""
+    lines = tuple(
+        replace(line, places=tuple((x + mask.left, y + mask.top) for x, y in line.places))
+        for line in said.lines
+    )
+    return replace(
+        mark,
+        text=said.text,
+        text_score=said.score,
+        lines=lines,
+        fields=find_fields([line.text for line in lines if line.text]),
+        mirrored=said.mirrored,
+    )
 
 
 def whole_picture(image: Image) -> list[Detection]:

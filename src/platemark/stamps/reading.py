@@ -9,7 +9,6 @@ another the one with more characters that are certain stays.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,14 @@ from numpy.typing import NDArray
 from platemark.geometry import FloatArray
 from platemark.imaging.image import Pixels
 from platemark.imaging.ink import Probability, ink_strength
-from platemark.models.card import StripPreprocess
+from platemark.protocols import ReadsStrips, StripSize
 from platemark.stamps.baselines import Baseline, PathName, RingLine, StraightLine, unwrap
 from platemark.stamps.layout import Layout, find_layout, other_way, upside_down
 from platemark.tasks.scripts import script_of, unfold
-from platemark.tasks.stamp_reader import StripCharacter
-from platemark.types import Character, TextLine
+from platemark.types import Character, StripCharacter, TextLine
 
+# Letters fill a band of a ring, or so much of its height where a worn frame passes for part of it.
+_LETTER_SHARES = (1.0, 0.7)
 # Characters further apart than so many usual steps, or heights of a capital, are of two texts.
 _APART = 2.7
 _LEAST_STEP = 0.75
@@ -38,29 +38,9 @@ _LEAST_PIECE = 0.7
 # Lines whose angles differ by less (degrees) are read together.
 _ONE_ANGLE = 4.0
 # A stamp is mirrored if it weighs so many times as much mirrored, and at least so much.
-_MIRRORED, _LEAST_WEIGHT = 2.0, 4.0
-
-
-class ReadsStrips(Protocol):
-    """A reader of upright strips, as `platemark.StampReader` is one."""
-
-    @property
-    def strip(self) -> StripPreprocess:
-        """How strips are cut for it."""
-        ...
-
-    @property
-    def legible_score(self) -> float:
-        """Least mean score of the characters of a line that counts as read."""
-        ...
-
-    def text_score(self, scores: Sequence[float], /) -> float:
-        """Probability that a text whose characters have these scores is right."""
-        ...
-
-    def __call__(self, strips: Sequence[Pixels], /) -> Sequence[Sequence[StripCharacter]]:
-        """Read (H, W) uint8 grey strips, the characters of each from left to right."""
-        ...
+_MIRRORED, _LEAST_WEIGHT = 1.6, 4.0
+# A stamp whose characters have this mean score need not be looked at mirrored.
+_CERTAIN = 0.92
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +70,20 @@ class StampText:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """Characters in a row on one line, with spaces between words.
 
     Attributes:
         characters: As read.
         places: (N, 2) their middles in the picture.
+        along: (N,) their ways along the line, in pixels of the picture.
         line: Where they lie.
         rank: Of the band or line in reading order.
     """
 
     characters: tuple[StripCharacter, ...]
     places: FloatArray
+    along: FloatArray
     line: Baseline
     rank: int
 
@@ -120,6 +102,21 @@ class _Piece:
         return float(np.exp(np.mean(np.log(np.maximum(scores, 1e-6))))) if scores else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class FoundPieces:
+    """What is read of a stamp, legible or not.
+
+    Attributes:
+        strength: (h, w) uint8, its ink; see `platemark.imaging.ink.ink_strength`.
+        layout: Where lines were sought.
+        pieces: Readings that do not lie on one another, in any order.
+    """
+
+    strength: Pixels
+    layout: Layout
+    pieces: tuple[Piece, ...]
+
+
 def read_stamp(pixels: Pixels, probability: Probability, reader: ReadsStrips) -> StampText:
     """Read a stamp.
 
@@ -134,33 +131,73 @@ def read_stamp(pixels: Pixels, probability: Probability, reader: ReadsStrips) ->
     Raises:
         InferenceFailed: The network did not run.
     """
+    found = find_pieces(pixels, probability, reader)
+    pieces, layout = found.pieces, found.layout
+    weight = _weight(pieces, reader)
+    if weight < _LEAST_WEIGHT or _mean_score(pieces) < _CERTAIN:
+        flipped = _pieces(found.strength, layout, _Mirrored(reader))
+        if _weight(flipped, reader) > max(_MIRRORED * weight, _LEAST_WEIGHT):
+            return StampText(tuple(TextLine(None, piece.path) for piece in flipped), True, layout)
+    return StampText(_lines(pieces, layout, reader), False, layout)
+
+
+def find_pieces(pixels: Pixels, probability: Probability, reader: ReadsStrips) -> FoundPieces:
+    """Read all that can be read of a stamp; see :func:`read_stamp`."""
     strength = ink_strength(pixels, probability)
     if strength is None:
         strength = np.full(probability.shape, 255, np.uint8)
     layout = find_layout(strength, probability)
-    pieces = _pieces(strength, layout, reader)
-    if (weight := _weight(pieces, reader)) < _LEAST_WEIGHT and (layout.rings or layout.lines):
-        flipped = np.ascontiguousarray(strength[:, ::-1])
-        seen = find_layout(flipped, np.ascontiguousarray(probability[:, ::-1]))
-        mirrored = _weight(_pieces(flipped, seen, reader), reader)
-        if mirrored > max(_MIRRORED * weight, _LEAST_WEIGHT):
-            lines = tuple(TextLine(None, piece.path) for piece in pieces)
-            return StampText(lines, True, layout)
-    return StampText(_lines(pieces, layout, reader), False, layout)
+    return FoundPieces(strength, layout, tuple(_pieces(strength, layout, reader)))
 
 
-def _weight(pieces: Iterable[_Piece], reader: ReadsStrips) -> float:
+@dataclass(frozen=True, slots=True)
+class _Mirrored:
+    """Reads strips from right to left, mirrored."""
+
+    reader: ReadsStrips
+
+    @property
+    def strip(self) -> StripSize:
+        return self.reader.strip
+
+    @property
+    def legible_score(self) -> float:
+        return self.reader.legible_score
+
+    def text_score(self, scores: Sequence[float], /) -> float:
+        return self.reader.text_score(scores)
+
+    def __call__(self, strips: Sequence[Pixels], /) -> list[list[StripCharacter]]:
+        return [
+            [replace(char, middle=strip.shape[1] - char.middle) for char in reversed(read)]
+            for strip, read in zip(
+                strips,
+                self.reader([np.ascontiguousarray(strip[:, ::-1]) for strip in strips]),
+                strict=True,
+            )
+        ]
+
+
+def _mean_score(pieces: Sequence[Piece]) -> float:
+    """Mean score of the characters."""
+    scores = [char.score for piece in pieces for char in piece.characters]
+    return float(np.mean(scores)) if scores else 0.0
+
+
+def _weight(pieces: Iterable[Piece], reader: ReadsStrips) -> float:
     return sum(piece.weight for piece in pieces if piece.score >= reader.legible_score)
 
 
-def _pieces(strength: Pixels, layout: Layout, reader: ReadsStrips) -> list[_Piece]:
+def _pieces(strength: Pixels, layout: Layout, reader: ReadsStrips) -> list[Piece]:
     """Readings that exclude one another no more, in any order."""
-    found: list[_Piece] = []
+    found: list[Piece] = []
     for rank, ring in enumerate(layout.rings):
-        for way in (ring, other_way(ring)):
-            found += _read_ring(strength, way, rank, reader)
+        for share in _LETTER_SHARES:
+            sized = replace(ring, capital=share * ring.capital)
+            for way in (sized, other_way(sized)):
+                found += _read_ring(strength, way, rank, reader)
     # The straight lines of a stamp stand one way: as those that weigh most do.
-    ways: list[list[_Piece]] = []
+    ways: list[list[Piece]] = []
     for _, group in groupby(_by_angle(layout.lines), key=lambda line: line.angle // _ONE_ANGLE):
         lines = list(group)
         for turned in (lines, [upside_down(line) for line in lines]):
@@ -173,7 +210,7 @@ def _by_angle(lines: Iterable[StraightLine]) -> list[StraightLine]:
     return sorted(lines, key=lambda line: line.angle)
 
 
-def _read_ring(strength: Pixels, ring: RingLine, rank: int, reader: ReadsStrips) -> list[_Piece]:
+def _read_ring(strength: Pixels, ring: RingLine, rank: int, reader: ReadsStrips) -> list[Piece]:
     """Texts of a band, read all the way round and a little further."""
     around = ring.circumference
     overlap = 2.0 * ring.capital
@@ -187,7 +224,7 @@ def _read_ring(strength: Pixels, ring: RingLine, rank: int, reader: ReadsStrips)
     return _parted(characters, places[kept], along[kept], ring, rank)
 
 
-def _read_line(strength: Pixels, line: Baseline, reader: ReadsStrips) -> list[_Piece]:
+def _read_line(strength: Pixels, line: Baseline, reader: ReadsStrips) -> list[Piece]:
     return _parted(*_read(strength, line, reader), line, 0)
 
 
@@ -209,7 +246,7 @@ def _parted(
     along: NDArray[np.float64],
     line: Baseline,
     rank: int,
-) -> list[_Piece]:
+) -> list[Piece]:
     """Parts of a reading between wide gaps, without spaces and ornaments at their ends."""
     inked = [index for index, char in enumerate(characters) if char.char != " "]
     if not inked:
@@ -222,7 +259,7 @@ def _parted(
         first, last = _trimmed(characters, int(group[0]), int(group[-1]) + 1)
         if first < last:
             part = slice(first, last)
-            pieces.append(_Piece(tuple(characters[part]), places[part], line, rank))
+            pieces.append(Piece(tuple(characters[part]), places[part], along[part], line, rank))
     return pieces
 
 
@@ -244,23 +281,23 @@ def _mean(characters: Sequence[StripCharacter]) -> float:
     return float(np.mean([char.score for char in characters])) if characters else 0.0
 
 
-def _compatible(pieces: Sequence[_Piece]) -> list[_Piece]:
+def _compatible(pieces: Sequence[Piece]) -> list[Piece]:
     """Of readings that lie on one another, the one that weighs most."""
-    kept: list[_Piece] = []
+    kept: list[Piece] = []
     for piece in sorted(pieces, key=lambda piece: -piece.weight):
         if all(_overlap(piece, other) < _SHARED for other in kept):
             kept.append(piece)
     return kept
 
 
-def _overlap(piece: _Piece, other: _Piece) -> float:
+def _overlap(piece: Piece, other: Piece) -> float:
     """Share of a reading's characters that lie on those of another."""
     distance = np.linalg.norm(piece.places[:, None] - other.places[None], axis=-1)
     reach = _ON_ONE_ANOTHER * max(piece.line.capital, other.line.capital)
     return float((distance.min(axis=1) < reach).mean())
 
 
-def _lines(pieces: Sequence[_Piece], layout: Layout, reader: ReadsStrips) -> tuple[TextLine, ...]:
+def _lines(pieces: Sequence[Piece], layout: Layout, reader: ReadsStrips) -> tuple[TextLine, ...]:
     """The lines in reading order; those with too low scores without text."""
     angle = next((piece.line.angle for piece in pieces if hasattr(piece.line, "angle")), 0.0)
     ordered = sorted(pieces, key=lambda piece: _order(piece, layout, angle))
@@ -282,11 +319,11 @@ def _lines(pieces: Sequence[_Piece], layout: Layout, reader: ReadsStrips) -> tup
     return tuple(lines)
 
 
-def _text(piece: _Piece) -> str:
+def _text(piece: Piece) -> str:
     return "".join(char.char for char in piece.characters)
 
 
-def _order(piece: _Piece, layout: Layout, angle: float) -> tuple[float, ...]:
+def _order(piece: Piece, layout: Layout, angle: float) -> tuple[float, ...]:
     """Rings from the outermost, outward texts clockwise from the foot, then inward ones; straight
     lines from the top of the stamp as it is turned, left before right."""
     turn = np.radians(angle)

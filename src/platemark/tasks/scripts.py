@@ -76,14 +76,14 @@ def _unfold_word(word: str, usual: Script) -> str:
 
 def _best(text: str) -> list[Script]:
     """The scripts of which most letters can be, in the order of `SCRIPTS`; none without letters."""
-    counts = Counter(script for char in text for script in _possible(char))
+    counts = Counter(script for char in text for script in possible_scripts(char))
     most = max(counts.values(), default=0)
     return [script for script in SCRIPTS if counts[script] == most > 0]
 
 
 @cache
-def _possible(char: str) -> frozenset[Script]:
-    """The scripts that have a letter of this shape."""
+def possible_scripts(char: str) -> frozenset[Script]:
+    """The scripts that have a letter of this folded shape; none for figures and marks."""
     if not char.isalpha():
         return frozenset()
     name = unicodedata.name(char, "")

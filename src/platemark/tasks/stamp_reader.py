@@ -1,7 +1,6 @@
 """Reads upright strips of a stamp's text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +12,14 @@ from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import strip_input
 from platemark.tasks import ctc
 from platemark.tasks.calibrate import calibrate
+from platemark.tasks.scripts import possible_scripts
 from platemark.tasks.stage import Stage
+from platemark.types import SCRIPTS, StripCharacter
 
-
-@dataclass(frozen=True, slots=True)
-class StripCharacter:
-    """One character of a strip.
-
-    Attributes:
-        char: The character; of letters that look alike in several scripts the Latin one.
-        score: Probability that it is this one.
-        middle: Column of its middle, in pixels of the strip.
-    """
-
-    char: str
-    score: float
-    middle: float
+# Log-probability that a line may lose to be of one script.
+_SCRIPT_COST = 6.0
+# Figures among so many times as many letters, or the reverse, are misread if nearly as probable.
+_MAJORITY, _NEARLY = 3, 0.15
 
 
 class StampReader(Stage[StripPreprocess]):
@@ -51,6 +42,14 @@ class StampReader(Stage[StripPreprocess]):
         if not isinstance(decode, ReaderDecode):
             raise ModelMismatch(f"model {model.card.name} is no reader")
         self._decode = decode
+        classes = ("", *decode.alphabet)
+        self._letters = np.array([char.isalpha() for char in classes])
+        self._figures = np.array([char.isdigit() for char in classes])
+        self._space = classes.index(" ") if " " in classes else -1
+        self._scripts = tuple(
+            np.array([not (known := possible_scripts(char)) or script in known for char in classes])
+            for script in SCRIPTS
+        )
 
     @property
     def strip(self) -> StripPreprocess:
@@ -72,7 +71,7 @@ class StampReader(Stage[StripPreprocess]):
             InferenceFailed: The network did not run.
             ValueError: A strip is of another shape or type.
         """
-        return [self._characters(strip, self.log_probs(strip)) for strip in strips]
+        return [self._characters(strip) for strip in strips]
 
     def text_score(self, scores: Sequence[float]) -> float:
         """Probability that a text whose characters have these scores is right, calibrated."""
@@ -80,24 +79,28 @@ class StampReader(Stage[StripPreprocess]):
 
     def log_probs(self, strip: Pixels) -> NDArray[np.float32]:
         """Log-probabilities (T, C) of the frames of a strip."""
+        return self._run(strip)[1]
+
+    def _run(self, strip: Pixels) -> tuple[int, NDArray[np.float32]]:
+        """Columns of the network's input, and the log-probabilities of its frames."""
         if strip.ndim != 2 or 0 in strip.shape or strip.dtype != np.uint8:
             raise ValueError(f"a strip is (H, W) uint8 grey, got {strip.shape} of {strip.dtype}")
-        found = self._model.run(strips=strip_input(strip, self._spec)[None])["log_probs"][0]
-        return np.asarray(found, np.float32)
+        given = strip_input(strip, self._spec)
+        log_probs = self._model.run(strips=given[None])["log_probs"][0]
+        return given.shape[1], np.asarray(log_probs, np.float32)
 
     @property
     def alphabet(self) -> str:
         """Character of each class; class 0 is the blank, class 1 the first character."""
         return self._decode.alphabet
 
-    def _characters(self, strip: Pixels, log_probs: NDArray[np.float32]) -> list[StripCharacter]:
+    def _characters(self, strip: Pixels) -> list[StripCharacter]:
+        columns, log_probs = self._run(strip)
         probabilities = ctc.soften(log_probs, self._model.card.calibration.temperature)
-        path = probabilities.argmax(axis=1)
-        starts = np.flatnonzero(np.diff(path, prepend=ctc.BLANK) != 0)
-        ends = np.append(starts[1:], len(path))[: len(starts)]
-        column = strip.shape[1] * self._spec.height / strip.shape[0]
-        frames = (-(-round(column) // self._spec.multiple) * self._spec.multiple) / len(path)
-        scale = frames * strip.shape[0] / self._spec.height
+        probabilities = self._of_one_script(probabilities)
+        path = self._of_one_sort(probabilities)
+        starts, ends = _runs(path)
+        scale = columns / len(path) * strip.shape[0] / self._spec.height
         return [
             StripCharacter(
                 self._decode.alphabet[int(path[start]) - 1],
@@ -107,3 +110,59 @@ class StampReader(Stage[StripPreprocess]):
             for start, end in zip(starts, ends, strict=True)
             if path[start] != ctc.BLANK
         ]
+
+    def _of_one_script(self, probabilities: ctc.Probabilities) -> ctc.Probabilities:
+        """Without the letters of other scripts, where the frames can do without them.
+
+        A line has one script, seldom two: letters of another one are misread, unless they are too
+        certain for that.
+        """
+        free = np.log(probabilities.max(axis=1)).sum()
+        masked = [probabilities * allowed for allowed in self._scripts]
+        costs = [free - np.log(np.maximum(one.max(axis=1), 1e-12)).sum() for one in masked]
+        best = int(np.argmin(costs))
+        return masked[best] if costs[best] < _SCRIPT_COST else probabilities
+
+    def _of_one_sort(self, probabilities: ctc.Probabilities) -> NDArray[np.intp]:
+        """The best class of each frame; a figure among letters, or a letter among figures, becomes
+        the other where that is nearly as probable."""
+        path = np.asarray(probabilities.argmax(axis=1), np.intp)
+        starts, ends = _runs(path)
+        inked = [run for run in zip(starts, ends, strict=True) if path[run[0]] != ctc.BLANK]
+        for word in _words(inked, path, self._space):
+            figures = sum(bool(self._figures[path[start]]) for start, _ in word)
+            letters = sum(bool(self._letters[path[start]]) for start, _ in word)
+            if not min(figures, letters) or max(figures, letters) < _MAJORITY * min(
+                figures, letters
+            ):
+                continue
+            stray, wanted = (
+                (self._figures, self._letters)
+                if letters > figures
+                else (self._letters, self._figures)
+            )
+            for start, end in word:
+                if stray[path[start]]:
+                    likely = (probabilities[start:end] * wanted).max(axis=0)
+                    other = int(likely.argmax())
+                    if likely[other] > _NEARLY * probabilities[start:end, path[start]].max():
+                        path[start:end] = other
+        return path
+
+
+def _runs(path: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Starts and ends of the runs of one class; a blank run at the beginning is left out."""
+    starts = np.flatnonzero(np.diff(path, prepend=ctc.BLANK) != 0)
+    return starts, np.append(starts[1:], len(path))[: len(starts)]
+
+
+def _words(
+    runs: list[tuple[np.intp, np.intp]], path: NDArray[np.intp], space: int
+) -> list[list[tuple[np.intp, np.intp]]]:
+    words: list[list[tuple[np.intp, np.intp]]] = [[]]
+    for run in runs:
+        if path[run[0]] == space:
+            words.append([])
+        else:
+            words[-1].append(run)
+    return words

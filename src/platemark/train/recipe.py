@@ -56,6 +56,7 @@ class Recipe:
         from_ink: whether it learns from the ink that a ``segmenter`` finds, which ``load`` takes.
         from_candidates: whether it learns from what a ``detector`` proposes, which ``load`` takes.
         pretrained: what a fresh network has learned before, as the card states it.
+        sets_text: whether it learns from text that is set in ``fonts``, which ``load`` takes.
     """
 
     load: Callable[..., Task]
@@ -65,6 +66,7 @@ class Recipe:
     from_ink: bool = False
     from_candidates: bool = False
     pretrained: str = ""
+    sets_text: bool = False
 
 
 RECIPES: dict[tuple[str, str], Recipe] = {
@@ -91,6 +93,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         lambda: StripReaderNet(len(scripts.ALPHABET) + 1),
         export_strip_reader,
         Schedule(batch=32, rate=3e-3, warmup=150, minutes=120, checkpoint_minutes=5),
+        sets_text=True,
     ),
     ("stamp", "verifier"): Recipe(
         VerifierTask,
@@ -136,6 +139,7 @@ def train(
     start: Path | None = None,
     segmenter: Path | None = None,
     detector: Path | None = None,
+    fonts: Path | None = None,
     device: str = "cpu",
     seed: int = 0,
     batch: int | None = None,
@@ -161,6 +165,7 @@ def train(
         segmenter: finds the ink that embedder and comparer learn from: a model folder, an ``.onnx``
             with its card, or the name of a bundled model; the bundled one by default.
         detector: proposes the candidates that the verifier learns from: as ``segmenter``.
+        fonts: typefaces beside the bundled ones, for what learns from text that it sets.
         device: ``cpu`` or ``cuda``.
         seed: of weights, order and augmentation.
         batch: pictures per step, the recipe's own by default.
@@ -203,12 +208,14 @@ def train(
         raise ValueError(f"a {kind} {task} learns from pictures; no segmenter is asked")
     if detector is not None and not recipe.from_candidates:
         raise ValueError(f"a {kind} {task} learns from what is annotated; no detector is asked")
+    if fonts is not None and not recipe.sets_text:
+        raise ValueError(f"a {kind} {task} sets no text; no fonts are needed")
     parts: dict[str, Segmenter | Detector] = {}
     if recipe.from_ink:
         parts["segmenter"] = Segmenter.from_pretrained(segmenter, threads=threads)
     if recipe.from_candidates:
         parts["detector"] = Detector.from_pretrained(detector, kind=kind, threads=threads)
-    learning = recipe.load(data, **parts)
+    learning = recipe.load(data, **parts, **({"fonts": fonts} if recipe.sets_text else {}))
     if learning.marks() == 0:
         raise DatasetError("no usable marks in the train splits", source=", ".join(map(str, data)))
     torch.manual_seed(seed)

@@ -32,6 +32,7 @@ from platemark.types.stamps import (
     Script,
     StampField,
     StampMark,
+    StripCharacter,
     TextLine,
     as_matrix,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "Script",
     "StampField",
     "StampMark",
+    "StripCharacter",
     "TextLine",
     "as_box",
     "as_matrix",

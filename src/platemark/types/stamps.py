@@ -33,6 +33,21 @@ SCRIPTS: tuple[Script, ...] = get_args(Script)
 
 
 @dataclass(frozen=True, slots=True)
+class StripCharacter:
+    """One character of a strip.
+
+    Attributes:
+        char: The character; of letters that look alike in several scripts the Latin one.
+        score: Probability that it is this one.
+        middle: Column of its middle, in pixels of the strip.
+    """
+
+    char: str
+    score: float
+    middle: float
+
+
+@dataclass(frozen=True, slots=True)
 class TextLine:
     """One line of a stamp's text.
 
@@ -167,6 +182,9 @@ class StampMark:
         text: What it says, lines parted by ``" / "``; ``None`` when it was not read.
         text_score: Probability that the whole text is right.
         lines: The text line by line.
+        fields: Dates and registration numbers of the text; in the JSON where there are some.
+        mirrored: Whether the imprint is mirrored, so that its text is not read; in the JSON where
+            it is.
         identity: The known stamp it is most like, ``None`` where nobody looked or none is known.
         embedding: The vector that tells it from other stamps, ``None`` where none was made.
         crop: The imprint cut out of its page, for what looks at it more closely: the registry and
@@ -188,6 +206,8 @@ class StampMark:
     embedding: Embedding | None = field(default=None, repr=False)
     crop: InkCrop | None = field(default=None, repr=False, compare=False)
     kind: str = field(default="stamp", repr=False)
+    fields: tuple[StampField, ...] = ()
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         check_score(self.score)
@@ -224,6 +244,10 @@ class StampMark:
             "lines": [line.to_dict() for line in self.lines],
             "identity": None if self.identity is None else self.identity.to_dict(),
         }
+        if self.fields:
+            data["fields"] = [found.to_dict() for found in self.fields]
+        if self.mirrored:
+            data["mirrored"] = True
         if embedding and self.embedding is not None:
             # As many digits as tell a float32 from its neighbours, and no more.
             data["embedding"] = [float(str(value)) for value in self.embedding.vector]
@@ -247,6 +271,8 @@ class StampMark:
             lines=tuple(TextLine.from_dict(line) for line in data["lines"]),
             identity=None if identity is None else Identity.from_dict(identity),
             embedding=None if vector is None else Embedding(vector, data["embedding_model"]),
+            fields=tuple(map(StampField.from_dict, data.get("fields", ()))),
+            mirrored=data.get("mirrored", False),
         )
 
 

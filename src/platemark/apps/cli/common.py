@@ -104,6 +104,7 @@ def load_stamps(
     threads: int | None,
     min_score: float | None = None,
     registry: "Registry | None" = None,
+    read: bool = False,
 ) -> "StampPipeline":
     """Load the models for stamps, see `StampPipeline.from_pretrained`.
 
@@ -114,7 +115,7 @@ def load_stamps(
 
     _set_threads(threads)
     return StampPipeline.from_pretrained(
-        model, threads=threads, min_score=min_score, registry=registry
+        model, threads=threads, min_score=min_score, registry=registry, read=read
     )
 
 

@@ -102,6 +102,9 @@ def stamps(
     negatives: Annotated[
         Path | None, typer.Option(help="A folder of pages without stamps, for false marks.")
     ] = None,
+    read: Annotated[
+        bool, typer.Option("--read", help="Read the stamps too, and count characters and words.")
+    ] = False,
     format: FormatOption = TextFormat.TABLE,  # noqa: A002 - the option is called so
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
@@ -117,7 +120,7 @@ def stamps(
     from platemark.evaluate import evaluate_stamps
 
     annotated = _read(manifest, split)
-    pipeline = load_stamps(model, threads=threads)
+    pipeline = load_stamps(model, threads=threads, read=read)
     pages = _pictures(negatives)
     with progress("evaluate", quiet=quiet) as tell:
         evaluation = evaluate_stamps(annotated, pipeline, negatives=pages, progress=tell)

@@ -17,6 +17,7 @@ from platemark.evaluate import (
     StampEvaluation,
 )
 from platemark.evaluate.detection import false_marks
+from platemark.evaluate.stamp_text import LineScores
 from platemark.metrics import Rate, expected_calibration_error, reliability
 
 _FOUND = ("precision", "recall", "AP")
@@ -57,6 +58,11 @@ def stamp_report(evaluation: StampEvaluation) -> None:
         _print_reliability("detection", *evaluation.detection_reliability(), console)
     if masks := evaluation.masks():
         console.print(mask_table(masks))
+    if evaluation.reading is not None:
+        if scores := evaluation.reading.scores():
+            console.print(_stamp_reading_table(scores))
+        if (words := evaluation.reading.contained).n:
+            console.print(f"Words of partial transcripts read: {_share(words)} of {words.n}.")
     rows: dict[str, RetrievalScores] = {}
     for cut, retrieval in evaluation.retrieval.items():
         origins = retrieval.origins()
@@ -93,6 +99,22 @@ def stamp_detection_table(sets: Mapping[str, StampDetectionScores]) -> Table:
     }
     headings += ["false marks on\nempty pages", "ms mean\nmedian"]
     return _table("Detection (IoU 0.5)", headings, rows)
+
+
+def _stamp_reading_table(sets: Mapping[str, LineScores]) -> Table:
+    """How well lines of text are read, by path and script."""
+    rows = {
+        name: [
+            str(scores.lines),
+            str(scores.characters),
+            f"{scores.error_rate:.3f}",
+            f"{scores.exact_errors / max(scores.characters, 1):.3f}",
+            _share(scores.words),
+        ]
+        for name, scores in sets.items()
+    }
+    headings = ["lines", "characters", "CER", "CER with\ncase, script", "words"]
+    return _table("Reading, from the annotated box", headings, rows)
 
 
 def mask_table(sets: Mapping[str, MaskScores]) -> Table:

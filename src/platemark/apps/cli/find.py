@@ -80,6 +80,7 @@ class Request:
         quiet: No progress.
         registry: Known stamps that found ones are named by, a file or a URL.
         adapt: What the command changes about the pipeline.
+        read: Whether stamps are read; plates always are.
     """
 
     inputs: list[str]
@@ -93,6 +94,7 @@ class Request:
     quiet: bool = False
     registry: str | None = None
     adapt: "Callable[[Pipeline[Any]], Pipeline[Any]] | None" = None
+    read: bool = False
 
 
 @dataclass
@@ -131,7 +133,7 @@ def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = (
         pipeline: Pipeline[Any] = (
             load_plates(model, **rules)
             if layout.kind == "plate"
-            else load_stamps(model, **rules, registry=known)
+            else load_stamps(model, **rules, registry=known, read=request.read)
         )
         if request.adapt is not None:
             pipeline = request.adapt(pipeline)

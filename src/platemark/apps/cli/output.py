@@ -95,6 +95,16 @@ KNOWN_STAMPS = replace(
 )
 
 
+def with_text(layout: TableLayout) -> TableLayout:
+    """The layout of stamps with a last column for what they say."""
+
+    def cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
+        text = "[dim]mirrored[/dim]" if mark.get("mirrored") else "[dim]not legible[/dim]"
+        return (*layout.cells(mark), escape(mark["text"]) if mark["text"] else text)
+
+    return replace(layout, headings=(*layout.headings, "text"), cells=cells)
+
+
 class TableWriter:
     """A table for people, each row out as soon as its result is there.
 

@@ -18,7 +18,7 @@ from platemark.apps.cli.find import (
     find,
     keep_inputs,
 )
-from platemark.apps.cli.output import KNOWN_STAMPS, STAMPS
+from platemark.apps.cli.output import KNOWN_STAMPS, STAMPS, with_text
 from platemark.usecases.export import ResultWriter
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ def stamps(
         str | None,
         typer.Option(metavar="URL", help="Name every stamp by the known stamps of this registry."),
     ] = None,
+    read: Annotated[
+        bool, typer.Option("--read", help="Read the text of each stamp, line by line.")
+    ] = False,
 ) -> None:
     """Find stamps and seals on documents: their ink, shape, colour, rotation and vector.
 
@@ -64,9 +67,21 @@ def stamps(
     inputs done, 1 some failed (the others are done), 2 wrong usage.
     """
     request = Request(
-        inputs, format, output, annotated, crops, min_score, model, threads, quiet, registry
+        inputs,
+        format,
+        output,
+        annotated,
+        crops,
+        min_score,
+        model,
+        threads,
+        quiet,
+        registry,
+        read=read,
     )
     layout = STAMPS if registry is None else KNOWN_STAMPS
+    if read:
+        layout = with_text(layout)
     find(
         request,
         replace(layout, embedding=embedding),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TASKS = {
     "plate": ("detector", "reader"),
-    "stamp": ("detector", "verifier", "segmenter", "embedder", "comparer"),
+    "stamp": ("detector", "verifier", "reader", "segmenter", "embedder", "comparer"),
 }
 """What can be trained, by kind of mark: the keys of the recipes, known without PyTorch."""
 
@@ -77,6 +77,12 @@ def train(
             "default the bundled one.",
         ),
     ] = None,
+    fonts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Typefaces beside the bundled ones, for the reader of stamps."
+        ),
+    ] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
     batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
@@ -114,10 +120,13 @@ def train(
         check_exists(start, "--start-from")
     if segmenter is not None and task not in ("embedder", "comparer"):
         raise typer.BadParameter(f"a {task} learns from pictures", param_hint="--segmenter")
+    if fonts is not None and (kind, task) != ("stamp", "reader"):
+        raise typer.BadParameter(f"a {kind} {task} sets no text", param_hint="--fonts")
     check_exists(segmenter, "--segmenter")
     if detector is not None and task != "verifier":
         raise typer.BadParameter(f"a {task} learns what is annotated", param_hint="--detector")
     check_exists(detector, "--detector")
+    check_exists(fonts, "--fonts")
     folder = writable_folder(output, "--output")
     report = _ignore if quiet else _report
     words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
@@ -125,6 +134,7 @@ def train(
     numbers = lengths | {"--batch": batch, "--rate": rate, "--seed": seed}
     words += [word for key, v in numbers.items() if v is not None for word in (key, f"{v:g}")]
     models = {"--start-from": start, "--segmenter": segmenter, "--detector": detector}
+    models |= {"--fonts": fonts}
     words += [word for key, v in models.items() if v is not None for word in (key, str(v))]
     try:
         card = _training()(
@@ -138,6 +148,7 @@ def train(
             start=start,
             segmenter=segmenter,
             detector=detector,
+            fonts=fonts,
             device=device,
             seed=seed,
             batch=batch,
