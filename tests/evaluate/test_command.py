@@ -60,7 +60,7 @@ def manifest(
 
 
 def test_json_report(manifest: Path) -> None:
-    result = run(manifest)
+    result = run(manifest, "--format", "json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["detection"]["all"]["recall"]["value"] == 0.5

@@ -413,7 +413,7 @@ def test_a_lost_connection_is_made_again(postgres_url: str, make_mark: MakeMark)
 
 def test_the_library_for_postgres_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(MissingExtra, match=r"platemark\[postgres\]"):
+    with pytest.raises(MissingExtra, match=r"\[postgres\]"):
         Registry.open("postgresql://localhost/stamps")
 
 

@@ -43,8 +43,8 @@ def test_one_result_or_a_generator_of_both_kinds_will_do() -> None:
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtra, match=r"platemark\[pandas\]"):
+    with pytest.raises(MissingExtra, match=r"\[pandas\]"):
         pm.to_pandas([CARS])
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(MissingExtra, match=r"platemark\[supervision\]"):
+    with pytest.raises(MissingExtra, match=r"\[supervision\]"):
         CARS.to_supervision()
