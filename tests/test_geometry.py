@@ -10,6 +10,7 @@ from platemark.geometry import (
     apply_homography,
     box_to_quad,
     clip_boxes,
+    coverage_matrix,
     enlarge_quad,
     homography,
     iou_matrix,
@@ -202,3 +203,10 @@ def test_nms_agrees_with_a_slow_one(count: int, seed: int, threshold: float) -> 
 
 def test_clip_boxes_cuts_to_the_image() -> None:
     assert clip_boxes([[-5, -5, 700, 20]], 640, 10).tolist() == [[0, 0, 640, 10]]
+
+
+def test_coverage_is_the_share_of_the_first_box() -> None:
+    shares = coverage_matrix(
+        [[0, 0, 4, 2], [1, 1, 1, 3]], [[2, 0, 9, 9], [0, 0, 4, 2], [5, 5, 6, 6]]
+    )
+    assert shares.tolist() == [[0.5, 1.0, 0.0], [0.0, 0.0, 0.0]]

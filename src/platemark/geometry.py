@@ -239,14 +239,30 @@ def iou_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:
     """
     first = np.asarray(a, dtype=np.float64).reshape(-1, 4)
     second = np.asarray(b, dtype=np.float64).reshape(-1, 4)
-    upper = np.maximum(first[:, None, :2], second[None, :, :2])
-    lower = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(lower - upper, 0.0, None).prod(axis=2)
+    shared = _shared_areas(first, second)
     areas_a = (first[:, 2:] - first[:, :2]).prod(axis=1)
     areas_b = (second[:, 2:] - second[:, :2]).prod(axis=1)
     union = areas_a[:, None] + areas_b[None, :] - shared
     overlaps: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return overlaps
+
+
+def coverage_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:
+    """Share of each box of ``a`` (N, 4) that each of ``b`` (M, 4) covers, as (N, M).
+
+    Boxes without area are not covered.
+    """
+    first = np.asarray(a, dtype=np.float64).reshape(-1, 4)
+    shared = _shared_areas(first, np.asarray(b, dtype=np.float64).reshape(-1, 4))
+    areas = (first[:, 2:] - first[:, :2]).prod(axis=1)[:, None]
+    covered: FloatArray = np.divide(shared, areas, out=np.zeros_like(shared), where=areas > 0)
+    return covered
+
+
+def _shared_areas(first: FloatArray, second: FloatArray) -> FloatArray:
+    upper = np.maximum(first[:, None, :2], second[None, :, :2])
+    lower = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    return np.asarray(np.clip(lower - upper, 0.0, None).prod(axis=2), dtype=np.float64)
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from platemark.errors import ModelMismatch, UnreadableImage
+from platemark.geometry import box_to_quad
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import locate_model
-from platemark.tasks.detector import Detector
+from platemark.tasks.detector import Detector, _Candidates
 
 MakeModel = Callable[..., Path]
 Box = tuple[int, int, int, int]
@@ -137,6 +138,30 @@ def test_what_fills_the_image_is_looked_for_from_afar(
     assert looks == [(1, 480, 640, 3), (1, 256, 320, 3), (1, 128, 160, 3)]
     # from afar the small one is off by much of its size, so that it would be found anew
     assert (found(small, 0.01), found(small, 0.4)) == (3, 1)
+
+
+def test_the_low_resolution_pass_may_pad_the_image(
+    make_detector: MakeModel, looks: list[tuple[int, ...]]
+) -> None:
+    coarse = {"long_sides": [160], "margin": 0.5, "from_share": 0.5}
+    card = {"preprocess": {"long_side": 640, "coarse_looks": coarse}, "decode": {"iou": 0.99}}
+    box = (105, 105, 1445, 1115)
+    first, second = Detector.from_pretrained(make_detector(**card))(photo(1600, 1200, box))
+    assert looks == [(1, 480, 640, 3), (1, 288, 320, 3)]
+    for found in (first, second):
+        assert np.abs(np.subtract(found.box, box)).max() <= 1600 / 160
+
+
+def test_parts_of_a_larger_mark_are_no_marks() -> None:
+    def found(*boxes: Box, scores: Sequence[float]) -> _Candidates:
+        array = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+        return _Candidates(array, box_to_quad(array), np.array(scores), np.ones(len(array)))
+
+    whole = found((0, 0, 100, 40), scores=[0.8])
+    part, better, same, beside = (2, 2, 50, 38), (50, 2, 98, 38), (1, 1, 98, 39), (90, 0, 140, 40)
+    seen = found(part, better, same, beside, scores=[0.5, 0.9, 0.5, 0.5])
+    assert seen.without_parts(whole).boxes.tolist() == [list(box) for box in (better, same, beside)]
+    assert len(seen.without_parts(found(scores=[])).boxes) == 4
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

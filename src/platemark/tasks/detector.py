@@ -15,6 +15,7 @@ from platemark.geometry import (
     FloatArray,
     box_to_quad,
     clip_boxes,
+    coverage_matrix,
     iou_matrix,
     is_convex,
     nms,
@@ -36,6 +37,9 @@ from platemark.types import Detection
 _DEFAULT_MIN_SCORE = 0.5
 # A refined mark is taken when it is the same one: it overlaps the first finding this much.
 _SAME_MARK = 0.3
+# A candidate is a part of a larger mark with a higher score that covers this share of it, and that
+# it covers no more of.
+_PART = 0.8
 # A picture whose sides differ by more than this factor is tiled, since one pass would shrink its
 # marks too much. A tile is so many times as long as wide, and shares a square with the next.
 _TILED_FROM = 3.0
@@ -69,6 +73,13 @@ class _Candidates:
         """The same in pixels of an image of which this one is the part from (x, y) on."""
         by = np.array([x, y], dtype=np.float64)
         return type(self)(self.boxes + np.tile(by, 2), self.quads + by, self.scores, self.zoom)
+
+    def without_parts(self, larger: Self) -> Self:
+        """Those that are no parts of larger marks, as a pass at another resolution found them."""
+        of = coverage_matrix(self.boxes, larger.boxes) >= _PART
+        of &= coverage_matrix(larger.boxes, self.boxes).T < _PART
+        of &= larger.scores > self.scores[:, None]
+        return self.take(np.logical_not(of.any(axis=1)))
 
     def join(self, other: Self) -> Self:
         return type(self)(
@@ -174,14 +185,15 @@ class Detector:
         spans = _tiles(long, short, round(self._spec.long_side / self._spec.max_upscale))
         if len(spans) < 2:
             return found
-        parts = [found.take(found.boxes[:, axis + 2] - found.boxes[:, axis] > short)]
+        longer = found.take(found.boxes[:, axis + 2] - found.boxes[:, axis] > short)
+        parts = [longer]
         for begin, end, own_begin, own_end in spans:
             tile = pixels[begin:end] if axis else pixels[:, begin:end]
             seen = self._passes(tile).shift(*((0, begin) if axis else (begin, 0)))
             first, last = seen.boxes[:, axis], seen.boxes[:, axis + 2]
             centre = (first + last) / 2.0
             own = (centre >= own_begin) & (centre <= own_end)
-            parts.append(seen.take(own & (last - first <= short)))
+            parts.append(seen.take(own & (last - first <= short)).without_parts(longer))
         return reduce(_Candidates.join, parts)
 
     def _passes(self, pixels: Pixels) -> _Candidates:
@@ -191,7 +203,8 @@ class Detector:
         if (long_side := self._second_pass(pixels, found)) is not None:
             found = found.join(self._pass(pixels, long_side))
         if self._spec.coarse_looks is not None:
-            found = found.join(self._large(pixels, self._spec.coarse_looks, scaled))
+            large = self._large(pixels, self._spec.coarse_looks, scaled)
+            found = found.without_parts(large).join(large)
         return found
 
     def _pass(

@@ -143,6 +143,7 @@ _DETECTORS: dict[str, dict[str, Any]] = {
             long_side=512,
             max_upscale=3.0,
             second_look=SecondLook(below_score=0.3, below_width=40.0),
+            coarse_looks=CoarseLooks(long_sides=(128,), margin=0.5, from_share=0.5),
         ),
         "thresholds": {"min_score": 0.1, "sure_score": 0.45, "legible_score": 0.08},
     },
