@@ -49,7 +49,8 @@ def test_stages_come_back_the_same(page: Path) -> None:
         kind = {"kind": "stamp"} if stage is pm.Detector else {}
         one = stage.from_pretrained(threads=1, **kind)
         assert pickle.loads(pickle.dumps(one)).model.folder == one.model.folder
-    assert len(pickle.dumps(plates)) < 100_000
+    # the grammars of the plate formats go along, the networks do not
+    assert len(pickle.dumps(plates)) < 1_000_000
 
 
 def test_a_registry_is_pickled_by_its_url(tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ def test_the_registry_has_the_calls_of_one_here() -> None:
     there = {name for name in vars(RemoteRegistry) if not name.startswith("_")}
     # These are for whoever has the file or the models.
     apart = {"open", "close", "model", "check_model", "picture", "reindex", "build_index"}
+    apart |= {"calibrate", "calibration"}
     assert own - there == apart
     assert there - own == {"cut_out"}
 

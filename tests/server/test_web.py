@@ -454,7 +454,7 @@ def test_no_address_is_fetched(site: httpx.Client) -> None:
     assert site.get(f"/web/gradio_api/file={url}").status_code == 404
     for place in (url, "https://example.com/a.jpg", "/etc/passwd"):
         file = {"path": place, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.jpg"}
-        said = send_event(site, "_look", [[file], 0])
+        said = send_event(site, "_look", [[file], 0, None])
         assert "root:" not in said
         assert '"success":false' in said.replace(" ", "")
     trap.shutdown()

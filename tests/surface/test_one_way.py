@@ -102,6 +102,7 @@ def test_faces_add_and_compare_by_the_use_cases() -> None:
         "apps/cli/registry_stamps.py",
         "apps/legacy/recognition.py",
         "apps/server/registry.py",
+        "apps/web/find.py",
         "apps/web/registry.py",
     }
     assert set(calls("compare_stamps")) == {"apps/services.py", "usecases/compare.py"}

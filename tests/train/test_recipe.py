@@ -182,7 +182,7 @@ def test_a_comparer_runs_in_the_package(tmp_path: Path) -> None:
     assert (card.name, card.task, card.kind) == ("stamp-comparer", "comparer", "stamp")
     comparer = Comparer.from_pretrained(tmp_path / "run", threads=1)
     canvas = np.random.default_rng(0).integers(0, 256, (96, 288, 6), np.uint8)
-    assert 0.0 < comparer(canvas).score < 1.0
+    assert 0.0 < comparer.judge(canvas).score < 1.0
 
 
 def test_a_detector_of_stamps_is_trained_and_packaged(imprints: Path, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_model_that_disagrees_is_refused(detector: Path) -> None:
 
 def test_what_cannot_be_trained(crops: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="plate reader"):
-        train("stamp", "reader", [crops], tmp_path)
+        train("stamp", "classifier", [crops], tmp_path)
     with pytest.raises(ValueError, match="above 0"):
         train("plate", "reader", [crops], tmp_path, minutes=0)
     with pytest.raises(ValueError, match="rate"):

@@ -51,9 +51,9 @@ def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries = [paint(folder / f"{index}.png") for index in range(2)]
     entries.append(paint(folder / "test.png", split="test"))
     entries.append(paint(folder / "art.png", kind="isolated"))
-    unmasked = entries[0].model_copy(
-        update={"stamps": (entries[0].stamps[0].model_copy(update={"mask": None}),)}
-    )
+    last = paint(folder / "unmasked.png")
+    bare = last.stamps[0].model_copy(update={"mask": None})
+    unmasked = last.model_copy(update={"stamps": (bare,)})
     write_manifest(folder / "annotations.jsonl", [*entries, unmasked])
     return folder / "annotations.jsonl"
 

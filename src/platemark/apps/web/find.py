@@ -118,7 +118,7 @@ class FindTab:
     def _wire(self) -> None:
         shown = [self._status, self._page, self._cards, self._pager, self._number]
         outputs = [*shown, self._alike, self._save, *self._downloads, self._document]
-        asked = [self._file, self._least]
+        asked = [self._file, self._least, self._document]
         events = [
             self._file.upload(self._look, asked, outputs, trigger_mode="always_last", **quiet()),
             self._least.release(self._look, asked, outputs, **quiet()),
@@ -143,21 +143,22 @@ class FindTab:
         self._number.submit(partial(self._turn, 0), given, turned, **quiet())
 
     def _example(self, sample: Sample, least: float) -> Iterator[list[Any]]:
-        yield from self._look([str(sample.path)], least)
+        yield from self._look([str(sample.path)], least, None)
 
-    def _look(self, paths: list[str] | None, least: float) -> Iterator[list[Any]]:
+    def _look(
+        self, paths: list[str] | None, least: float, shown: Document | None
+    ) -> Iterator[list[Any]]:
         """Everything the tab shows, once more after each page."""
-        if not paths:
+        files = [Path(path) for path in paths or ()]
+        # A drop of files can be told of twice; what is shown of them already stays.
+        if not files or (shown is not None and (shown.paths, shown.least) == (files, least)):
             yield [gr.skip()] * 11
             return
         nothing = [gr.skip()] * 4
-        files = [Path(path) for path in paths]
         yield [views.progress(0, 1), *nothing, "", gr.update(visible=False), *[gr.skip()] * 4]
         document: Document | None = None
         try:
-            for document, item in documents.look(
-                self._services, self._kind, files, least if least > 0 else None
-            ):
+            for document, item in documents.look(self._services, self._kind, files, least):
                 done = len(document.results)
                 status = views.progress(done, document.count) if done < document.count else ""
                 first = self._first(document, item) if done == 1 else nothing

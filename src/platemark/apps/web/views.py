@@ -203,13 +203,13 @@ def _actions(kind: Kind, number: int, mark: Mark, crop: PIL.Image.Image) -> str:
         f'<a download="{kind}-{number}.{ending}" href="{data_url(crop)}" '
         f'aria-label="Save the picture of {kind} {number}">Save picture</a>'
     )
-    enrol = (
+    registering = (
         f'<button type="button" class="pm-enrolling" data-enrol="{number}" '
         f'aria-label="Add stamp {number} to the registry">Add to registry</button>'
         if isinstance(mark, StampMark)
         else ""
     )
-    return f'<div class="pm-acts">{enrol}{made}{save}</div>'
+    return f'<div class="pm-acts">{registering}{made}{save}</div>'
 
 
 def _title(mark: Mark) -> str:
