@@ -14,7 +14,7 @@ SEED ?= 1
 MINUTES ?= 240
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify calibration registry-search clean
+.PHONY: help demo quick test browser check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify calibration registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,14 @@ demo: $(VENV)/.installed ## find the plates and stamps of examples/, leave pictu
 	$(BIN)/platemark stamps examples/documents --annotated $(DEMO)/stamps --crops $(DEMO)/cut-out --format table
 	@echo "Annotated pictures are in $(DEMO)/"
 
-test: $(VENV)/.developer browser ## run the tests
-	$(BIN)/python -m pytest
+# These start processes, servers, browsers, databases and trainings, or run the bundled models.
+SLOW_TESTS := apps cases docs matching registry server synth train usecases test_lanes.py
+
+quick: $(VENV)/.developer ## run the fast tests, in less than a minute
+	$(BIN)/python -m pytest -q $(SLOW_TESTS:%=--ignore=tests/%)
+
+test: $(VENV)/.developer browser ## run all tests
+	$(BIN)/python -m pytest --durations=20
 
 # The tests of the web app drive it: the one of the system, else one that Playwright brings.
 browser: $(VENV)/.developer ## install Chromium where there is none

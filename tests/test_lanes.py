@@ -1,6 +1,7 @@
 """The lanes of tests: what CI takes for a failure, what runs in which."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,9 @@ def test_what_is_skipped_fails_in_ci_and_there_alone(
     )
     assert done.returncode == status, done.stdout + done.stderr
     assert outcome in done.stdout
+
+
+def test_the_quick_lane_leaves_out_what_is_there() -> None:
+    text = (HERE.parent / "Makefile").read_text()
+    (slow,) = re.findall(r"^SLOW_TESTS := (.*)$", text, re.MULTILINE)
+    assert all((HERE / name).exists() for name in slow.split())

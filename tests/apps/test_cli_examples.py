@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_demo_reads_the_plates_of_the_examples(tmp_path: Path) -> None:
 def test_accuracy_on_the_examples_does_not_fall() -> None:
     manifest = EXAMPLES / "annotations.jsonl"
     assert len(Manifest.read(manifest, split="test")) == len(PHOTOS)
-    done = CliRunner().invoke(app, ["evaluate", "plates", str(manifest)])
+    done = CliRunner().invoke(app, ["evaluate", "plates", str(manifest), "--format", "json"])
     assert done.exit_code == 0, done.output
     scene = json.loads(done.stdout)["overall"]["scene"]
     assert scene["detection"]["0.5"]["recall"]["value"] >= LEAST_RECALL
@@ -45,7 +46,12 @@ def test_ctrl_c_leaves_whole_lines(tmp_path: Path) -> None:
         shutil.copy(PHOTOS[0], tmp_path / f"{number:03}{PHOTOS[0].suffix}")
     words = [sys.executable, "-m", "platemark", "plates", str(tmp_path), "--format", "jsonl"]
     process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},
+        # Where the tests run in the background, Ctrl-C is ignored, also by what they start.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout is not None
     first = process.stdout.readline()

@@ -5,6 +5,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def part_of(file: Path) -> str:
     return file.relative_to(ROOT).with_suffix("").parts[0]
 
 
+@cache
+def parsed(file: Path) -> ast.Module:
+    """A file as Python reads it."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes but those that only a type checker sees."""
     for node in ast.iter_child_nodes(tree):
@@ -46,11 +53,12 @@ def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
         yield from runtime_nodes(node)
 
 
+@cache
 def imported(file: Path) -> set[str]:
     """Dotted names of all modules a file imports, also inside functions."""
     names: set[str] = set()
     package = ".".join(("platemark", *file.relative_to(ROOT).parent.parts))
-    for node in runtime_nodes(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in runtime_nodes(parsed(file)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -114,7 +122,7 @@ def files_that_name(library: str, *names: str) -> set[str]:
     return {
         str(file.relative_to(ROOT).as_posix())
         for file in MODULES
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.Attribute)
         and node.attr in names
         and ast.unparse(node.value) == library
