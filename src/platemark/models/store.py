@@ -124,7 +124,8 @@ def choose_parts(model: ModelName, kind: str, tasks: Sequence[str]) -> dict[str,
             for each stage that is not to be the bundled one; or one model (a bundled name, a model
             folder, an ``.onnx``), which takes the place of the bundled one of its task.
         kind: The marks the pipeline is for.
-        tasks: Its stages; a model of another task is given to the first, which refuses it.
+        tasks: Its stages; a model of another task or kind is given to the first, which
+            refuses it.
 
     Returns:
         A model for `find_model` by task.
@@ -139,8 +140,9 @@ def choose_parts(model: ModelName, kind: str, tasks: Sequence[str]) -> dict[str,
     folders = {task: Path(model) / f"{kind}-{task}" for task in tasks}
     found = {task: folder for task, folder in folders.items() if folder.is_dir()}
     if not found:
-        task = locate_model(model).card.task
-        return chosen | {task if task in tasks else tasks[0]: model}
+        card = locate_model(model).card
+        fits = card.kind == kind and card.task in tasks
+        return chosen | {card.task if fits else tasks[0]: model}
     return chosen | found
 
 
