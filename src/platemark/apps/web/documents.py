@@ -30,6 +30,7 @@ class Document:
         paths: Where the files are.
         least: Least score of a mark; 0 leaves it to the model.
         count: How many pages they have, as far as is known: a file that was not opened yet has one.
+        page: The page that is shown, counted from 0.
         results: Those of the pages that are done, without pixels, file by file.
         files: The file of each result.
         downloads: Folder of the files to take along, removed with the document.
@@ -39,6 +40,7 @@ class Document:
     paths: Sequence[Path]
     least: float = 0.0
     count: int = 0
+    page: int = 0
     results: list[Result] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     downloads: TemporaryDirectory[str] = field(
