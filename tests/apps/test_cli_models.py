@@ -82,6 +82,7 @@ def test_bundled_models_are_listed_and_whole() -> None:
         "stamp-comparer",
         "stamp-detector",
         "stamp-embedder",
+        "stamp-reader",
         "stamp-segmenter",
     ]
     plates = [row["bytes"] for row in listed if row["name"].startswith("plate")]

@@ -162,7 +162,6 @@ def test_places_that_cannot_be_written_are_wrong_usage(
         ("--embeddings", tmp_path),
         ("--similarity", page),
         ("--similarity", page / "below-a-file.csv"),
-        ("--read",),
     ):
         assert run(page, *words).exit_code == 2, words
 

@@ -59,9 +59,11 @@ def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_places_without_stamps_are_seen_now_and_then(rings: Path, tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "bare.png"), np.full((300, 200, 3), 250, np.uint8))
-    page = {"image": "bare.png", "width": 200, "height": 300, "kind": "scene", "split": "train"}
-    unseen, known = page | {"plates": []}, page | {"stamps": []}
+    for name in ("unseen.png", "known.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((300, 200, 3), 250, np.uint8))
+    page = {"width": 200, "height": 300, "kind": "scene", "split": "train"}
+    unseen = page | {"image": "unseen.png", "plates": []}
+    known = page | {"image": "known.png", "stamps": []}
     (tmp_path / "bare.jsonl").write_text(f"{json.dumps(unseen)}\n{json.dumps(known)}\n")
     task = SegmenterTask([rings, tmp_path / "bare.jsonl"])
     assert (len(task.bare), task.size()) == (8, len(task.synthetic))

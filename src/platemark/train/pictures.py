@@ -69,7 +69,8 @@ def train_split(manifests: Sequence[Path], kind: Kind | None = None) -> list[Lis
 
 
 def _marks(entry: ManifestEntry) -> tuple[object, ...]:
-    return entry.plates, entry.stamps, entry.ignore, entry.kind
+    annotated = entry.model_fields_set & {"plates", "stamps"}
+    return annotated, entry.plates, entry.stamps, entry.ignore, entry.kind
 
 
 class MixedExamples(Generic[Example]):

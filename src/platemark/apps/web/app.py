@@ -57,7 +57,7 @@ def _page(services: Services) -> gr.Blocks:
         delete_cache=(_CLEANED, _KEPT),
     ) as page:
         masthead = gr.HTML(views.masthead())
-        with gr.Tabs(elem_classes="pm-tabs"):
+        with gr.Tabs(overflow_behavior="wrap", elem_classes="pm-tabs"):
             with gr.Tab("Plates"):
                 FindTab(services, "plate")
             with gr.Tab("Stamps"):

@@ -28,9 +28,7 @@ class Document:
     Attributes:
         kind: What is looked for.
         paths: Where the files are.
-        least: Least score of a mark; 0 leaves it to the model.
         count: How many pages they have, as far as is known: a file that was not opened yet has one.
-        page: The page that is shown, counted from 0.
         results: Those of the pages that are done, without pixels, file by file.
         files: The file of each result.
         downloads: Folder of the files to take along, removed with the document.
@@ -38,9 +36,7 @@ class Document:
 
     kind: Kind
     paths: Sequence[Path]
-    least: float = 0.0
     count: int = 0
-    page: int = 0
     results: list[Result] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     downloads: TemporaryDirectory[str] = field(
@@ -92,7 +88,7 @@ def turn(services: Services, document: Document, number: int) -> Image:
 
 
 def look(
-    services: Services, kind: Kind, paths: Sequence[Path], least: float
+    services: Services, kind: Kind, paths: Sequence[Path], min_score: float | None
 ) -> Iterator[tuple[Document, Item]]:
     """Do files page by page; gives the document so far and the page that was just done.
 
@@ -103,8 +99,8 @@ def look(
         InputError: The only file cannot be read.
         Overloaded: The server has too much to do.
     """
-    pipeline = services.pipeline(kind, least or None, identify=True)
-    document = Document(kind, paths, least, len(paths))
+    pipeline = services.pipeline(kind, min_score, identify=True)
+    document = Document(kind, paths, len(paths))
 
     def work(pages: PageReader) -> tuple[Item, Result]:
         item = next(pages)

@@ -11,7 +11,7 @@ from platemark.apps.services import Kind, Services
 from platemark.apps.web import documents, views
 from platemark.apps.web.documents import Document
 from platemark.apps.web.samples import Sample, samples
-from platemark.apps.web.uploads import check_may_write, quiet, upload
+from platemark.apps.web.uploads import check_may_write, quiet, role_of, upload
 from platemark.errors import NoStampFound, PlatemarkError
 from platemark.imaging.sources import Unread
 from platemark.registry import Added
@@ -105,7 +105,7 @@ class FindTab:
 
     def _enrol_form(self) -> None:
         """What takes a stamp of the page into the registry."""
-        self._wanted = gr.Row(elem_id="pm-stamp-enrol", elem_classes="pm-enrol")
+        self._wanted = gr.Row(visible=False, elem_id="pm-stamp-enrol", elem_classes="pm-enrol")
         with self._wanted:
             self._which = gr.Number(
                 1, label="Stamp", minimum=1, precision=0, elem_id="pm-stamp-which"
@@ -118,12 +118,18 @@ class FindTab:
     def _wire(self) -> None:
         shown = [self._status, self._page, self._cards, self._pager, self._number]
         outputs = [*shown, self._alike, self._save, *self._downloads, self._document]
-        asked = [self._file, self._least, self._document]
-        self._file.upload(self._look, asked, outputs, trigger_mode="always_last", **quiet())
-        self._least.release(self._look, asked, outputs, **quiet())
-        for button, sample in self._buttons:
+        asked = [self._file, self._least]
+        events = [
+            self._file.upload(self._look, asked, outputs, trigger_mode="always_last", **quiet()),
+            self._least.release(self._look, asked, outputs, **quiet()),
+        ]
+        events += [
             button.click(partial(self._example, sample), [self._least], outputs, **quiet())
+            for button, sample in self._buttons
+        ]
         if self._kind == "stamp" and self._services.has_registry:
+            for event in events:
+                event.then(self._offer, self._document, self._wanted, **quiet())
             self._enrol.click(
                 self._add_stamp,
                 [self._document, self._number, self._which, self._name],
@@ -137,22 +143,20 @@ class FindTab:
         self._number.submit(partial(self._turn, 0), given, turned, **quiet())
 
     def _example(self, sample: Sample, least: float) -> Iterator[list[Any]]:
-        yield from self._look([str(sample.path)], least, None)
+        yield from self._look([str(sample.path)], least)
 
-    def _look(
-        self, paths: list[str] | None, least: float, shown: Document | None
-    ) -> Iterator[list[Any]]:
+    def _look(self, paths: list[str] | None, least: float) -> Iterator[list[Any]]:
         """Everything the tab shows, once more after each page."""
-        files = [Path(path) for path in paths or ()]
-        # A drop of files can be told of twice; what is shown of them already stays.
-        if not files or (shown is not None and (shown.paths, shown.least) == (files, least)):
+        if not paths:
             yield [gr.skip()] * 11
             return
         nothing = [gr.skip()] * 4
         yield [views.progress(0, 1), *nothing, "", gr.update(visible=False), *[gr.skip()] * 4]
         document: Document | None = None
         try:
-            for document, item in documents.look(self._services, self._kind, files, least):
+            files = [Path(path) for path in paths]
+            asked = documents.look(self._services, self._kind, files, least or None)
+            for document, item in asked:
                 done = len(document.results)
                 status = views.progress(done, document.count) if done < document.count else ""
                 first = self._first(document, item) if done == 1 else nothing
@@ -183,6 +187,11 @@ class FindTab:
             return views.notice(where, views.sentence(message), "bad"), ""
         shown = views.page(self._kind, item, result, page + 1, document.count)
         return shown, views.cards(self._kind, item, result)
+
+    def _offer(self, document: Document | None, request: gr.Request) -> Any:
+        """Let those who may change the registry add what was found."""
+        found = document is not None and bool(document.stamps)
+        return gr.update(visible=found and role_of(request) == "write")
 
     def _add_stamp(
         self,
@@ -229,8 +238,7 @@ class FindTab:
             said = "The document is no longer kept; drop it once more."
             return [views.notice("Nothing to turn.", said, "bad"), *[gr.skip()] * 3]
         # Pages that are still being looked at cannot be turned to.
-        wanted = document.page + step if step else int(number or 1) - 1
-        page = document.page = max(0, min(len(document.results) - 1, wanted))
+        page = max(0, min(len(document.results) - 1, int(number or 1) - 1 + step))
         try:
             item: Item = documents.turn(self._services, document, page)
         except PlatemarkError as error:

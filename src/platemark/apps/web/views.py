@@ -88,8 +88,8 @@ def progress(done: int, total: int) -> str:
     )
 
 
-def page(kind: Kind, image: Image, result: Result, number: int, pages: int) -> str:
-    """A page with its marks drawn on it; its number, counted from 1, and how many there are."""
+def page(kind: Kind, image: Image, result: Result, place: int, pages: int) -> str:
+    """A page with its marks drawn on it; its place, counted from 1, and how many there are."""
     width, height = image.width, image.height
     names = [_name(mark) for mark in result.marks]
     alt = f"{_counted(kind, len(names))}: {'; '.join(names)}" if names else f"No {kind} found"
@@ -110,7 +110,7 @@ def page(kind: Kind, image: Image, result: Result, number: int, pages: int) -> s
             f'<span class="pm-tag{" low" if low else ""}" aria-hidden="true" '
             f'style="left:{100 * x:.2f}%;top:{100 * y:.2f}%">{escape(label)}</span>'
         )
-    where = f"<span>Page {number} of {pages}</span>" if pages > 1 else ""
+    where = f"<span>Page {place} of {pages}</span>" if pages > 1 else ""
     return (
         '<figure class="pm-page"><div class="pm-sheet"><div class="pm-frame">'
         f'<img src="{page_url(image.pixels)}" alt="{escape(alt)}" '
