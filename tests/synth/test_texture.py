@@ -12,7 +12,7 @@ from platemark.plates.formats import Band, Drawing, Field, Sample, load_formats
 from platemark.plates.notation import RowToken
 from platemark.synth.lettering import parse_colour
 from platemark.synth.texture import Texture, draw_plate
-from platemark.synth.typefaces import BUNDLED_FONTS, FontLibrary
+from platemark.synth.typefaces import BUNDLED_FONTS, FontLibrary, Typeface
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,18 @@ def test_every_format_can_be_drawn_with_the_bundled_fonts(fonts: FontLibrary, co
         assert texture.format_code == code
         assert texture.pixels.shape[:2] == texture.alpha.shape
         assert texture.pixels.std() > 5
+
+
+def test_chinese_characters_stand_beside_the_letters_of_a_typeface_of_plates(
+    fonts: FontLibrary,
+) -> None:
+    rng = np.random.default_rng(0)
+    face = fonts.choose("din", "京A12345", rng)
+    assert face.covers("京A12345")
+    assert face.path.stem != "NotoSansCJKsc-Plates"
+    alone = Typeface(face.path)
+    assert alone.glyph("京") is None
+    assert np.array_equal(face.glyph("A").mask, alone.glyph("A").mask)
 
 
 def test_every_emblem_of_the_formats_can_be_drawn(fonts: FontLibrary) -> None:

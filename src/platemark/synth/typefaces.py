@@ -6,6 +6,7 @@ with the package, and any other font in that folder joins the ``sans-bold`` and 
 styles, so a folder of one's own widens the variety.
 """
 
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +42,7 @@ _OPEN_STYLES = ("sans-bold", "condensed")
 # So often a plate has the typeface of another style: those of many countries cannot be had, and
 # a reader that knows each country by one typeface fails where it is another.
 _FOREIGN = 0.15
-_FONT_SUFFIXES = {".ttf", ".otf"}
+_FONT_SUFFIXES = {".ttf", ".otf", ".ttc"}
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,11 @@ class Typeface:
     """A font at one size, with its glyphs cached as masks.
 
     Masks have ``CAP_HEIGHT`` rows for the body of a capital, ``headroom`` rows above for accents,
-    and a few below.
+    and a few below. Glyphs that the font lacks come from the typeface ``lender``.
     """
 
     path: Path
+    lender: "Typeface | None" = None
     _font: ImageFont.FreeTypeFont = field(init=False, repr=False)
     _glyphs: dict[str, Glyph | None] = field(init=False, default_factory=dict, repr=False)
     headroom: int = field(init=False, default=CAP_HEIGHT // 4)
@@ -86,7 +88,8 @@ class Typeface:
     def glyph(self, char: str) -> Glyph | None:
         """The ink of ``char``, or None when the font lacks it."""
         if char not in self._glyphs:
-            self._glyphs[char] = self._draw(char)
+            lent = self.lender.glyph(char) if self.lender else None
+            self._glyphs[char] = self._draw(char) or lent
         return self._glyphs[char]
 
     def covers(self, text: str) -> bool:
@@ -138,13 +141,20 @@ class FontLibrary:
             found = found or [faces[stem] for stem in _FALLBACK.get(style, ()) if stem in faces]
             self._styles[style] = tuple(found or faces.values())
         self.captions: tuple[Typeface, ...] = tuple(faces.values())
+        self._joined: dict[tuple[Path, Path], Typeface] = {}
 
     def choose(self, style: str, text: str, rng: np.random.Generator) -> Typeface:
         """A typeface that covers ``text``: mostly of ``style``, whose first faces are likelier.
 
+        Chinese characters have a typeface of their own beside that of the letters and digits.
+
         Raises:
             FormatError: No typeface has every character of the text.
         """
+        chinese = "".join(char for char in text if _is_chinese(char))
+        if chinese and chinese != text:
+            latin = "".join(char for char in text if not _is_chinese(char))
+            return self._join(self.choose(style, latin, rng), self.choose(style, chinese, rng))
         if rng.random() < _FOREIGN:
             foreign = self._styles[str(rng.choice(_OPEN_STYLES))]
             if covering := [face for face in foreign if face.covers(text)]:
@@ -156,6 +166,18 @@ class FontLibrary:
             raise FormatError(f"no font at hand has every character of {text!r}", key="alphabet")
         weights = 0.6 ** np.arange(len(faces))
         return faces[int(rng.choice(len(faces), p=weights / weights.sum()))]
+
+    def _join(self, face: Typeface, lender: Typeface) -> Typeface:
+        if face.path == lender.path:
+            return face
+        pair = face.path, lender.path
+        if pair not in self._joined:
+            self._joined[pair] = Typeface(face.path, lender)
+        return self._joined[pair]
+
+
+def _is_chinese(char: str) -> bool:
+    return unicodedata.name(char, "").startswith("CJK UNIFIED")
 
 
 def _font_files(folder: Path) -> list[Path]:

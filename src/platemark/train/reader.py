@@ -19,7 +19,10 @@ from platemark.train.calibrate import calibrate_reader
 from platemark.train.loop import Schedule
 from platemark.train.pictures import Listed, MixedExamples, is_held_out, train_split
 
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
+ALPHABET = (
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
+    "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新警学挂领港澳使"
+)
 HEIGHT, WIDTH = 48, 160
 MARGIN = 0.04
 _CONTEXT = 0.35
