@@ -92,8 +92,10 @@ def test_the_same_picture_is_kept_once_and_another_name_for_it_is_refused(
     add(known, "one", picture)
     (again,) = add(known, "one", picture)
     assert (again["new_design"], again["new_sample"]) == (False, False)
-    (other,) = add(known, "two", picture)
-    assert other["error"]["code"] == "duplicate_design"
+    files = {"files": ("two.png", picture)}
+    refused = known.post(DESIGNS, params={"cropped": True}, data={"name": "two"}, files=files)
+    assert refused.status_code == 409
+    assert refused.json()["code"] == "duplicate_design"
     assert known.get(DESIGNS).headers["x-total-count"] == "1"
 
 

@@ -146,8 +146,10 @@ def _about(said: Mapping[str, Any]) -> About:
 
 
 def _enrolled(services: Services, page: Enrolled) -> Outcome:
-    if page.error is not None:
-        return failed(services, page.source, page.page, page.error)
+    refused = [stamp.error for stamp in page.stamps if stamp.error is not None]
+    nothing = page.error or (refused[0] if len(refused) == len(page.stamps) > 0 else None)
+    if nothing is not None:
+        return failed(services, page.source, page.page, nothing)
     added = [_enrolled_stamp(stamp) for stamp in page.stamps]
     return Outcome(json.dumps({"source": page.source, "page": page.page, "added": added}))
 
