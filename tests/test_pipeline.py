@@ -1,6 +1,8 @@
 import asyncio
 import io
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,7 +100,10 @@ def test_a_stream_goes_on_after_errors(pipeline: Widths, tmp_path: Path) -> None
     (tmp_path / "b.jpg").write_bytes(b"no picture")
     save(tmp_path / "c.png", 13)
     save(tmp_path / "d.tif", 40, 13, 50)
-    results = list(pipeline.stream([tmp_path, tmp_path / "none.jpg"]))
+    inputs = [tmp_path, tmp_path / "none.jpg"]
+    results = list(pipeline.stream(inputs, workers=1))
+    together = list(pipeline.stream(inputs, workers=3))
+    assert list(map(timeless, together)) == list(map(timeless, results))
     codes = [result.error and result.error.code for result in results]
     bad, unlucky = "unreadable_image", "inference_failed"
     assert codes == [None, bad, unlucky, None, unlucky, None, bad]
@@ -106,12 +111,56 @@ def test_a_stream_goes_on_after_errors(pipeline: Widths, tmp_path: Path) -> None
     assert results[1].to_dict()["source"] == str(tmp_path / "b.jpg")
 
 
+def timeless(result: Result) -> dict[str, object]:
+    """The JSON of a result without the time it took."""
+    return {key: value for key, value in result.to_dict().items() if key != "elapsed_ms"}
+
+
 def test_a_stream_is_lazy(pipeline: Widths, tmp_path: Path) -> None:
     paths = [save(tmp_path / f"{i}.png", 30) for i in range(2)]
-    results = pipeline.stream(paths)
+    results = pipeline.stream(paths, workers=1)
     assert next(results).error is None
     paths[1].unlink()
     assert next(results).error is not None
+
+
+def test_a_stream_works_on_several_pages_at_a_time(tmp_path: Path) -> None:
+    together = threading.Barrier(2)
+
+    def meet(image: Image) -> list[Detection]:
+        together.wait(60)
+        return detect(image)
+
+    scan = save(tmp_path / "scan.tif", 30, 40, 50, 60)
+    for inputs in (scan, save(tmp_path / "scan.pdf", 30, 40), [scan, Image.read(scan)] * 2):
+        results = list(Widths(meet).stream(inputs, workers=2))
+        assert all(result.error is None for result in results)
+    with pytest.raises(ValueError, match="workers is at least 1"):
+        Widths(meet).stream(scan, workers=0)
+
+
+def test_a_stream_takes_an_array_as_it_was_when_it_was_given(pipeline: Widths) -> None:
+    frame = np.zeros((20, 30, 3), np.uint8)
+
+    def camera() -> Iterator[np.ndarray]:
+        for level in range(8):
+            frame[:] = level
+            yield frame
+
+    def level(image: Image) -> list[Detection]:
+        time.sleep(0.005)
+        return [replace(detect(image)[0], score=int(image.pixels.max()) / 10)]
+
+    results = Widths(level).stream(camera(), workers=2)
+    assert [result[0].score for result in results] == [n / 10 for n in range(8)]
+
+
+def test_a_picture_given_twice_is_loaded_once(pipeline: Widths, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    PIL.Image.fromarray(noise).save(tmp_path / "a.png")
+    with PIL.Image.open(tmp_path / "a.png") as picture:
+        for result in pipeline.stream([picture] * 20, workers=4):
+            assert drawn(result, noise)
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".pdf"])

@@ -12,10 +12,13 @@ from functools import cache, partial
 from time import perf_counter
 from typing import Generic, Self, TypeVar, overload
 
+import numpy as np
+
 from platemark.errors import PlatemarkError
 from platemark.imaging.draw import draw_image, draw_page
 from platemark.imaging.image import Image, ImageInput
-from platemark.imaging.sources import Unread, open_pages, read_inputs
+from platemark.imaging.sources import PageRead, Unread, expand_inputs, open_pages, page_reads
+from platemark.parallel import map_in_order, usable_cores
 from platemark.protocols import Finds, Verifies
 from platemark.types import Detection, Failure, Mark, Result
 
@@ -151,16 +154,32 @@ class Pipeline(ABC, Generic[MarkT]):
         pages = open_pages(document)
         return PageResults(len(pages), lambda page: self._result(pages.read(page)))
 
-    def stream(self, inputs: ImageInput | Iterable[ImageInput]) -> Iterator[Result]:
+    def stream(
+        self, inputs: ImageInput | Iterable[ImageInput], *, workers: int | None = None
+    ) -> Iterator[Result]:
         """Do many inputs lazily, in order, one result per image or page.
 
-        An input that fails gives a result with an ``error``, and the others go on.
+        An input that fails gives a result with an ``error``, and the others go on. The results are
+        the same with any number of workers.
 
         Args:
             inputs: Paths, folders, globs, ``@list.txt``, ``-`` for standard input, or images as
                 for `__call__`.
+            workers: Pages that are worked on at a time, each in a thread: while one is read from
+                the disk, networks run on others. By default as many as there are cores. With 1,
+                nothing is done before it is asked for; else a few pages are done ahead.
         """
-        return map(self.result, read_inputs(inputs))
+        workers = usable_cores() if workers is None else workers
+        if workers < 1:
+            raise ValueError(f"workers is at least 1, got {workers}")
+        items = expand_inputs(inputs)
+        if workers > 1:
+            # Whoever gives an array may put the next picture into it.
+            items = (item.copy() if isinstance(item, np.ndarray) else item for item in items)
+        return map_in_order(self._read_result, page_reads(items), workers)
+
+    def _read_result(self, read: PageRead) -> Result:
+        return self.result(read())
 
     def result(self, item: Image | Unread) -> Result:
         """Do one page, or say why there is none; whatever fails is the result's ``error``."""

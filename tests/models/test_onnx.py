@@ -45,6 +45,13 @@ def test_a_file_that_is_no_network_does_not_load(tmp_path: Path, make_reader: Ma
         OnnxModel(LocalModel(card, tmp_path, path))
 
 
+def test_a_network_has_no_threads_of_its_own_unless_told(make_reader: MakeModel) -> None:
+    model = OnnxModel(locate_model(make_reader()))
+    options = model._session.get_session_options()
+    assert options.intra_op_num_threads == 1
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_zero_threads_is_a_mistake(make_reader: MakeModel) -> None:
     with pytest.raises(ValueError, match="threads"):
         OnnxModel(locate_model(make_reader()), threads=0)

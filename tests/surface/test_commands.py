@@ -13,6 +13,8 @@ COMMANDS = {
 }
 FORMS = """
 platemark plates DIR --format jsonl
+platemark plates DIR --workers 2
+platemark stamps DIR --workers 2 --threads 1
 platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv
 platemark plates DIR --annotated OUT --crops OUT --min-score 0.4 --model DIR --threads 2 --quiet
 platemark stamps DIR --format jsonl --embedding

@@ -15,7 +15,7 @@ import platemark
 
 ROOT = Path(platemark.__file__).parent
 LAYERS = [
-    {"errors", "types", "masks", "protocols"},
+    {"errors", "types", "masks", "protocols", "parallel"},
     {"datasets", "imaging", "geometry"},
     {"models", "pipeline", "metrics"},
     {"matching"},
@@ -100,6 +100,7 @@ def test_pipeline_knows_no_model_and_no_kind() -> None:
         "errors",
         "types",
         "protocols",
+        "parallel",
         "imaging",
         "geometry",
     }

@@ -29,14 +29,16 @@ def loops_over_pages(tree: ast.AST) -> Iterator[ast.AST]:
         heads = [loop] if isinstance(loop, (ast.For, ast.AsyncFor)) else loop.generators
         targets = names_in(*(head.target for head in heads))
         for call in ast.walk(loop):
+            if not isinstance(call, ast.Call):
+                continue
+            read, *args = (call.func, *call.args)
+            if ast.unparse(read) == "partial":  # to be called later
+                read, *args = args
             if (
-                isinstance(call, ast.Call)
-                and isinstance(call.func, ast.Attribute)
-                and call.func.attr == "read"
-                and names_in(*call.args) & targets
-                and names_in(call.func.value).isdisjoint(
-                    targets | {"Image", "Manifest", "ModelCard"}
-                )
+                isinstance(read, ast.Attribute)
+                and read.attr == "read"
+                and names_in(*args) & targets
+                and names_in(read.value).isdisjoint(targets | {"Image", "Manifest", "ModelCard"})
             ):
                 yield call
 

@@ -20,19 +20,12 @@ from pydantic_settings import (
 )
 
 from platemark.errors import SettingsError
+from platemark.parallel import usable_cores
 
 PREFIX = "PLATEMARK_"
 FILE_VARIABLE = f"{PREFIX}CONFIG"
 _KEY_LENGTH = 16
 _MB = 1_000_000
-
-
-def _usable_cores() -> int:
-    """CPU cores this process may use, which in a container can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
 
 Keys = Annotated[tuple[SecretStr, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -78,7 +71,7 @@ class Settings(BaseSettings):
     registry: str = "stamps.db"
     plate_model: str | None = None
     stamp_model: str | None = None
-    workers: int = Field(default_factory=_usable_cores, ge=1, le=256)
+    workers: int = Field(default_factory=usable_cores, ge=1, le=256)
     threads: int = Field(default=1, ge=1, le=256)
     web: bool = True
     docs: bool = True

@@ -64,8 +64,12 @@ class Unread:
     page: int = 0
 
 
+PageRead = Callable[[], Image | Unread]
+"""Reads one page when it is called, from any thread."""
+
+
 class Pages(Protocol):
-    """The pages of one input, read one at a time."""
+    """The pages of one input; may be shared by threads."""
 
     def __len__(self) -> int:
         """Return the number of pages."""
@@ -102,16 +106,21 @@ def open_pages(
         UnreadableImage: The file is missing, empty, damaged, no image, or a PDF without pages.
         UnsupportedInput: It is a folder, a video, no file, or a PDF with a password.
     """
-    if isinstance(value, (np.ndarray, PIL.Image.Image, Image)):
+    if isinstance(value, PIL.Image.Image):  # which two threads must not load at a time
+        value = Image.from_pil(value, source, max_pixels=max_pixels)
+    if isinstance(value, (np.ndarray, Image)):
         return _OnePage(value, source, None, max_pixels)
     file: str | None = None
     if isinstance(value, (str, os.PathLike)):
         file = os.fspath(value)
         source = source or file
         with open_file(file, source) as stream:
+            kind = format_of(stream.peek(HEAD)) if stream.seekable() else None
             # A PDF is not read into memory: PDFium takes what it needs from the file.
-            if format_of(stream.peek(HEAD)) == "pdf" and stream.seekable():
+            if kind == "pdf":
                 return _PdfPages(file, source, file, dpi, max_pixels)
+            if kind not in (None, "tiff"):
+                return _OnePage(file, source, file, max_pixels)
             data = stream.read()
     else:
         data, name = content_of(value)
@@ -142,6 +151,7 @@ class _OnePage:
 class _TiffPages:
     def __init__(self, data: bytes, source: str, file: str | None, max_pixels: int) -> None:
         self._data, self._source, self._path, self._max_pixels = data, source, file, max_pixels
+        self._lock = threading.Lock()
         with decoding(source):
             self._file = open_image(data, source)
             self._frames = tiff_pages(self._file)
@@ -150,7 +160,7 @@ class _TiffPages:
         return len(self._frames)
 
     def read(self, page: int) -> Image:
-        with decoding(self._source):
+        with decoding(self._source), self._lock:
             self._file.seek(self._frames[page])
             check_size(self._file, self._max_pixels, self._source)
             return Image(decode(self._file, self._data), self._source, page, self._path)
@@ -346,19 +356,36 @@ def read_expanded(
     dpi: float = PDF_DPI,
     max_pixels: int = MAX_PIXELS,
     only: int | None = None,
-    opened: Callable[[int], None] = lambda pages: None,
 ) -> Iterator[Image | Unread]:
-    """Read what `expand_inputs` gave, or a part of it; see `read_inputs` and `PageReader`.
+    """Read what `expand_inputs` gave, or a part of it; see `read_inputs` and `PageReader`."""
+    for read in page_reads(items, dpi=dpi, max_pixels=max_pixels, only=only):
+        yield read()
 
-    ``opened`` is told how many pages each input has, before the first of them is read.
+
+def page_reads(
+    items: Iterable[ImageInput | Unread],
+    *,
+    dpi: float = PDF_DPI,
+    max_pixels: int = MAX_PIXELS,
+    only: int | None = None,
+    opened: Callable[[int], None] = lambda pages: None,
+) -> Iterator[PageRead]:
+    """Open what `expand_inputs` gave, or a part of it, and leave it to others to read the pages.
+
+    ``opened`` is told how many pages each input has, before the first of them is read. For the
+    other arguments see `read_inputs` and `PageReader`.
     """
     for value in items:
         if isinstance(value, Unread):
-            yield value
+            yield partial(_same, value)
             continue
         source = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
         open_input = partial(_open_input, value, source, dpi, max_pixels, opened)
-        yield from PageReader(open_input, source, only)
+        yield from PageReader(open_input, source, only).reads
+
+
+def _same(unread: Unread) -> Unread:
+    return unread
 
 
 def _open_input(
@@ -394,6 +421,7 @@ class PageReader(Iterator[Image | Unread]):
     Attributes:
         count: Pages of the input; None until the first was asked for, 0 where it cannot be opened.
         left: Pages that are still to be read; None until the first was asked for.
+        reads: Reads of the pages, in place of the pages.
     """
 
     def __init__(
@@ -405,13 +433,13 @@ class PageReader(Iterator[Image | Unread]):
         self.count: int | None = None
         self.left: int | None = None
         self._open, self._source, self._only = open_input, source, only
-        self._items = self._read()
+        self.reads: Iterator[PageRead] = self._reads()
 
     def __next__(self) -> Image | Unread:
         """Read the next page."""
-        return next(self._items)
+        return next(self.reads)()
 
-    def _read(self) -> Iterator[Image | Unread]:
+    def _reads(self) -> Iterator[PageRead]:
         only, self.left = self._only, 0
         try:
             pages = self._open()
@@ -423,14 +451,17 @@ class PageReader(Iterator[Image | Unread]):
                 )
         except PlatemarkError as error:
             self.count = self.count or 0
-            yield self._unread(error, only or 0)
+            yield partial(_same, self._unread(error, only or 0))
             return
         wanted = range(self.count) if only is None else range(only, only + 1)
         for self.left, page in zip(reversed(range(len(wanted))), wanted, strict=True):
-            try:
-                yield pages.read(page)
-            except PlatemarkError as error:
-                yield self._unread(error, page)
+            yield partial(self._try, partial(pages.read, page), page)
+
+    def _try(self, read: Callable[[], Image], page: int) -> Image | Unread:
+        try:
+            return read()
+        except PlatemarkError as error:
+            return self._unread(error, page)
 
     def _unread(self, error: PlatemarkError, page: int) -> Unread:
         return Unread(self._source or error.source or "<input>", error, page)

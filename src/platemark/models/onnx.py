@@ -21,7 +21,9 @@ class OnnxModel:
 
     Args:
         model: A verified model, see `find_model`.
-        threads: Threads for one run; by default one for each core.
+        threads: Threads for one run. More than one make it shorter where nothing else runs, and
+            use more processor time than they save; several runs at a time, in threads of the
+            caller, do more.
 
     Raises:
         ModelMismatch: The file is no network that can be run here, or its inputs and outputs are
@@ -30,11 +32,14 @@ class OnnxModel:
     """
 
     def __init__(self, model: LocalModel, *, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
+        threads = 1 if threads is None else threads
+        if threads < 1:
             raise ValueError(f"threads is at least 1, got {threads}")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Threads that wait for work are to leave the processor to others.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = _ERRORS_ONLY
         self._local, self._threads = model, threads
         self._card, self._folder = model.card, model.folder

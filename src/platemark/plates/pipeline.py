@@ -131,7 +131,7 @@ class PlatePipeline(Pipeline[PlateMark]):
             model: None for the bundled models; a folder with the folders ``plate-detector`` and
                 ``plate-reader``, or one of them; or one model (a bundled name, a model folder, an
                 ``.onnx`` with its card beside it), which takes the place of the bundled one.
-            threads: Threads for one run; by default one for each core.
+            threads: Threads for one run, see `OnnxModel`; by default one.
             min_score: Least score of a plate, however it reads; by default the detector's card
                 decides, where it says so with the help of the reading, see `Gate`.
 

@@ -132,7 +132,7 @@ class StampPipeline(Pipeline[StampMark]):
                 ``stamp-reader``, or some of them; or one model (a bundled name, a model folder, an
                 ``.onnx`` with its card beside it), which takes the place of the bundled one.
                 Another detector than the bundled one has no verifier unless it comes with it.
-            threads: Threads for one run; by default one for each core.
+            threads: Threads for one run, see `OnnxModel`; by default one.
             min_score: Least score of a stamp; by default the verifier's card says it, or that of
                 the detector, at times with the help of the ink, see `InkGate`.
             registry: The known stamps.

@@ -133,7 +133,7 @@ class Detector:
             model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
                 its card beside it.
             kind: The marks it is to find.
-            threads: Threads for one run; by default one for each core.
+            threads: Threads for one run, see `OnnxModel`; by default one.
             min_score: Least score of a detection; by default that of the card.
 
         Raises:

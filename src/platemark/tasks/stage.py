@@ -38,7 +38,7 @@ class Stage(Generic[Preprocess]):
         Args:
             model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
                 its card beside it.
-            threads: Threads for one run; by default one for each core.
+            threads: Threads for one run, see `OnnxModel`; by default one.
 
         Raises:
             ModelNotFound: There is no such model.

@@ -61,7 +61,7 @@ class Verifier(Stage[VerifierPreprocess]):
         Args:
             model: None for the bundled one, a bundled name, a model folder, or an ``.onnx`` with
                 its card beside it.
-            threads: Threads for one run; by default one for each core.
+            threads: Threads for one run, see `OnnxModel`; by default one.
             min_score: Least score of a detection that counts; by default that of the card.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from platemark.errors import InputError, NoStampFound, PlatemarkError
 from platemark.imaging.image import Image, ImageInput
-from platemark.imaging.sources import Unread, expand_inputs, read_expanded
+from platemark.imaging.sources import PageRead, Unread, expand_inputs, page_reads
 from platemark.stamps.pipeline import StampPipeline, whole_picture
 from platemark.types import Box, Detection, Mark, StampMark
 
@@ -50,12 +50,12 @@ class StampPage:
     warnings: tuple[str, ...] = ()
 
 
-def pages_of_inputs(
+def reads_of_inputs(
     inputs: Sequence[str],
     written: Sequence[Path] = (),
     total: Callable[[int], None] | None = None,
-) -> Iterator[Item]:
-    """Read inputs page by page, without what earlier runs wrote among them.
+) -> Iterator[PageRead]:
+    """Open inputs, without what earlier runs wrote among them, for others to read their pages.
 
     Args:
         inputs: Files, folders, globs, lists, or ``-``.
@@ -72,10 +72,10 @@ def pages_of_inputs(
         for item in expand_inputs(inputs)
         if not (ours and isinstance(item, str) and ours.intersection(Path(item).resolve().parents))
     )
-    return read_expanded(items) if total is None else _counted(list(items), total)
+    return page_reads(items) if total is None else _counted(list(items), total)
 
 
-def _counted(items: list[ImageInput | Unread], total: Callable[[int], None]) -> Iterator[Item]:
+def _counted(items: list[ImageInput | Unread], total: Callable[[int], None]) -> Iterator[PageRead]:
     pages = len(items)
 
     def opened(more: int) -> None:
@@ -84,7 +84,7 @@ def _counted(items: list[ImageInput | Unread], total: Callable[[int], None]) -> 
         total(pages)
 
     total(pages)
-    return read_expanded(items, opened=opened)
+    return page_reads(items, opened=opened)
 
 
 def the_page(items: Iterable[Item]) -> Image:

@@ -52,7 +52,15 @@ ModelOption = Annotated[
     ),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads to use; default: all cores.")
+    int | None, typer.Option("--threads", min=1, help="CPU threads for a picture; default: 1.")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Pictures worked on at a time; default: all cores, or 1 where --threads is given.",
+    ),
 ]
 RegistryOption = Annotated[
     str,
@@ -120,13 +128,22 @@ def load_stamps(
 
 
 def _set_threads(threads: int | None) -> None:
-    """Hold OpenCV, which has threads of its own, to as many as the models have."""
+    """Hold OpenCV, which has threads of its own, to as many as the models have: by default 1."""
     import cv2
 
     # What Pillow finds odd in a file is of no use beside our own message that names the file.
     warnings.filterwarnings("ignore", module="PIL")
-    if threads is not None:
-        cv2.setNumThreads(threads)
+    cv2.setNumThreads(threads or 1)
+
+
+def workers_for(workers: int | None, threads: int | None) -> int:
+    """How many pictures to work on at a time, by what the options say.
+
+    Whoever gives the threads of a picture alone says how much of the machine is to be used.
+    """
+    from platemark.parallel import usable_cores
+
+    return workers or (usable_cores() if threads is None else 1)
 
 
 def open_registry(

@@ -1,8 +1,9 @@
 """What ``platemark plates`` and ``platemark stamps`` share: their options, and the run."""
 
+import io
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from platemark.apps.cli.common import (
     messages,
     open_registry,
     progress,
+    workers_for,
     writable_folder,
 )
 from platemark.apps.cli.output import (
@@ -30,7 +32,10 @@ from platemark.apps.cli.output import (
 from platemark.usecases.export import PictureNames, ResultWriter
 
 if TYPE_CHECKING:
+    import PIL.Image
+
     from platemark.imaging.image import Image
+    from platemark.imaging.sources import PageRead
     from platemark.pipeline import Pipeline
     from platemark.types import Result
 
@@ -76,7 +81,8 @@ class Request:
         crops: Folder for the marks cut out.
         min_score: Least score of a mark.
         model: Name or path of a model.
-        threads: CPU threads to use.
+        threads: CPU threads for a picture.
+        workers: Pictures worked on at a time, see `workers_for`.
         quiet: No progress.
         registry: Known stamps that found ones are named by, a file or a URL.
         adapt: What the command changes about the pipeline.
@@ -91,6 +97,7 @@ class Request:
     min_score: float | None = None
     model: str | None = None
     threads: int | None = None
+    workers: int | None = None
     quiet: bool = False
     registry: str | None = None
     adapt: "Callable[[Pipeline[Any]], Pipeline[Any]] | None" = None
@@ -146,8 +153,23 @@ def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = (
         raise typer.Exit(FAILED)
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """A picture as it is to be written.
+
+    Attributes:
+        folder: Where to.
+        ending: What follows the name of the page.
+        content: The bytes of the file.
+    """
+
+    folder: Path
+    ending: str
+    content: bytes
+
+
 class _Pictures:
-    """Writes annotated pictures and crops to the folders that were asked for."""
+    """Makes annotated pictures and crops for the folders that were asked for."""
 
     def __init__(self, annotated: Path | None, crops: Path | None) -> None:
         self._annotated = annotated
@@ -155,22 +177,38 @@ class _Pictures:
         self._names = PictureNames()
         self.folders = [folder for folder in (annotated, crops) if folder]
 
-    def write(self, image: "Image", result: "Result") -> None:
-        """Write the pictures of one image.
+    def draw(self, image: "Image", result: "Result") -> list[_Picture]:
+        """Make the pictures of one image, in any thread."""
+        if result.error is not None or not self.folders:
+            return []
+        from platemark.imaging.draw import cut_mark, draw_image
+
+        pictures = []
+        if self._annotated:
+            drawn = _encoded(draw_image(image, result.marks), "JPEG")
+            pictures.append(_Picture(self._annotated, ".jpg", drawn))
+        if self._crops:
+            for number, mark in enumerate(result.marks, 1):
+                cut = _encoded(cut_mark(image.pixels, mark), "PNG")
+                pictures.append(_Picture(self._crops, f"-{number:02d}.png", cut))
+        return pictures
+
+    def write(self, result: "Result", pictures: list[_Picture]) -> None:
+        """Write the pictures of one image, which is named in the order of the results.
 
         Raises:
             OSError: A picture could not be written, for want of space for example.
         """
-        if result.error is not None or not (self._annotated or self._crops):
-            return
-        from platemark.imaging.draw import cut_mark, draw_image
+        if pictures:
+            stem = self._names.stem(result.source, result.page)
+            for picture in pictures:
+                (picture.folder / f"{stem}{picture.ending}").write_bytes(picture.content)
 
-        stem = self._names.stem(result.source, result.page)
-        if self._annotated:
-            draw_image(image, result.marks).save(self._annotated / f"{stem}.jpg", quality=92)
-        if self._crops:
-            for number, mark in enumerate(result.marks, 1):
-                cut_mark(image.pixels, mark).save(self._crops / f"{stem}-{number:02d}.png")
+
+def _encoded(picture: "PIL.Image.Image", format: str) -> bytes:  # noqa: A002 - as Pillow's
+    stream = io.BytesIO()
+    picture.save(stream, format, quality=92)
+    return stream.getvalue()
 
 
 def _run(
@@ -180,26 +218,34 @@ def _run(
     writers: Sequence[ResultWriter],
     pictures: _Pictures,
 ) -> _Tally:
-    """Do all inputs, one result at a time, so that an interrupt loses only the one in hand."""
+    """Do all inputs, results in order, so that an interrupt loses only those in hand."""
     from platemark.imaging.image import Image
-    from platemark.usecases.look import pages_of_inputs
+    from platemark.parallel import map_in_order
+    from platemark.usecases.look import reads_of_inputs
+
+    def look(read: "PageRead") -> "tuple[Result, list[_Picture]]":
+        item = read()
+        result = pipeline.result(item)
+        return result, pictures.draw(item, result) if isinstance(item, Image) else []
 
     tally = _Tally()
+    workers = workers_for(request.workers, request.threads)
     try:
         with progress(f"{kind}s", quiet=request.quiet) as bar:
             total = bar.expect if bar.shown else None
-            for item in pages_of_inputs(request.inputs, pictures.folders, total):
-                result = pipeline.result(item)
-                if isinstance(item, Image):
-                    pictures.write(item, result)
-                with bar.hidden():
-                    for writer in writers:
-                        writer.write(result)
-                tally.done += 1
-                if result.error is not None:
-                    tally.failed += 1
-                    messages().print(f"error: {result.error.message}", style="red", markup=False)
-                bar(tally.done)
+            reads = reads_of_inputs(request.inputs, pictures.folders, total)
+            with closing(map_in_order(look, reads, workers)) as results:
+                for result, drawn in results:
+                    pictures.write(result, drawn)
+                    with bar.hidden():
+                        for writer in writers:
+                            writer.write(result)
+                    tally.done += 1
+                    if result.error is not None:
+                        tally.failed += 1
+                        message = f"error: {result.error.message}"
+                        messages().print(message, style="red", markup=False)
+                    bar(tally.done)
     except KeyboardInterrupt:
         messages().print(
             f"Interrupted. The {tally.done} finished are complete; to go on, give the inputs that "

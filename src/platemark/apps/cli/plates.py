@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from platemark.apps.cli.common import ModelOption, QuietOption, ThreadsOption
+from platemark.apps.cli.common import ModelOption, QuietOption, ThreadsOption, WorkersOption
 from platemark.apps.cli.find import (
     AnnotatedOption,
     FormatOption,
@@ -33,6 +33,7 @@ def plates(
     min_score: MinScoreOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
+    workers: WorkersOption = None,
     quiet: QuietOption = False,
     cropped: Annotated[bool, typer.Option("--cropped", help="Each picture is one plate.")] = False,
     expect: Annotated[
@@ -77,7 +78,9 @@ def plates(
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
 
-    request = Request(inputs, format, output, annotated, crops, min_score, model, threads, quiet)
+    request = Request(
+        inputs, format, output, annotated, crops, min_score, model, threads, workers, quiet
+    )
     find(replace(request, adapt=adapt), PLATES)
 
 

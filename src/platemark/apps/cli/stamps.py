@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from platemark.apps.cli.common import ModelOption, QuietOption, ThreadsOption, check_file
+from platemark.apps.cli.common import (
+    ModelOption,
+    QuietOption,
+    ThreadsOption,
+    WorkersOption,
+    check_file,
+)
 from platemark.apps.cli.find import (
     AnnotatedOption,
     FormatOption,
@@ -38,6 +44,7 @@ def stamps(
     min_score: MinScoreOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
+    workers: WorkersOption = None,
     quiet: QuietOption = False,
     embedding: Annotated[
         bool, typer.Option("--embedding", help="Put the vector of each stamp into JSON Lines.")
@@ -75,6 +82,7 @@ def stamps(
         min_score,
         model,
         threads,
+        workers,
         quiet,
         registry,
         read=read,
