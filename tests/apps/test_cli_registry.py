@@ -16,6 +16,7 @@ from platemark.registry import Registry
 from platemark.stamps.pipeline import StampPipeline
 from platemark.types import Result as StampResult
 
+LETTER = Path(__file__).parents[2] / "examples" / "documents" / "letter-seal.jpg"
 Draw = Callable[..., NDArray[np.float32]]
 MakePage = Callable[..., Path]
 
@@ -121,6 +122,23 @@ def test_designs_are_listed_shown_changed_and_removed(
     assert run("remove", db, "--sample", sample["sample"]).exit_code == 0
     assert run("remove", db, "Other", "ACME Ltd").exit_code == 0
     assert rows(run("list", db)) == []
+
+
+def test_stamps_are_found_by_what_they_say(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the bundled models can read
+    quick = ("--threads", 1)
+    run("add", db, "Garden", LETTER, *quick)
+    assert rows(run("list", db, "--text", "россия")) == []
+    assert rows(run("show", db, "Garden"))[0]["samples"][0]["text"] is None
+    assert run("reindex", db, "--read", *quick).exit_code == 0
+    (row,) = rows(run("list", db, "--text", "россия garden"))
+    (again,) = rows(run("list", db, "garden", "--text", "Некоммерческое"))
+    assert row["name"] == again["name"] == "Garden"
+    other = db.with_name("other.db")
+    run("add", other, "Garden", LETTER, "--read", *quick)
+    text = rows(run("show", other, "Garden"))[0]["samples"][0]["text"]
+    assert "РОССИЯ" in text
+    assert rows(run("list", other, "--text", "россия рим")) == []
 
 
 def test_trees_tables_documents_and_boxes(db: Path, page: MakePage, tmp_path: Path) -> None:

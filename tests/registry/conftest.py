@@ -37,14 +37,15 @@ def mark_of(
     picture: int | None = None,
     side: int = 48,
     source: str = "page.png",
+    text: str | None = None,
 ) -> StampMark:
     """A stamp whose ink is a ring with two numbers in it, made from a seed."""
     drawn = seed if picture is None else picture
     ink = np.zeros((side, side), np.uint8)
     cv2.circle(ink, (side // 2, side // 2), side // 2 - 3, 255, 2)
     font = cv2.FONT_HERSHEY_SIMPLEX
-    for line, text in enumerate((f"{drawn % 1000:03}", f"{drawn // 1000 % 1000:03}")):
-        cv2.putText(ink, text, (side // 5, side * (5 + 4 * line) // 12), font, side / 110, 255, 1)
+    for line, digits in enumerate((f"{drawn % 1000:03}", f"{drawn // 1000 % 1000:03}")):
+        cv2.putText(ink, digits, (side // 5, side * (5 + 4 * line) // 12), font, side / 110, 255, 1)
     pixels = np.repeat(255 - ink[..., None], 3, axis=2)
     box = (10.0, 20.0, 10.0 + side, 20.0 + side)
     return StampMark(
@@ -57,6 +58,7 @@ def mark_of(
         mask=InkMask.of(ink > 127, (side, side)),
         embedding=Embedding(unit(seed) if vector is None else vector, model),
         crop=InkCrop(pixels, ink, box, source, 2),
+        text=text,
     )
 
 

@@ -156,6 +156,34 @@ def test_designs_are_sorted_filtered_and_paged_alike(known: Registry, make_mark:
     assert len(names(known, text="JÜRGEN")) == len(known) == 5
 
 
+def test_designs_are_found_by_what_their_stamps_say(known: Registry, make_mark: MakeMark) -> None:
+    texts = {"one": "TRÉSORERIE / de Łódź", "two": "ООО «ЗОРЯ» / ИНН 7701", "none": None}
+    for seed, (name, text) in enumerate(texts.items()):
+        known.add(name, make_mark(seed, text=text), duplicates="allow", owner="Łukasz")
+    known.add("one", make_mark(9, text="50%_off"), duplicates="allow")
+    assert [sample.text for sample in known.samples("one")] == [texts["one"], "50%_off"]
+    assert known.samples("none")[0].text is None
+    assert names(known, text="lodz tresor") == names(known, text="ŁÓDŹ") == ["one"]
+    assert names(known, text="ooo 3OPЯ") == names(known, text="инн 77") == ["two"]
+    assert names(known, text="off łódź") == ["one"]  # of two samples of one design
+    assert names(known, text="%_") == ["one"]
+    assert names(known, text="lukasz two") == ["two"]  # of its owner, and of its name
+    assert names(known, text="tresor инн") == []
+    assert names(known, text="  ") == names(known, text=" ".join(["ukasz"] * 2000)) == sorted(texts)
+    assert len(names(known, text=" ".join(map(str, range(2000))))) == 0
+    assert known.read(lambda crop: f"Σ {crop.ink.shape[0]}") == 4
+    assert names(known, text="σ 48") == sorted(texts)
+    assert names(known, text="lodz") == []
+
+
+def test_samples_that_say_nothing_any_more_are_found_no_more(
+    known: Registry, make_mark: MakeMark
+) -> None:
+    known.add("one", make_mark(1, text="ACME"))
+    assert known.read(lambda crop: None) == 0
+    assert (names(known, text="acme"), known.samples("one")[0].text) == ([], None)
+
+
 def test_the_same_picture_is_kept_once(known: Registry, make_mark: MakeMark) -> None:
     first = known.add("ACME", make_mark(1))
     again = known.add("ACME", make_mark(1))
@@ -270,7 +298,8 @@ def test_an_archive_opens_in_any_store(
     known: Registry, make_mark: MakeMark, tmp_path: Path
 ) -> None:
     for seed in range(6):
-        known.add(f"stamp {seed % 4}", make_mark(seed), duplicates="allow", tags=[str(seed)])
+        mark = make_mark(seed, text=f"ACME {seed}" if seed % 2 else None)
+        known.add(f"stamp {seed % 4}", mark, duplicates="allow", tags=[str(seed)])
     known.retire("stamp 1")
     assert known.export(tmp_path / "all.zip") == 4
     with Registry.open(tmp_path / "other.db") as other:
@@ -322,6 +351,24 @@ def test_an_older_registry_is_brought_up_to_date(
     run_sql(url, "UPDATE designs SET colour = 'blue'")
     with Registry.open(url) as opened:  # is not done twice
         assert names(opened) == ["ACME"]
+
+
+def test_a_registry_without_texts_gets_them(known: Registry, make_mark: MakeMark, url: str) -> None:
+    known.add("Łódź", make_mark(1), notes="of 2021")
+    before = known.designs()
+    known.close()
+    for sql in (
+        "ALTER TABLE samples DROP COLUMN text",
+        "ALTER TABLE samples DROP COLUMN words",
+        "DELETE FROM migrations WHERE name = '0002_texts'",
+        "UPDATE designs SET words = 'łódź of 2021'",  # as the first version wrote them
+    ):
+        run_sql(url, sql)
+    with Registry.open(url) as opened:
+        assert opened.designs(text="lodz 2O21") == before
+        assert opened.samples("Łódź")[0].text is None
+        opened.add("Łódź", make_mark(2, text="ACME"), duplicates="allow")
+        assert names(opened, text="acme") == ["Łódź"]
 
 
 def test_migrations_are_ordered_and_named_once() -> None:

@@ -36,7 +36,7 @@ class Models:
 
     def __init__(self) -> None:
         self.plates = PlatePipeline.from_pretrained(threads=1)
-        self.stamps = StampPipeline.from_pretrained(threads=1)
+        self.stamps = StampPipeline.from_pretrained(threads=1, read=True)
 
 
 @pytest.fixture(scope="session")

@@ -148,7 +148,7 @@ def test_the_registry_has_the_calls_of_one_here() -> None:
     there = {name for name in vars(RemoteRegistry) if not name.startswith("_")}
     # These are for whoever has the file or the models.
     apart = {"open", "close", "model", "check_model", "picture", "reindex", "build_index"}
-    apart |= {"calibrate", "calibration"}
+    apart |= {"calibrate", "calibration", "read"}
     assert own - there == apart
     assert there - own == {"cut_out"}
 
@@ -166,6 +166,14 @@ def test_stamps_are_kept_on_the_server_and_found_again(registry: Any) -> None:
     (candidate,) = found.candidates
     assert (found.page, candidate.design, candidate.accepted) == (0, design, True)
     assert found.mark.identity == candidate.identity
+
+
+def test_stamps_are_found_by_their_text_on_the_server(registry: Any) -> None:
+    (added,) = registry.add("Garden", LETTER, read=True)
+    assert "НЕКОММЕРЧЕСКОЕ" in added.sample.text
+    assert registry.samples("Garden") == [added.sample]
+    assert registry.designs("некоммерческое") == [added.design]
+    assert registry.designs("некоммерческое garten") == []
 
 
 def test_what_is_said_of_designs_is_changed_on_the_server(registry: Any, tmp_path: Path) -> None:

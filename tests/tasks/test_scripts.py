@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platemark.tasks.scripts import ALPHABET, fold, script_of, unfold
+from platemark.tasks.scripts import ALPHABET, fold, script_of, search_key, unfold
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,30 @@ def test_scripts_and_unknown_letters() -> None:
     assert script_of("12 ABC") is None
     assert fold("公司") is None
     assert fold("* TOWN *") == "TOWN"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("tresorerie", "TRÉSORERIE"),
+        ("lodz", "Łódź"),
+        ("AAPEC", "адрес".upper().replace("Д", "А")),
+        ("вода", "ВОДА"),
+        ("opoccия", "ОРОССИЯ"),
+        ("αθηνων", "ΑΘΗΝΏΝ"),
+        ("strasse", "Straße"),
+        ("№ 5O1", "no 501"),
+        ("ИHH З", "ИНН 3"),
+    ],
+)
+def test_a_search_overlooks_case_accents_and_shapes(asked: str, said: str) -> None:
+    assert search_key(asked) == search_key(said)
+
+
+def test_a_search_tells_letters_apart() -> None:
+    assert len({search_key(text) for text in ("ACME", "ACNE", "АСМО", "4CME", "A CME")}) == 5
+
+
+@given(st.text())
+def test_a_search_key_is_its_own(text: str) -> None:
+    assert search_key(search_key(text)) == search_key(text)

@@ -37,7 +37,7 @@ class Services:
         figures: What is counted and timed.
         work: The workers.
         plates: Finds and reads plates.
-        stamps: Finds stamps, and asks nobody whose they are.
+        stamps: Finds stamps, reads none, and asks nobody whose they are.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Services:
             segmenter=figures.timed("stamp_segment", stamps.segmenter),
             embedder=figures.timed("stamp_embed", stamps.embedder),
             registry=None,
+            reader=None,
         )
+        self._reader = stamps.reader and figures.timed("stamp_read", stamps.reader)
         if registry is not None:
             registry.check_model(stamps.embedder.name)
         self._identifying = self.stamps.with_parts(registry=registry)
@@ -82,7 +84,10 @@ class Services:
                 PlatePipeline.from_pretrained, settings.plate_model, threads=settings.threads
             )
             stamps = pool.submit(
-                StampPipeline.from_pretrained, settings.stamp_model, threads=settings.threads
+                StampPipeline.from_pretrained,
+                settings.stamp_model,
+                threads=settings.threads,
+                read=True,
             )
             registry = None
             if settings.registry:
@@ -163,9 +168,19 @@ class Services:
         *,
         identify: bool = False,
         cropped: bool = False,
+        read: bool = False,
     ) -> StampPipeline:
-        """The pipeline for stamps; see `pipeline`."""
+        """The pipeline for stamps; see `pipeline`.
+
+        Args:
+            min_score: As for `pipeline`.
+            identify: As for `pipeline`.
+            cropped: As for `pipeline`.
+            read: Read the stamps, where there is a reader.
+        """
         stamps = self._identifying if identify else self.stamps
+        if read:
+            stamps = stamps.with_parts(reader=self._reader)
         if cropped:
             return stamps.with_parts(detector=whole_picture, verifier=None)
         return stamps if min_score is None else stamps.with_min_score(min_score)

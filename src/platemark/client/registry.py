@@ -115,6 +115,7 @@ class RemoteRegistry:
         owner: str = "",
         duplicates: Duplicates = "warn",
         cropped: bool = False,
+        read: bool = False,
         all: bool = False,  # noqa: A002 - the parameter of HTTP is called so
     ) -> list[Added]:
         """Add the stamps of a picture or document as samples of a design, made if there is none.
@@ -127,6 +128,7 @@ class RemoteRegistry:
             owner: Whose stamp a new design is.
             duplicates: What to do with a stamp that seems to be one of another design.
             cropped: The picture is one stamp already cut out, so none is looked for.
+            read: Read the stamps, so that they are found by their text.
             all: Different stamps of a document may become samples of one name.
 
         Returns:
@@ -144,7 +146,8 @@ class RemoteRegistry:
             "owner": owner,
             "duplicates": duplicates,
         }
-        params, files = {"cropped": cropped, "all": all}, {"files": upload(picture)}
+        params = {"cropped": cropped, "read": read, "all": all}
+        files = {"files": upload(picture)}
         pages = self._ask("POST", "designs", params=params, data=about, files=files)
         stamps = [stamp for page in pages for stamp in page.get("added", [])]
         for said in (*pages, *stamps):

@@ -27,6 +27,7 @@ from platemark.registry import pictures
 from platemark.registry.files import replace_file
 from platemark.registry.records import (
     ID_PATTERN,
+    LONGEST_TEXT,
     Design,
     Sample,
     StoredSample,
@@ -35,6 +36,8 @@ from platemark.registry.records import (
     check_notes,
     check_owner,
     check_tags,
+    kept_text,
+    writable,
 )
 from platemark.types import Embedding
 
@@ -59,6 +62,7 @@ class _SampleEntry(_Entry):
     source: str = Field(max_length=100_000)
     page: int = Field(ge=0, le=2**31)
     box: tuple[float, float, float, float]
+    text: str | None = Field(default=None, max_length=LONGEST_TEXT)
 
 
 class _DesignEntry(_Entry):
@@ -163,10 +167,11 @@ class Content:
                 design,
                 entry.created,
                 model,
-                pictures.writable(entry.source),
+                writable(entry.source),
                 entry.page,
                 entry.box,
                 pictures.digest(picture, ink),
+                kept_text(entry.text),
             )
             stored = StoredSample(sample, unit, picture, ink)
             pictures.decode(stored)

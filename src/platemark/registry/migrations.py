@@ -47,10 +47,13 @@ class Migration:
     Attributes:
         name: Number and what it does; steps are sorted by it.
         statements: SQL, with the types of a `Dialect` in braces.
+        rewrites: Whether every design is written anew, once all steps are done, since what is
+            derived from it has changed.
     """
 
     name: str
     statements: tuple[str, ...]
+    rewrites: bool = False
 
     def sql(self, dialect: Dialect) -> list[str]:
         """The statements for a dialect."""
@@ -101,6 +104,14 @@ MIGRATIONS = (
                 ink {bytes} NOT NULL
             )""",
         ),
+    ),
+    Migration(
+        "0002_texts",
+        (
+            "ALTER TABLE samples ADD COLUMN text TEXT",
+            "ALTER TABLE samples ADD COLUMN words TEXT NOT NULL DEFAULT ''",
+        ),
+        rewrites=True,
     ),
 )
 

@@ -58,11 +58,6 @@ def decode_ink(stored: StoredSample) -> NDArray[np.uint8]:
         return read_grey(stored.ink, name, max_pixels=MOST_PIXELS)
 
 
-def writable(source: str) -> str:
-    """A file name as text that can be kept: what is no text in it is written as an escape."""
-    return source.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
 @contextmanager
 def _of(sample: Sample) -> Iterator[str]:
     """Name a picture of a sample, and turn its errors into one that says what to do."""

@@ -17,6 +17,7 @@ from platemark.types import Box, Identity, as_box
 
 LONGEST_NAME = 500
 LONGEST_NOTES = 100_000
+LONGEST_TEXT = 10_000
 MOST_TAGS = 100
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -95,6 +96,7 @@ class Sample:
         page: Page of a document or TIFF, counted from 0.
         box: The part of the page that it shows, in pixels of the page.
         digest: SHA-256 of its pictures as they are kept, hexadecimal.
+        text: What the imprint says, lines parted by ``" / "``; None where it was not read.
     """
 
     id: str
@@ -105,6 +107,7 @@ class Sample:
     page: int
     box: Box
     digest: str
+    text: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -116,6 +119,7 @@ class Sample:
             "page": self.page,
             "box": [round(float(value), 2) for value in self.box],
             "digest": self.digest,
+            "text": self.text,
         }
 
     @classmethod
@@ -130,6 +134,7 @@ class Sample:
             data["page"],
             as_box(data["box"]),
             data["digest"],
+            data["text"],
         )
 
 
@@ -282,6 +287,16 @@ def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
     if len(clean) > MOST_TAGS or "" in clean:
         raise InvalidDesign(f"a design has at most {MOST_TAGS} tags, none of them empty")
     return tuple(clean)
+
+
+def kept_text(text: str | None) -> str | None:
+    """What an imprint says as it is kept: not too long; None where that is nothing."""
+    return writable(text)[:LONGEST_TEXT] if text else None
+
+
+def writable(text: str) -> str:
+    """Text as it can be kept: what is none in it, as in file names, is written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _check_line(text: str, what: str, longest: int) -> str:

@@ -35,10 +35,18 @@ from platemark.registry.records import (
     check_owner,
     check_tags,
     is_id,
+    kept_text,
     new_id,
     now,
+    writable,
 )
-from platemark.registry.reindex import EmbedInk, Progress, replace_vectors
+from platemark.registry.reindex import (
+    EmbedInk,
+    Progress,
+    ReadInk,
+    replace_texts,
+    replace_vectors,
+)
 from platemark.registry.store import DesignFilter, Hit, Store
 from platemark.tasks.comparer import bundled_comparer, match_ink
 from platemark.types import Embedding, StampMark
@@ -167,7 +175,9 @@ class Registry:
         """Return designs, sorted by name.
 
         Args:
-            text: What name, owner, notes or tags contain, upper or lower case alike.
+            text: Words, or parts of words, that must all be found in name, owner, notes, tags or
+                what the stamp was read to say. Case, accents, and letters and figures that look
+                alike in several scripts are not told apart.
             retired: Only retired ones, or only others; None for both.
             limit: At most so many.
             offset: So many are passed over.
@@ -262,10 +272,11 @@ class Registry:
                 design.id,
                 moment,
                 embedding.model,
-                pictures.writable(crop.source),
+                writable(crop.source),
                 crop.page,
                 crop.box,
                 digest,
+                kept_text(stamp.text),
             )
             self._store.put_sample(StoredSample(sample, embedding.vector, picture, ink))
             design = replace(design, changed=moment, samples=design.samples + 1)
@@ -566,6 +577,21 @@ class Registry:
             RegistryError: A picture is damaged, or the registry cannot be written.
         """
         return replace_vectors(self._store, embed, model, progress)
+
+    def read(self, read: ReadInk, *, progress: Progress = lambda done, total: None) -> int:
+        """Read all samples anew, so that designs are found by what their stamps say.
+
+        Args:
+            read: Says what an imprint says, lines parted by ``" / "``, or None.
+            progress: Is told how many are done, and of how many.
+
+        Returns:
+            How many could be read.
+
+        Raises:
+            RegistryError: A picture is damaged, or the registry cannot be written.
+        """
+        return replace_texts(self._store, read, progress)
 
     def build_index(self) -> None:
         """Make the index of vectors now, where there are enough for one.

@@ -1,17 +1,20 @@
-"""Vectors of all samples made anew, while others go on to use the registry."""
+"""Vectors and texts of all samples made anew, while others go on to use the registry."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from platemark.masks import InkCrop
 from platemark.registry import pictures
-from platemark.registry.records import Vector
+from platemark.registry.records import Vector, kept_text
 from platemark.registry.store import Store
 from platemark.types import Embedding
 
 EmbedInk = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
 """Makes vectors (N, D) of unit length of ink (h, w) uint8, 255 where it is surely ink."""
+ReadInk = Callable[[InkCrop], str | None]
+"""Says what an imprint says, lines parted by ``" / "``; None where it cannot be read."""
 Progress = Callable[[int, int], None]
 """Is told how many are done, and of how many."""
 
@@ -56,3 +59,27 @@ def replace_vectors(store: Store, embed: EmbedInk, model: str, progress: Progres
             store.set_dimensions(dimensions)
             store.set_settings({"model": model, "dimensions": str(dimensions)})
     return len(vectors)
+
+
+def replace_texts(store: Store, read: ReadInk, progress: Progress) -> int:
+    """Read all samples anew, and keep what each says.
+
+    Args:
+        store: Of the samples.
+        read: Reads an imprint.
+        progress: Is told how far it has come.
+
+    Returns:
+        How many could be read.
+
+    Raises:
+        RegistryError: A picture is damaged, or the store cannot be written.
+    """
+    ids = [sample.id for sample in store.samples()]
+    texts: dict[str, str | None] = {}
+    for stored in store.stored(ids):
+        texts[stored.sample.id] = kept_text(read(pictures.decode(stored)))
+        progress(len(texts), len(ids))
+    with store.writing():
+        store.set_texts(texts)
+    return sum(text is not None for text in texts.values())

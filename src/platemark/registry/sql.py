@@ -12,6 +12,7 @@ from platemark.registry import migrations
 from platemark.registry.migrations import LEDGER, Dialect
 from platemark.registry.records import Design, Sample, StoredSample, Vector, now
 from platemark.registry.store import DesignFilter, Hit
+from platemark.tasks.scripts import search_key
 
 Row = Sequence[Any]
 _Item = TypeVar("_Item")
@@ -23,14 +24,20 @@ _DESIGN = """
     FROM designs
 """
 _SAMPLE = """
-    SELECT samples.id, design, created, model, source, page, box, digest
+    SELECT samples.id, design, created, model, source, page, box, digest, text
     FROM samples JOIN vectors ON vectors.number = samples.number
 """
 _STORED = """
-    SELECT samples.id, design, created, model, source, page, box, digest, vector, picture, ink
+    SELECT samples.id, design, created, model, source, page, box, digest, text, vector, picture, ink
     FROM samples JOIN vectors ON vectors.number = samples.number
     JOIN pictures ON pictures.number = samples.number
 """
+_SAID = (
+    r"(words LIKE ? ESCAPE '\' OR EXISTS (SELECT 1 FROM samples "
+    r"WHERE samples.design = designs.id AND samples.words LIKE ? ESCAPE '\'))"
+)
+# Words beyond so many are not looked for: a database takes no condition of any size.
+_MOST_WORDS = 100
 
 
 class _Closes(Protocol):
@@ -153,10 +160,14 @@ class SqlStore(ABC, Generic[Connection]):
         """
         self._rows(LEDGER)
         applied = [name for (name,) in self._rows("SELECT name FROM migrations")]
-        for migration in migrations.missing(applied, where):
+        steps = migrations.missing(applied, where)
+        for migration in steps:
             for statement in migration.sql(self.DIALECT):
                 self._rows(statement)
             self._rows("INSERT INTO migrations VALUES (?, ?)", (migration.name, now()))
+        if any(migration.rewrites for migration in steps):
+            for design in self.designs(DesignFilter()):
+                self.put_design(design)
 
     def settings(self) -> Mapping[str, str]:
         """Return what the registry remembers about itself."""
@@ -186,9 +197,9 @@ class SqlStore(ABC, Generic[Connection]):
         values: list[object] = []
         if wanted.retired is not None:
             conditions.append(f"retired IS {'NOT ' if wanted.retired else ''}NULL")
-        if wanted.text:
-            conditions.append(r"words LIKE ? ESCAPE '\'")
-            values.append(_containing(wanted.text))
+        for word in sorted(set(search_key(wanted.text).split()))[:_MOST_WORDS]:
+            conditions.append(_SAID)
+            values += [_containing(word)] * 2
         sql = f"{_DESIGN} WHERE {' AND '.join(conditions)} ORDER BY name, id"
         if wanted.limit is not None or wanted.offset:
             # Neither dialect has an offset without a limit that both understand.
@@ -216,8 +227,7 @@ class SqlStore(ABC, Generic[Connection]):
                 design.notes,
                 json.dumps(design.tags, ensure_ascii=False),
                 design.owner,
-                # Upper and lower case are not told apart by databases alike.
-                "\n".join((design.name, design.owner, design.notes, *design.tags)).casefold(),
+                search_key("\n".join((design.name, design.owner, design.notes, *design.tags))),
                 design.created,
                 design.changed,
                 design.retired,
@@ -251,15 +261,15 @@ class SqlStore(ABC, Generic[Connection]):
             rows = self._rows(f"{_STORED} WHERE samples.id IN ({_marks(batch)})", batch)
             found = {row[0]: row for row in rows}
             for row in (found[id_] for id_ in batch if id_ in found):
-                vector, picture, ink = row[8:]
+                vector, picture, ink = row[9:]
                 yield StoredSample(_sample(row), self._from_column(vector), picture, ink)
 
     def put_sample(self, stored: StoredSample) -> None:
         """Add a sample."""
         sample = stored.sample
         ((number,),) = self._rows(
-            "INSERT INTO samples (id, design, created, source, page, box, digest) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING number",
+            "INSERT INTO samples (id, design, created, source, page, box, digest, text, words) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
             (
                 sample.id,
                 sample.design,
@@ -268,11 +278,21 @@ class SqlStore(ABC, Generic[Connection]):
                 sample.page,
                 json.dumps(sample.box),
                 sample.digest,
+                sample.text,
+                search_key(sample.text or ""),
             ),
         )
         vector = self._to_column(stored.vector)
         self._rows("INSERT INTO vectors VALUES (?, ?, ?)", (number, sample.model, vector))
         self._rows("INSERT INTO pictures VALUES (?, ?, ?)", (number, stored.picture, stored.ink))
+
+    def set_texts(self, texts: Mapping[str, str | None]) -> None:
+        """Replace what some samples say."""
+        for id_, text in texts.items():
+            self._rows(
+                "UPDATE samples SET text = ?, words = ? WHERE id = ?",
+                (text, search_key(text or ""), id_),
+            )
 
     def move_samples(self, ids: Sequence[str], design: str) -> None:
         """Give samples to another design."""
@@ -319,7 +339,6 @@ def _marks(values: Sequence[object]) -> str:
 
 def _containing(text: str) -> str:
     r"""A pattern of LIKE, escaped with ``\``, for what contains a text."""
-    text = text.casefold()
     for char in "\\%_":
         text = text.replace(char, f"\\{char}")
     return f"%{text}%"
@@ -333,5 +352,5 @@ def _design(row: Row) -> Design:
 
 
 def _sample(row: Row) -> Sample:
-    id_, design, created, model, source, page, box, digest = row[:8]
-    return Sample(id_, design, created, model, source, page, tuple(json.loads(box)), digest)
+    id_, design, created, model, source, page, box, digest, text = row[:9]
+    return Sample(id_, design, created, model, source, page, tuple(json.loads(box)), digest, text)

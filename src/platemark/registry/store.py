@@ -32,7 +32,8 @@ class DesignFilter:
     """Which designs are asked for.
 
     Attributes:
-        text: What name, owner, notes or tags contain, upper or lower case alike; empty for all.
+        text: Words that name, owner, notes, tags or the texts of samples contain, as far as
+            `platemark.tasks.scripts.search_key` tells them apart; empty for all.
         retired: Only those that are retired, or only those that are not; None for both.
         limit: At most so many; None for all.
         offset: So many are passed over.
@@ -103,6 +104,9 @@ class Store(Protocol):
 
     def put_sample(self, stored: StoredSample) -> None:
         """Add a sample."""
+
+    def set_texts(self, texts: Mapping[str, str | None]) -> None:
+        """Replace what some samples, given by id, say."""
 
     def move_samples(self, ids: Sequence[str], design: str) -> None:
         """Give samples to another design."""

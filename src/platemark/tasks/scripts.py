@@ -2,7 +2,8 @@
 
 A capital A is printed alike in Latin, Cyrillic and Greek. A recogniser that sees strips has one
 class for all three (:func:`fold`), and the letters of its words that are of one script alone say
-which of the three was meant (:func:`unfold`).
+which of the three was meant (:func:`unfold`). Who searches tells even less apart
+(:func:`search_key`).
 """
 
 import unicodedata
@@ -37,6 +38,8 @@ _OWN_LETTER = {
 # Stars and dots part the texts of a ring; no word has them.
 _ORNAMENTS = dict.fromkeys(map(ord, "*•·★☆✶●◦|"), " ")
 _KNOWN = frozenset(ALPHABET)
+# Capitals whose stroke is no accent of its own, and figures that pass for letters.
+_SEARCHED = str.maketrans("ŁĐÐØ013", "LDDOOIЗ") | str.maketrans({"Æ": "AE", "Œ": "OE"})
 
 
 def fold(text: str) -> str | None:
@@ -48,6 +51,13 @@ def fold(text: str) -> str | None:
     composed = unicodedata.normalize("NFC", text).translate(_ORNAMENTS)
     folded = " ".join("".join(_ONE_SHAPE.get(char, char) for char in composed).split())
     return folded if _KNOWN.issuperset(folded) else None
+
+
+def search_key(text: str) -> str:
+    """The text without what a search overlooks: case, accents, script and figures like letters."""
+    capitals = unicodedata.normalize("NFKD", text).upper()
+    bare = "".join(char for char in capitals if not unicodedata.combining(char))
+    return "".join(_ONE_SHAPE.get(char, char) for char in bare.translate(_SEARCHED))
 
 
 def script_of(text: str) -> Script | None:

@@ -3,7 +3,8 @@
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from platemark.errors import (
     SeveralStamps,
 )
 from platemark.imaging.sources import IMAGE_SUFFIXES, Unread, expand_inputs, read_expanded
-from platemark.masks import SoftMask
+from platemark.masks import InkCrop, SoftMask
 from platemark.matching import InkTemplate
+from platemark.protocols import ReadsStrips
 from platemark.registry import Added, Registry
 from platemark.registry.registry import Duplicates
 from platemark.stamps.pipeline import StampPipeline
+from platemark.stamps.reading import read_stamp
 from platemark.types import StampMark, as_box
 from platemark.usecases.look import StampPage, Where, no_stamp, stamps_of
 
@@ -170,7 +173,8 @@ def add_stamps(
 
     Args:
         registry: Where they go.
-        pipeline: Found them; its comparer tells different ones.
+        pipeline: Found them; its comparer tells different ones, and its reader, where it has one,
+            reads those that were not read yet.
         pages: The pages of the document.
         name: Of the design of all stamps, or one for each in reading order; an empty one skips it.
         terms: On what terms.
@@ -190,11 +194,17 @@ def add_stamps(
     done = []
     for page in pages:
         pairs = [(own, mark) for mark in page.stamps if (own := next(each))]
-        added = tuple(terms.add(registry, *pair) for pair in pairs)
+        added = tuple(terms.add(registry, own, _with_text(pipeline, mark)) for own, mark in pairs)
         doubts = [doubt for one in added for doubt in _doubts(page.source, one)]
         warnings = (*page.warnings, *doubts)
         done.append(Enrolled(asked, page.source, page.page, added, page.error, warnings))
     return done
+
+
+def _with_text(pipeline: StampPipeline, mark: StampMark) -> StampMark:
+    if pipeline.reader is None or mark.text is not None or mark.crop is None:
+        return mark
+    return replace(mark, text=_text(mark.crop, pipeline.reader))
 
 
 def _names(
@@ -340,6 +350,24 @@ def reindex(
         )
 
     return registry.reindex(embed, pipeline.embedder.name, progress=progress)
+
+
+def read_samples(
+    registry: Registry,
+    reader: ReadsStrips,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Read all samples of a registry anew; see `Registry.read`.
+
+    Returns:
+        How many could be read.
+    """
+    return registry.read(partial(_text, reader=reader), progress=progress)
+
+
+def _text(crop: InkCrop, reader: ReadsStrips) -> str | None:
+    """What an imprint says."""
+    return read_stamp(crop.pixels, crop.ink.astype(np.float32) / np.float32(255), reader).text
 
 
 def is_known(registry: Registry, name: str) -> bool:

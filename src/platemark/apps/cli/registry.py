@@ -45,16 +45,24 @@ DESIGNS = RowLayout(
     one_line("name", "design", "samples", "owner", "tags", "changed", "retired"),
 )
 SAMPLES = RowLayout(
-    ("sample", "source", "page", "model", "created"),
-    one_line("sample", "source", "page", "model", "created"),
+    ("sample", "source", "page", "model", "created", "text"),
+    one_line("sample", "source", "page", "model", "created", "text"),
 )
 
 
 @app.command("list")
 def list_designs(
     registry: RegistryOption,
+    words: Annotated[
+        str, typer.Argument(metavar="[WORDS]", help="The same as --text.", show_default=False)
+    ] = "",
     text: Annotated[
-        str, typer.Argument(help="Only designs with this in name, owner, notes or tags.")
+        str,
+        typer.Option(
+            metavar="WORDS",
+            help="Only designs with all of these in name, owner, notes, tags or the text of the "
+            "stamp; accents, case, and letters that look alike are not told apart.",
+        ),
     ] = "",
     retired: Annotated[
         bool | None, typer.Option("--retired/--active", help="Only retired designs, or others.")
@@ -63,7 +71,7 @@ def list_designs(
 ) -> None:
     """List the designs of a registry, by name."""
     with open_registry(registry) as known:
-        designs = known.designs(text, retired=retired)
+        designs = known.designs(f"{words} {text}", retired=retired)
         print_rows((design.to_dict() for design in designs), DESIGNS, format)
 
 
@@ -183,17 +191,26 @@ def retire(
 @app.command("reindex")
 def reindex(
     registry: RegistryOption,
+    read: Annotated[
+        bool, typer.Option("--read", help="Also read the text of all samples anew.")
+    ] = False,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Make the vectors of all samples anew, with the model of this version or another one."""
+    from platemark.usecases.enrol import read_samples
     from platemark.usecases.enrol import reindex as make_anew
 
-    with open_registry(registry) as known, progress("samples", quiet=quiet) as tell:
-        pipeline = load_stamps(model, threads=threads)
-        count = make_anew(known, pipeline, tell)
-    _say(f"{count} vectors are of {pipeline.embedder.name} now")
+    with open_registry(registry) as known:
+        pipeline = load_stamps(model, threads=threads, read=read)
+        with progress("samples", quiet=quiet) as tell:
+            count = make_anew(known, pipeline, tell)
+        _say(f"{count} vectors are of {pipeline.embedder.name} now")
+        if pipeline.reader is not None:
+            with progress("samples", quiet=quiet) as tell:
+                legible = read_samples(known, pipeline.reader, tell)
+            _say(f"{legible} of {count} samples have a text now")
 
 
 @app.command("export")

@@ -114,6 +114,9 @@ def add(
     whole: Annotated[
         bool, typer.Option("--whole", help="The pictures are stamps cut out; do not look.")
     ] = False,
+    read: Annotated[
+        bool, typer.Option("--read", help="Read the stamps, so that they are found by their text.")
+    ] = False,
     everything: Annotated[
         bool,
         typer.Option("--all", help="Different stamps of a document may be samples of one NAME."),
@@ -152,7 +155,7 @@ def add(
         plan += _named_images(words, _box(box), page, whole)
     terms = Terms(tuple(tag or ()), owner, notes, duplicates.value, everything)
     with open_registry(registry, create=True, model=model) as known:
-        pipeline = _pipeline(known, model, threads, min_score)
+        pipeline = _pipeline(known, model, threads, min_score, read=read)
         with progress("stamps", quiet=quiet) as tell:
             done = enrol(known, pipeline, plan, terms)
             failed = print_rows(_told(done, tell, quiet), ADDED, format)
@@ -344,9 +347,14 @@ def _identified(
 
 
 def _pipeline(
-    known: "Registry", model: str | None, threads: int | None, min_score: float | None
+    known: "Registry",
+    model: str | None,
+    threads: int | None,
+    min_score: float | None,
+    *,
+    read: bool = False,
 ) -> "StampPipeline":
     """The pipeline, whose vectors fit the registry."""
-    pipeline = load_stamps(model, threads=threads, min_score=min_score)
+    pipeline = load_stamps(model, threads=threads, min_score=min_score, read=read)
     known.check_model(pipeline.embedder.name)
     return pipeline

@@ -34,6 +34,9 @@ OnePage = Annotated[
 Cropped = Annotated[
     bool, Query(description="The pictures are stamps already cut out, not pages to search.")
 ]
+ReadStamps = Annotated[
+    bool, Query(description="Read the stamps, which takes longer than finding them.")
+]
 LISTED = problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503)
 
 

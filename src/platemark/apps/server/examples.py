@@ -114,6 +114,7 @@ ADDED_EXAMPLE = [
                     "page": 0,
                     "box": _PLACE["box"],
                     "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "text": "ACME LTD",
                 },
                 "new_design": True,
                 "new_sample": True,

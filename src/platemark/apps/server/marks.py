@@ -14,6 +14,7 @@ from platemark.apps.server.common import (
     Name,
     OnePage,
     PageNumber,
+    ReadStamps,
     Shared,
     answer_list,
     found,
@@ -138,11 +139,12 @@ async def stamps(
     identify: Annotated[
         bool, Query(description="Ask the registry, where there is one, whose each stamp is.")
     ] = True,
+    read: ReadStamps = False,
     page: OnePage = None,
     name: Name = None,
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
-    pipeline = services.pipeline("stamp", min_score, identify=identify)
+    pipeline = services.finder(min_score, identify=identify, read=read)
     work = partial(found, services, "stamp", pipeline, partial(Result.to_dict, embedding=embedding))
     return answer_list(request, await each_page(request, work, only=page))
 

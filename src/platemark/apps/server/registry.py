@@ -27,6 +27,7 @@ from platemark.apps.server.common import (
     Cropped,
     Name,
     Outcome,
+    ReadStamps,
     Shared,
     answer_list,
     failed,
@@ -86,7 +87,11 @@ class SamplePart(StrEnum):
 async def designs(
     services: Shared,
     text: Annotated[
-        str, Query(max_length=500, description="What name, owner, notes or tags contain.")
+        str,
+        Query(
+            max_length=500,
+            description="Words that name, owner, notes, tags or the text of the stamp contain.",
+        ),
     ] = "",
     retired: Annotated[bool | None, Query(description="Only retired ones, or only others.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -117,6 +122,7 @@ async def add(
     services: Shared,
     name: Annotated[str | None, Query(description="Name of the design.")] = None,
     cropped: Cropped = False,
+    read: ReadStamps = False,
     all: Annotated[  # noqa: A002 - the parameter is called so
         bool, Query(description="Different stamps of a document may become samples of one name.")
     ] = False,
@@ -127,7 +133,7 @@ async def add(
     What is said about the design may stand in the query, in the form or in the JSON object. The
     answer has an object for each image or page, and in it one for each stamp.
     """
-    pipeline, registry = services.finder(), services.registry
+    pipeline, registry = services.finder(read=read), services.registry
     look = partial(stamps_of, pipeline, where=Where(whole=cropped))
     async with uploads(request, services, NewSamples) as body:
         about = _about({**request.query_params, **body.fields})

@@ -166,6 +166,7 @@ class SampleShape(Shape):
     page: int
     box: Box
     digest: str
+    text: str | None = Field(description="What it was read to say.")
 
 
 class DesignWithSamplesShape(DesignShape):

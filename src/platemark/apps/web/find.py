@@ -225,7 +225,7 @@ class FindTab:
             raise NoStampFound(f"there is no stamp {which + 1} on this page; choose another number")
         stamps = tuple(mark for mark in marks[which : which + 1] if isinstance(mark, StampMark))
         found = [StampPage(document.files[page].name, page, stamps)]
-        add = partial(add_stamps, services.registry, services.finder(), found, name)
+        add = partial(add_stamps, services.registry, services.finder(read=True), found, name)
         with services.work.admit():
             (done,) = services.work.call(add)
         for error in (done.error, *(stamp.error for stamp in done.stamps)):

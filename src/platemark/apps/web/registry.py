@@ -56,7 +56,7 @@ class RegistryTab:
                 self._search = gr.Textbox(
                     "",
                     label="Search",
-                    placeholder="Name, owner, tag or note",
+                    placeholder="Name, owner, tag, note or text of the stamp",
                     elem_id="pm-registry-search",
                 )
                 self._count = gr.HTML("", elem_id="pm-registry-count")
@@ -274,7 +274,7 @@ class RegistryTab:
             PlatemarkError: Nothing was added.
         """
         services, found = self._services, []
-        pipeline, pages = services.finder(), documents.pages_of(self._services, path)
+        pipeline, pages = services.finder(read=True), documents.pages_of(self._services, path)
         with services.work.admit():
             while pages.left != 0:
                 found.append(services.work.call(lambda: stamps_of(pipeline, next(pages), where)))

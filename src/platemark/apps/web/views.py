@@ -371,6 +371,9 @@ def design(found: Design, samples: Sequence[tuple[Sample, InkCrop | None]], more
         facts.append(("Notes", escape(found.notes)))
     if found.retired:
         facts.append(("Retired", escape(found.retired[:10])))
+    said = dict.fromkeys(sample.text for sample, _ in samples if sample.text)
+    if said:
+        facts.append(("Text", "<br>".join(map(escape, said))))
     tags = "".join(f'<span class="pm-tagword">{escape(tag)}</span>' for tag in found.tags)
     thumbs = "".join(_sample(found, number, *pair) for number, pair in enumerate(samples, 1))
     rest = f'<p class="pm-hint">And {more} more.</p>' if more else ""
