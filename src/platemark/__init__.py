@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from platemark.types import TextLine as TextLine
     from platemark.usecases.compare import compare as compare
     from platemark.usecases.export import to_pandas as to_pandas
+    from platemark.usecases.redact import RedactedFile as RedactedFile
+    from platemark.usecases.redact import redact as redact
 
     __version__: str
 
@@ -88,6 +90,7 @@ _NAMES = {
     "PlateMark Reading Region Result StampField StampMark StripCharacter TextLine",
     "usecases.compare": "compare",
     "usecases.export": "to_pandas",
+    "usecases.redact": "RedactedFile redact",
 }
 _HOMES = {name: f"platemark.{home}" for home, names in _NAMES.items() for name in names.split()}
 __all__ = sorted([*_HOMES, "__version__"])

@@ -147,20 +147,22 @@ def apply_homography(matrix: ArrayLike, points: ArrayLike) -> FloatArray:
     return np.asarray(mapped[..., :2] / mapped[..., 2:], dtype=np.float64)
 
 
-def enlarge_quad(quad: ArrayLike, margin: float) -> FloatArray:
+def enlarge_quad(quad: ArrayLike, margin: ArrayLike) -> FloatArray:
     """Quad (4, 2) grown about its centre in its own plane.
 
     Args:
         quad: (4, 2) convex corners.
-        margin: What to add on each side, as a fraction of the width and of the height.
+        margin: What to add on each side, as a fraction of the width and of the height: one number
+            or two.
 
     Raises:
         ValueError: The quad has no area.
     """
-    if margin == 0.0:
+    share = np.asarray(margin, dtype=np.float64)
+    if not share.any():
         return _quad(quad).copy()
     return apply_homography(
-        homography(_UNIT_SQUARE, _quad(quad)), _UNIT_SQUARE + margin * (2.0 * _UNIT_SQUARE - 1.0)
+        homography(_UNIT_SQUARE, _quad(quad)), _UNIT_SQUARE + share * (2.0 * _UNIT_SQUARE - 1.0)
     )
 
 

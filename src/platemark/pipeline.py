@@ -8,13 +8,15 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from time import perf_counter
-from typing import Generic, Self, TypeVar, overload
+from typing import ClassVar, Generic, Self, TypeVar, overload
 
 import numpy as np
 
 from platemark.errors import PlatemarkError
+from platemark.imaging.cover import Redacted, Style, cover, is_covered
 from platemark.imaging.draw import draw_image, draw_page
 from platemark.imaging.image import Image, ImageInput
 from platemark.imaging.sources import PageRead, Unread, expand_inputs, open_pages, page_reads
@@ -24,6 +26,21 @@ from platemark.types import Detection, Failure, Mark, Result
 
 MarkT = TypeVar("MarkT", bound=Mark)
 Images = list[ImageInput] | tuple[ImageInput, ...]
+# Runs of the detector for one page that is redacted, at most, besides the first.
+_MOST_ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """How the marks of a kind are covered, none to be left out.
+
+    Attributes:
+        min_score: Least score of a mark that is covered, whether it can be read or not.
+        margin: What is covered around it, as a fraction of its height.
+    """
+
+    min_score: float
+    margin: float
 
 
 class Pipeline(ABC, Generic[MarkT]):
@@ -36,7 +53,10 @@ class Pipeline(ABC, Generic[MarkT]):
     Attributes:
         detector: As given.
         verifier: As given.
+        covering: How `redact` covers marks.
     """
+
+    covering: ClassVar[Covering] = Covering(0.1, 0.2)
 
     def __init__(self, detector: Finds, verifier: Verifies | None = None) -> None:
         self.detector: Finds = detector
@@ -143,6 +163,41 @@ class Pipeline(ABC, Generic[MarkT]):
                 stacklevel=3,
             )
         return self._result(first)
+
+    def redact(
+        self, image: ImageInput, style: Style = "blur", *, min_score: float | None = None
+    ) -> Redacted:
+        """Cover the marks of an image, of a document those of its first page.
+
+        Recall comes first: marks with a low score and marks too small to be read are covered too,
+        with a margin. What is covered cannot be calculated back, see `platemark.imaging.cover`.
+
+        Args:
+            image: As for `__call__`.
+            style: ``"blur"``, ``"pixelate"`` or, in black, ``"box"``.
+            min_score: Least score of a mark that is covered; by default that of `covering`.
+
+        Returns:
+            The page and what is covered on it; no other pixel differs. It has no metadata.
+
+        Raises:
+            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnsupportedInput: It is a folder, a video or a PDF with a password.
+            InputTooLarge: It has too many pixels.
+            InferenceFailed: A network did not run.
+        """
+        page = open_pages(image).read(0)
+        least = self.covering.min_score if min_score is None else min_score
+        new, marks = list(self.with_min_score(least).find(page)), list[Detection]()
+        page = replace(page, file=None)
+        for _ in range(_MOST_ROUNDS):
+            pixels = cover(page.pixels, new, style, self.covering.margin)
+            page, marks = replace(page, pixels=pixels), marks + new
+            # A detector may find some marks only once those with a high score are gone.
+            new = [mark for mark in self.find(page) if not is_covered(mark, marks)]
+            if not new:
+                break
+        return Redacted(page, tuple(marks))
 
     def pages(self, document: ImageInput) -> "PageResults":
         """Find and describe the marks of each page of a PDF or TIFF, a page when it is asked for.

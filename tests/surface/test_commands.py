@@ -8,7 +8,7 @@ import typer
 from platemark.apps.cli import app
 
 COMMANDS = {
-    *("plates", "stamps", "compare", "registry", "serve"),
+    *("plates", "stamps", "compare", "redact", "registry", "serve"),
     *("synth", "train", "evaluate", "models", "bench"),
 }
 FORMS = """
@@ -22,6 +22,8 @@ platemark stamps a.pdf b.tif --output stamps.csv --format csv --annotated OUT --
 platemark stamps a.pdf --min-score 0.4 --model DIR --threads 2 --quiet
 platemark stamps a.pdf --similarity similar.csv --embeddings vectors.npz
 platemark stamps DIR --registry stamps.db --format jsonl
+platemark redact a.jpg b.pdf DIR --output OUT --kind plate --style blur
+platemark redact a.pdf --output OUT --kind stamp --style pixelate --min-score 0.3 --quiet
 platemark registry add --registry stamps.db NAME a.png b.png
 platemark registry add --registry stamps.db --tree DIR
 platemark registry add --registry stamps.db --csv known.csv --duplicates refuse

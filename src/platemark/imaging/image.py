@@ -25,6 +25,7 @@ from platemark.errors import InputTooLarge, PlatemarkError, UnreadableImage, Uns
 from platemark.imaging.formats import HEAD, format_of, open_image, refuse_video, tiff_pages
 from platemark.imaging.pixels import Pixels as Pixels
 from platemark.imaging.pixels import decode, decode_grey, from_array, stretch
+from platemark.imaging.stored import Stored
 
 MAX_PIXELS = 200_000_000
 """Pixels per image that are decoded unless told otherwise: about 600 MB as RGB."""
@@ -45,12 +46,14 @@ class Image:
         source: Where it came from: the path as given, or a word in angle brackets.
         page: Page of a document or TIFF, counted from 0; thumbnails in a TIFF do not count.
         file: The file it can be read from again, ``None`` when there is only the memory.
+        stored: How the file is stored, ``None`` when there is none.
     """
 
     pixels: Pixels
     source: str = "<array>"
     page: int = 0
     file: str | None = None
+    stored: Stored | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -129,7 +132,8 @@ class Image:
         with decoding(source), open_image(data, source) as picture:
             picture.seek(tiff_pages(picture)[0])
             check_size(picture, max_pixels, source)
-            return cls(decode(picture, data), source)
+            stored = stored_as(picture, data)
+            return cls(decode(picture, data), source, stored=stored)
 
     @classmethod
     def from_pil(
@@ -259,6 +263,12 @@ def decoding(source: str) -> Iterator[None]:
         raise UnreadableImage(
             f"{source} is damaged or not an image: {reason}", source=source
         ) from error
+
+
+def stored_as(picture: PIL.Image.Image, data: bytes) -> Stored | None:
+    """How the current frame of an image file is stored."""
+    kind = format_of(data[:HEAD])
+    return None if kind is None else Stored.of(picture, kind, data)
 
 
 def check_size(picture: PIL.Image.Image, max_pixels: int, source: str) -> None:

@@ -1,8 +1,8 @@
-"""One A4 page of text and pictures, written as PDF by the library that also reads PDF."""
+"""PDF written by the library that also reads it: one A4 page of text, or a picture a page."""
 
 import ctypes
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,11 +12,43 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from platemark.imaging.draw import system_font
+from platemark.imaging.sources import PDFIUM
 
 _WIDTH, _HEIGHT, _MARGIN = 595.0, 842.0, 40.0
 _SIZE, _GAP, _LEADING = 9.0, 6.0, 1.35
 # Columns of a table: where the second begins, from the left margin.
 _SECOND_COLUMN = 185.0
+# PDFium rounds a page up to whole pixels: by so many it is smaller than its picture.
+_SPARE = 0.01
+
+
+def pictures_pdf(jpegs: Iterable[bytes], dpi: float) -> bytes:
+    """Write a PDF with a picture a page, which fills it.
+
+    Args:
+        jpegs: The pictures as JPEG, each taken when its page is made.
+        dpi: Pixels of a picture to an inch of its page.
+    """
+    with PDFIUM:
+        document = pypdfium2.PdfDocument.new()
+    try:
+        for jpeg in jpegs:
+            with PDFIUM:
+                placed = pypdfium2.PdfImage.new(document)
+                placed.load_jpeg(io.BytesIO(jpeg), inline=True)
+                width, height = ((side - _SPARE) * 72.0 / dpi for side in placed.get_px_size())
+                page = document.new_page(width, height)
+                placed.set_matrix(pypdfium2.PdfMatrix().scale(width, height))
+                page.insert_obj(placed)
+                page.gen_content()
+                page.close()
+        stream = io.BytesIO()
+        with PDFIUM:
+            document.save(stream)
+        return stream.getvalue()
+    finally:
+        with PDFIUM:
+            document.close()
 
 
 class PdfSheet:

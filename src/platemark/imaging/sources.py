@@ -30,8 +30,10 @@ from platemark.imaging.image import (
     content_of,
     decoding,
     open_file,
+    stored_as,
 )
 from platemark.imaging.pixels import decode
+from platemark.imaging.stored import Stored
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
@@ -163,7 +165,9 @@ class _TiffPages:
         with decoding(self._source), self._lock:
             self._file.seek(self._frames[page])
             check_size(self._file, self._max_pixels, self._source)
-            return Image(decode(self._file, self._data), self._source, page, self._path)
+            stored = stored_as(self._file, self._data)
+            pixels = decode(self._file, self._data)
+            return Image(pixels, self._source, page, self._path, stored)
 
 
 class _PdfPages:
@@ -202,7 +206,7 @@ class _PdfPages:
                 pixels = np.array(bitmap.to_numpy()[:, :, :3])
             finally:
                 sheet.close()
-            return Image(pixels, self._source, page, self._path)
+            return Image(pixels, self._source, page, self._path, Stored("pdf"))
 
 
 def _largest_scale(size: tuple[float, float], max_pixels: int) -> float:

@@ -13,7 +13,7 @@ from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.imaging.warp import rectify
 from platemark.models.card import Calibration
 from platemark.models.store import ModelName, choose_parts
-from platemark.pipeline import Pipeline
+from platemark.pipeline import Covering, Pipeline
 from platemark.plates.decoding import PlateDecoder
 from platemark.plates.formats import choose_formats
 from platemark.protocols import Finds, Reads, Verifies
@@ -98,6 +98,8 @@ class PlatePipeline(Pipeline[PlateMark]):
         verifier: Says which detections count; by default all do. See `Gate`.
         expected: A text that results say of whether a plate shows it; None for none.
     """
+
+    covering = Covering(min_score=0.05, margin=0.2)
 
     def __init__(
         self,

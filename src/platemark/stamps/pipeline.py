@@ -13,7 +13,7 @@ from platemark.imaging.ink import ink_and_paper, positive
 from platemark.masks import InkCrop, InkMask, SoftMask
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, bundled_names, choose_parts
-from platemark.pipeline import Pipeline
+from platemark.pipeline import Covering, Pipeline
 from platemark.protocols import (
     Compares,
     Embeds,
@@ -94,6 +94,8 @@ class StampPipeline(Pipeline[StampMark]):
     Raises:
         VectorMismatch: The embeddings of the registry are of another model than the embedder.
     """
+
+    covering = Covering(min_score=0.1, margin=0.1)
 
     def __init__(
         self,

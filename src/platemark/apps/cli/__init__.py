@@ -12,6 +12,7 @@ from platemark.apps.cli import (
     evaluate,
     models,
     plates,
+    redact,
     registry,
     serve,
     stamps,
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.command("plates")(plates.plates)
 app.command("stamps")(stamps.stamps)
+app.command("redact")(redact.redact)
 app.add_typer(registry.app, name="registry")
 app.command("compare")(compare.compare)
 app.add_typer(synth.app, name="synth")

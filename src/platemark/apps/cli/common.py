@@ -92,6 +92,16 @@ def report_error(error: PlatemarkError) -> int:
     return WRONG_USAGE if isinstance(error, _WRONG_USAGE_ERRORS) else FAILED
 
 
+def interrupted(done: int, command: str) -> typer.Exit:
+    """Say that a run was interrupted and how to go on, and return the exit status for it."""
+    messages().print(
+        f"Interrupted. The {done} finished are complete; to go on, give the inputs that are left, "
+        f"for example as a list: platemark {command} @left.txt",
+        markup=False,
+    )
+    return typer.Exit(INTERRUPTED)
+
+
 def load_plates(
     model: str | None, *, threads: int | None, min_score: float | None = None
 ) -> "PlatePipeline":

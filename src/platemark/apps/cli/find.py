@@ -12,7 +12,7 @@ import typer
 
 from platemark.apps.cli.common import (
     FAILED,
-    INTERRUPTED,
+    interrupted,
     load_plates,
     load_stamps,
     messages,
@@ -247,12 +247,7 @@ def _run(
                         messages().print(message, style="red", markup=False)
                     bar(tally.done)
     except KeyboardInterrupt:
-        messages().print(
-            f"Interrupted. The {tally.done} finished are complete; to go on, give the inputs that "
-            f"are left, for example as a list: platemark {kind}s @left.txt",
-            markup=False,
-        )
-        raise typer.Exit(INTERRUPTED) from None
+        raise interrupted(tally.done, f"{kind}s") from None
     finally:
         for writer in writers:
             writer.close()
@@ -269,11 +264,13 @@ def keep_inputs(inputs: list[str], target: Path | None, option: str) -> None:
         return
     for name in inputs:
         places = (target, target / f"{Path(name).stem}.jpg")
-        # os.path answers False where pathlib raises, as for a name that is too long.
-        if os.path.exists(name) and any(  # noqa: PTH110
-            os.path.exists(place) and place.samefile(name)  # noqa: PTH110
-            for place in places
-        ):
+        if any(same_file(place, name) for place in places):
             raise typer.BadParameter(
                 f"the input {name} would be overwritten; choose another place", param_hint=option
             )
+
+
+def same_file(place: Path, name: str) -> bool:
+    """Whether a place is that of an input."""
+    # os.path answers False where pathlib raises, as for a name that is too long.
+    return os.path.exists(name) and os.path.exists(place) and place.samefile(name)  # noqa: PTH110
