@@ -30,6 +30,7 @@
     │  ├─ InvalidRequest              invalid_request
     │  ├─ Unauthorized                unauthorized
     │  └─ Forbidden                   forbidden
+    ├─ WorkerLost                     worker_lost            (a page ended the process that did it)
     └─ MissingExtra                   missing_extra          (names the extra to install)
 
 The ``code`` of a class is the same in JSON Lines, problem+json and exit messages, and does not
@@ -300,6 +301,12 @@ class Forbidden(ServiceError):
     """The key, or the page that a browser shows, does not allow what was asked."""
 
     code = "forbidden"
+
+
+class WorkerLost(PlatemarkError):
+    """The process that did a page ended while it did, as where a decoder crashes."""
+
+    code = "worker_lost"
 
 
 class MissingExtra(PlatemarkError):

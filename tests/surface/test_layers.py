@@ -15,7 +15,7 @@ import platemark
 
 ROOT = Path(platemark.__file__).parent
 LAYERS = [
-    {"errors", "types", "masks", "protocols", "parallel"},
+    {"errors", "types", "masks", "protocols", "parallel", "files"},
     {"datasets", "imaging", "geometry"},
     {"models", "pipeline", "metrics"},
     {"matching"},

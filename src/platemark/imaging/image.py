@@ -32,7 +32,7 @@ MAX_PIXELS = 200_000_000
 
 # Pipes that the shell opens: process substitution and standard input.
 _PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
-_ADDRESS = re.compile(r"(https?|ftp)://", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +207,11 @@ def read_file(path: str | os.PathLike[str], source: str) -> bytes:
         return file.read()
 
 
+def is_address(name: str) -> bool:
+    """Whether an input is an address, such as ``https://...`` or ``s3://...``."""
+    return _ADDRESS.match(name) is not None
+
+
 @contextmanager
 def open_file(path: str | os.PathLike[str], source: str) -> Iterator[BufferedReader]:
     """Open an input file.
@@ -219,7 +224,7 @@ def open_file(path: str | os.PathLike[str], source: str) -> Iterator[BufferedRea
     name = os.fspath(path)
     if not name:
         raise UnreadableImage("an empty name is no file; check the path", source=source)
-    if _ADDRESS.match(name):
+    if is_address(name):
         raise UnsupportedInput(
             f"{source} is an address, and nothing is fetched from the network; download it first, "
             f"for example with: curl -O {source}",

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from platemark.imaging.image import (
     check_size,
     content_of,
     decoding,
+    is_address,
     open_file,
     stored_as,
 )
@@ -45,7 +46,9 @@ PDF_DPI = 200
 
 STDIN = "-"
 
-_FOLDER_SUFFIXES = IMAGE_SUFFIXES | {".pdf"}
+DOCUMENT_SUFFIXES = IMAGE_SUFFIXES | {".pdf"}
+"""Suffixes, in lower case, of what is taken from a folder unless told otherwise."""
+
 PDFIUM = threading.RLock()
 """Held by whoever calls PDFium, which is not thread-safe; reentrant because a document may be
 collected, and so closed, by a thread that holds it."""
@@ -228,22 +231,28 @@ def _close(document: pypdfium2.PdfDocument, content: str | bytes) -> None:
         document.close()
 
 
-def expand_inputs(inputs: ImageInput | Iterable[ImageInput]) -> Iterator[ImageInput | Unread]:
+def expand_inputs(
+    inputs: ImageInput | Iterable[ImageInput], suffixes: Collection[str] = DOCUMENT_SUFFIXES
+) -> Iterator[ImageInput | Unread]:
     """Turn folders, globs and ``@lists`` into the files they stand for, lazily and in order.
 
     A folder gives its images and PDFs and those of its subfolders, sorted by name; files and
     folders whose names start with a dot are left out, and links are followed. A glob knows ``**``.
     A list has one path, folder or glob a line, at will in quotes, in UTF-8, UTF-16 or Latin-1;
     empty lines and those that start with ``#`` are skipped. Whatever is not a string or path is
-    passed on as it is. One input may stand for a list of one.
+    passed on as it is, and so are addresses. One input may stand for a list of one.
+
+    Args:
+        inputs: See above.
+        suffixes: Ends, in lower case, of the names of files that are taken from folders.
     """
     for value in _listed(inputs):
         if not isinstance(value, (str, os.PathLike)):
             yield value
         elif (name := os.fspath(value)).startswith("@"):
-            yield from _expand_list(name)
+            yield from _expand_list(name, suffixes)
         else:
-            yield from _expand_path(name)
+            yield from _expand_path(name, suffixes)
 
 
 def _listed(inputs: ImageInput | Iterable[ImageInput]) -> Iterable[ImageInput]:
@@ -259,17 +268,19 @@ def _listed(inputs: ImageInput | Iterable[ImageInput]) -> Iterable[ImageInput]:
     return inputs
 
 
-def _expand_path(name: str) -> Iterator[str | Unread]:
+def _expand_path(name: str, suffixes: Collection[str]) -> Iterator[str | Unread]:
     # os.path answers False where pathlib raises, as for a name that is too long.
     if os.path.isdir(name):  # noqa: PTH112
-        yield from _expand_folder(name)
-    elif name == STDIN or not glob.has_magic(name) or os.path.exists(name):  # noqa: PTH110
+        yield from _expand_folder(name, suffixes)
+    elif (
+        name == STDIN or is_address(name) or not glob.has_magic(name) or os.path.exists(name)  # noqa: PTH110
+    ):
         yield name
     else:
-        yield from _expand_glob(name)
+        yield from _expand_glob(name, suffixes)
 
 
-def _expand_glob(pattern: str) -> Iterator[str | Unread]:
+def _expand_glob(pattern: str, suffixes: Collection[str]) -> Iterator[str | Unread]:
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - keeps the path as given
     if not found:
         error = InputError(f"{pattern} matches no file; check the pattern", source=pattern)
@@ -279,11 +290,11 @@ def _expand_glob(pattern: str) -> Iterator[str | Unread]:
         if not Path(name).is_dir():
             yield name
         elif not pattern.endswith("**"):
-            yield from _expand_folder(name)
+            yield from _expand_folder(name, suffixes)
 
 
-def _expand_folder(folder: str) -> Iterator[str | Unread]:
-    empty = True
+def _expand_folder(folder: str, suffixes: Collection[str]) -> Iterator[str | Unread]:
+    empty, ends = True, tuple(suffixes)
     refused: list[OSError] = []
     entered: set[str] = set()
     # Links are followed, and a folder that two of them lead to is entered once.
@@ -294,7 +305,7 @@ def _expand_folder(folder: str) -> Iterator[str | Unread]:
         entered.add(place)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(files):
-            if Path(name).suffix.lower() in _FOLDER_SUFFIXES and not name.startswith("."):
+            if name.lower().endswith(ends) and not name.startswith("."):
                 empty = False
                 yield os.path.join(parent, name)  # noqa: PTH118 - keeps the path as given, "./" too
     for problem in refused:
@@ -306,7 +317,7 @@ def _expand_folder(folder: str) -> Iterator[str | Unread]:
         yield Unread(folder, InputError(message, source=folder))
 
 
-def _expand_list(name: str) -> Iterator[str | Unread]:
+def _expand_list(name: str, suffixes: Collection[str]) -> Iterator[str | Unread]:
     try:
         data = Path(name[1:]).read_bytes()
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes it
@@ -321,7 +332,7 @@ def _expand_list(name: str) -> Iterator[str | Unread]:
     if not listed:
         yield Unread(name, InputError(f"{name} is a list with no files in it", source=name))
     for line in listed:
-        yield from _expand_path(_listed_path(line))
+        yield from _expand_path(_listed_path(line), suffixes)
 
 
 def _listed_path(line: bytes) -> str:

@@ -23,8 +23,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from platemark.errors import ArchiveError, InvalidDesign, PlatemarkError
+from platemark.files import replace_file
 from platemark.registry import pictures
-from platemark.registry.files import replace_file
 from platemark.registry.records import (
     ID_PATTERN,
     LONGEST_TEXT,

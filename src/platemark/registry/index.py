@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.registry.files import replace_file
+from platemark.files import replace_file
 from platemark.registry.records import Vector
 
 Numbers = NDArray[np.int64]

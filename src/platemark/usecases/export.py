@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import IO, TYPE_CHECKING, Any, Protocol, TextIO
 
 from platemark.errors import MissingExtra
 
@@ -123,6 +123,11 @@ class ResultWriter(Protocol):
         """Print what is still held back."""
 
 
+def json_line(result: "Result", *, embedding: bool = False) -> str:
+    """A result as one line of JSON, its end included; ``embedding`` as for `Result.to_dict`."""
+    return json.dumps(result.to_dict(embedding=embedding), ensure_ascii=False) + "\n"
+
+
 class JsonLinesWriter:
     """One JSON object per result, each out as soon as it is there."""
 
@@ -131,8 +136,7 @@ class JsonLinesWriter:
 
     def write(self, result: "Result") -> None:
         """Print the result; a line is written whole, so an interrupt leaves none half done."""
-        data = result.to_dict(embedding=self._embedding)
-        self._stream.write(json.dumps(data, ensure_ascii=False) + "\n")
+        self._stream.write(json_line(result, embedding=self._embedding))
         self._stream.flush()
 
     def close(self) -> None:
@@ -158,6 +162,66 @@ class CsvWriter:
         csv.DictWriter(buffer, self._layout.columns, lineterminator="\n").writerows(rows)
         self._stream.write(buffer.getvalue())
         self._stream.flush()
+
+
+# Of the columns of `Layout.fields`, by the names that Arrow has for them; others are text.
+_COLUMN_TYPES = {
+    "text_score": "float64",
+    "lines": "int32",
+    "rotation": "float64",
+    "similarity": "float64",
+}
+
+
+def write_parquet(rows: Iterable[Mapping[str, Any]], stream: IO[bytes], layout: Layout) -> None:
+    """Write results as Parquet: a row for each, its marks a list of records.
+
+    A mark has its score, box, quad and the fields of the layout, and its embedding where the layout
+    has it.
+
+    Args:
+        rows: JSON objects of results.
+        stream: Is written to.
+        layout: The kind of marks.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
+    from platemark.stamps.vectors import require_parquet
+
+    require_parquet()
+    import pyarrow
+    import pyarrow.parquet
+
+    numbers = pyarrow.list_(pyarrow.float64())
+    mark = [("score", pyarrow.float64()), ("box", numbers), ("quad", pyarrow.list_(numbers))]
+    for name in layout.fields:
+        mark.append((name, pyarrow.type_for_alias(_COLUMN_TYPES.get(name, "string"))))
+    if layout.embedding:
+        mark.append(("embedding", pyarrow.list_(pyarrow.float32())))
+    schema = pyarrow.schema(
+        [
+            ("source", pyarrow.string()),
+            *((name, pyarrow.int32()) for name in ("page", "width", "height")),
+            ("elapsed_ms", pyarrow.float64()),
+            *((name, pyarrow.string()) for name in ("error_code", "error_message")),
+            ("marks", pyarrow.list_(pyarrow.struct(mark))),
+        ]
+    )
+    names = [name for name, _ in mark]
+    table = [
+        {
+            "page": 0,
+            **row,
+            **{f"error_{key}": value for key, value in row.get("error", {}).items()},
+            "marks": [
+                {name: {**one, **layout.values(one)}.get(name) for name in names}
+                for one in row.get("marks", ())
+            ],
+        }
+        for row in rows
+    ]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table, schema), stream)
 
 
 # Bytes; file systems take names of 255, and the page, the number and the suffix follow.

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from platemark.apps.cli import (
+    batch,
     bench,
     compare,
     evaluate,
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.command("plates")(plates.plates)
 app.command("stamps")(stamps.stamps)
 app.command("redact")(redact.redact)
+app.command("batch")(batch.batch)
 app.add_typer(registry.app, name="registry")
 app.command("compare")(compare.compare)
 app.add_typer(synth.app, name="synth")

@@ -15,12 +15,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, SettingsError
 
@@ -249,15 +252,25 @@ class ProgressBar:
                 self._bar.start()
 
 
+class _Rate(ProgressColumn):
+    """How many are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """Draw the column."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f}/s")
+
+
 @contextmanager
-def progress(label: str, *, quiet: bool) -> Iterator[ProgressBar]:
-    """Show a progress bar on standard error, on a terminal only."""
+def progress(label: str, *, quiet: bool, rate: bool = False) -> Iterator[ProgressBar]:
+    """Show a progress bar on standard error, on a terminal only; ``rate``, also how fast it is."""
     console = messages()
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        *([_Rate()] if rate else []),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

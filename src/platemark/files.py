@@ -1,6 +1,7 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, or held by one process at a time."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,30 @@ def replace_file(path: Path) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def lock_file(stream: IO[bytes], *, wait: bool) -> bool:
+    """Hold an open file against other processes, until it is closed or the process ends.
+
+    Args:
+        stream: Of the file, at its start.
+        wait: Wait until no other process holds it.
+
+    Returns:
+        Whether it is held now.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
 
 
 def _umask() -> int:
