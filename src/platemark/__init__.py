@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from platemark.types import Obscured as Obscured
     from platemark.types import PlateMark as PlateMark
     from platemark.types import Reading as Reading
+    from platemark.types import RedactedFile as RedactedFile
     from platemark.types import Region as Region
     from platemark.types import Result as Result
     from platemark.types import StampField as StampField
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     from platemark.types import TextLine as TextLine
     from platemark.usecases.compare import compare as compare
     from platemark.usecases.export import to_pandas as to_pandas
-    from platemark.usecases.redact import RedactedFile as RedactedFile
     from platemark.usecases.redact import redact as redact
 
     __version__: str
@@ -87,10 +87,10 @@ _NAMES = {
     "tasks.stamp_reader": "StampReader",
     "tasks.verifier": "Verifier",
     "types": "Alternative Character Comparison Crop Detection Embedding Failure Identity Obscured "
-    "PlateMark Reading Region Result StampField StampMark StripCharacter TextLine",
+    "PlateMark Reading RedactedFile Region Result StampField StampMark StripCharacter TextLine",
     "usecases.compare": "compare",
     "usecases.export": "to_pandas",
-    "usecases.redact": "RedactedFile redact",
+    "usecases.redact": "redact",
 }
 _HOMES = {name: f"platemark.{home}" for home, names in _NAMES.items() for name in names.split()}
 __all__ = sorted([*_HOMES, "__version__"])

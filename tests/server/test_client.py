@@ -69,6 +69,18 @@ def test_comparisons(remote: Any, models: Any) -> None:
         remote.compare(LETTER, LETTER, page_b=3)
 
 
+def test_copies_that_are_covered(remote: Any, models: Any, document: bytes) -> None:
+    here = pm.redact(document, style="box", min_score=0.3, pipeline=models.stamps)
+    assert here.pages[0].marks
+    there = remote.redact(document, kind="stamp", style="box", min_score=0.3)
+    # A PDF has an id of its own.
+    same = {"source": here.source, "data": there.to_dict()["data"]}
+    assert there.to_dict() | same == here.to_dict() | same
+    assert len(there.data) == len(here.data)
+    with pytest.raises(errors.UnreadableImage):
+        remote.redact(b"no picture")
+
+
 def test_failures_are_the_errors_they_are_here(remote: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from platemark.masks import InkMask
-from platemark.types import Result
+from platemark.types import RedactedFile, Result
 
 
 def without_time(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -133,6 +133,38 @@ def test_annotated_draws_on_the_picture(api: httpx.Client, letter: bytes, kind: 
     assert drawn.shape == plain.shape
     # JPEG decoders differ by a little; a drawn line by a lot
     assert bool((np.abs(drawn.astype(int) - plain).max(axis=2) > 60).any()) is (kind == "stamp")
+
+
+@pytest.mark.parametrize("style", ["blur", "box", "pixelate"])
+def test_a_copy_has_no_plate_that_can_be_read(
+    api: httpx.Client, models: Any, photo: bytes, style: str
+) -> None:
+    answer = api.post(f"/v1/redact?style={style}", files={"files": photo})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    copy = PIL.Image.open(io.BytesIO(answer.content))
+    assert copy.format == "JPEG"
+    assert models.plates(photo)[0].text
+    assert not [mark for mark in models.plates(answer.content) if mark.text]
+
+
+def test_a_document_is_covered_and_said_where(api: httpx.Client, document: bytes) -> None:
+    answer = api.post("/v1/redact?kind=stamp&style=box&format=json", files={"files": document})
+    made = RedactedFile.from_dict(answer.json())
+    assert (made.media_type, made.suffix, len(made.pages)) == ("application/pdf", ".pdf", 3)
+    assert [bool(page.marks) for page in made.pages][::2] == [True, True]
+    after = api.post("/v1/stamps", files={"files": made.data}).json()
+    assert [page["marks"] for page in after] == [[], [], []]
+    only = api.post("/v1/redact?kind=stamp&page=2&format=json", files={"files": document}).json()
+    assert [page["page"] for page in only["pages"]] == [2]
+    spared = api.post("/v1/redact?min_score=1&format=json", files={"files": document}).json()
+    assert [page["marks"] for page in spared["pages"]] == [[], [], []]
+
+
+def test_a_copy_is_of_one_file_that_can_be_read(api: httpx.Client, photo: bytes) -> None:
+    problem(api.post("/v1/redact", files={"files": b"no"}), 400, "unreadable_image")
+    two = [("files", photo), ("files", photo)]
+    problem(api.post("/v1/redact", files=two), 422, "invalid_request")
+    problem(api.post("/v1/redact?style=smear", files={"files": photo}), 422, "invalid_request")
 
 
 def test_one_picture_that_fails_is_a_problem(api: httpx.Client, document: bytes) -> None:

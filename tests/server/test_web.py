@@ -114,6 +114,22 @@ def test_a_photo_shows_its_plate_with_text_and_downloads(
     assert {"plates.json", "plates.csv", "page-001.jpg", "page-001-plate-1.jpg"} <= set(names)
 
 
+def test_a_copy_without_plates_is_made_and_saved(
+    visit: Visit, site: httpx.Client, photo: bytes
+) -> None:
+    page = visit.page
+    visit.give("plate-file", PHOTO.name, photo)
+    page.locator("#pm-plate-cover").get_by_label("Pixelate").check()
+    page.locator("#pm-plate-cover-make").click()
+    copy = saved(page, "#pm-plate-cover-save")
+    assert copy.startswith(b"\xff\xd8")
+    (after,) = site.post("/v1/plates", files={"files": copy}).json()
+    assert not [mark for mark in after["marks"] if mark["text"]]
+    # Another way to cover is another copy.
+    page.locator("#pm-plate-cover").get_by_label("Black").check()
+    expect(page.locator("#pm-plate-cover-save")).to_be_hidden()
+
+
 def test_a_mark_leads_to_its_card_by_keyboard(visit: Visit, photo: bytes) -> None:
     visit.give("plate-file", PHOTO.name, photo)
     mark = visit.page.locator("#pm-plate-page .pm-mark").first

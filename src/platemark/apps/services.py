@@ -12,6 +12,7 @@ from platemark.apps.figures import Figures
 from platemark.apps.settings import Settings
 from platemark.apps.work import WorkQueue
 from platemark.errors import InputTooLarge, InvalidRequest, PlatemarkError, RegistryUnavailable
+from platemark.imaging.cover import Style
 from platemark.imaging.image import Image
 from platemark.imaging.sources import PageReader, Pages, open_pages
 from platemark.pipeline import Pipeline
@@ -22,6 +23,7 @@ from platemark.stamps.pipeline import StampPipeline, whole_picture
 from platemark.types import Comparison, Result
 from platemark.usecases.compare import find_imprints
 from platemark.usecases.look import Item
+from platemark.usecases.redact import Redactor
 
 Kind = Literal["plate", "stamp"]
 
@@ -225,6 +227,10 @@ class Services:
         if result.error is not None:
             self.figures.errors.labels(result.error.code).inc()
         return result
+
+    def redactor(self, kind: Kind, style: Style, min_score: float | None = None) -> Redactor:
+        """What covers the marks of a file that was sent, page by page."""
+        return Redactor(self.pipeline(kind), style, min_score)
 
     def compare(
         self, a: Iterable[Item], b: Iterable[Item], *, cropped: bool = False

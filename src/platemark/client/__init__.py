@@ -3,15 +3,16 @@
 import io
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import PIL.Image
 
 from platemark.client.connection import Connection, upload
 from platemark.client.pipelines import RemotePipeline
 from platemark.client.registry import RemoteRegistry
+from platemark.imaging.cover import Style
 from platemark.imaging.image import ImageInput
-from platemark.types import Comparison
+from platemark.types import Comparison, RedactedFile
 
 if TYPE_CHECKING:
     import httpx
@@ -102,6 +103,26 @@ class Client:
             return PIL.Image.open(io.BytesIO(ask(params=params | {"format": "png"}).content))
 
         return replace(found, draw=draw)
+
+    def redact(
+        self,
+        document: ImageInput,
+        *,
+        kind: Literal["plate", "stamp"] = "plate",
+        style: Style = "blur",
+        min_score: float | None = None,
+    ) -> RedactedFile:
+        """Cover the plates or stamps of a picture or document, as `platemark.redact` does.
+
+        Raises:
+            InputError: It cannot be read.
+            ServiceError: The server cannot be reached, or refuses.
+        """
+        params = {"kind": kind, "style": style, "format": "json"}
+        params |= {} if min_score is None else {"min_score": str(min_score)}
+        files = {"files": upload(document)}
+        answer = self._connection.request("POST", "/v1/redact", params=params, files=files)
+        return RedactedFile.from_dict(answer.json())
 
     def request(self, method: str, path: str, **options: Any) -> "httpx.Response":
         """Send any request and return the answer; ``options`` are those of `httpx.Client.request`.

@@ -2,7 +2,8 @@
 
 import ctypes
 import io
-from collections.abc import Iterable, Sequence
+import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from platemark.imaging.draw import system_font
-from platemark.imaging.sources import PDFIUM
+from platemark.imaging.sources import PDFIUM, close_pdf
 
 _WIDTH, _HEIGHT, _MARGIN = 595.0, 842.0, 40.0
 _SIZE, _GAP, _LEADING = 9.0, 6.0, 1.35
@@ -22,33 +23,37 @@ _SECOND_COLUMN = 185.0
 _SPARE = 0.01
 
 
-def pictures_pdf(jpegs: Iterable[bytes], dpi: float) -> bytes:
-    """Write a PDF with a picture a page, which fills it.
+class PdfPictures:
+    """A PDF with a picture a page, which fills it.
 
     Args:
-        jpegs: The pictures as JPEG, each taken when its page is made.
         dpi: Pixels of a picture to an inch of its page.
     """
-    with PDFIUM:
-        document = pypdfium2.PdfDocument.new()
-    try:
-        for jpeg in jpegs:
-            with PDFIUM:
-                placed = pypdfium2.PdfImage.new(document)
-                placed.load_jpeg(io.BytesIO(jpeg), inline=True)
-                width, height = ((side - _SPARE) * 72.0 / dpi for side in placed.get_px_size())
-                page = document.new_page(width, height)
-                placed.set_matrix(pypdfium2.PdfMatrix().scale(width, height))
-                page.insert_obj(placed)
-                page.gen_content()
-                page.close()
+
+    def __init__(self, dpi: float) -> None:
+        self._points = 72.0 / dpi
+        with PDFIUM:
+            self._document = pypdfium2.PdfDocument.new()
+        weakref.finalize(self, close_pdf, self._document).atexit = False
+
+    def add(self, jpeg: bytes) -> None:
+        """Add a page with a JPEG."""
+        with PDFIUM:
+            placed = pypdfium2.PdfImage.new(self._document)
+            placed.load_jpeg(io.BytesIO(jpeg), inline=True)
+            width, height = ((side - _SPARE) * self._points for side in placed.get_px_size())
+            page = self._document.new_page(width, height)
+            placed.set_matrix(pypdfium2.PdfMatrix().scale(width, height))
+            page.insert_obj(placed)
+            page.gen_content()
+            page.close()
+
+    def save(self) -> bytes:
+        """Return the file."""
         stream = io.BytesIO()
         with PDFIUM:
-            document.save(stream)
+            self._document.save(stream)
         return stream.getvalue()
-    finally:
-        with PDFIUM:
-            document.close()
 
 
 class PdfSheet:

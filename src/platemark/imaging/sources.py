@@ -189,7 +189,7 @@ class _PdfPages:
                 raise _refused(pdfium.FPDF_GetLastError(), source)
             self._document = pypdfium2.PdfDocument(handle)
             # PDFium goes on reading the bytes, so that they live as long as the document.
-            weakref.finalize(self, _close, self._document, content).atexit = False
+            weakref.finalize(self, close_pdf, self._document, content).atexit = False
             with decoding(source):
                 self._document.init_forms()
                 self._count = len(self._document)
@@ -226,7 +226,8 @@ def _refused(code: int, source: str) -> InputError:
     return UnreadableImage(f"{source} is damaged or not a PDF: {reason}", source=source)
 
 
-def _close(document: pypdfium2.PdfDocument, content: str | bytes) -> None:
+def close_pdf(document: pypdfium2.PdfDocument, content: str | bytes = b"") -> None:
+    """Close a document; ``content`` is what has to live as long as it."""
     with PDFIUM:
         document.close()
 

@@ -18,6 +18,7 @@ from platemark.types.plates import (
     Reading,
     Region,
 )
+from platemark.types.redacted import RedactedFile, RedactedPage
 from platemark.types.result import Failure, Mark, Result
 from platemark.types.stamps import (
     INK_COLORS,
@@ -63,6 +64,8 @@ __all__ = [
     "Point",
     "Quad",
     "Reading",
+    "RedactedFile",
+    "RedactedPage",
     "Region",
     "Result",
     "Script",

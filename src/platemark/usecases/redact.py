@@ -1,72 +1,20 @@
 """Documents with their plates or stamps covered, in the format in which they came."""
 
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
-from itertools import chain, count, groupby
-from pathlib import Path
+from functools import cache, partial
+from itertools import count, groupby
 from typing import Any, Literal
 
 from platemark.imaging.cover import Style
-from platemark.imaging.encode import encode
-from platemark.imaging.image import ImageInput, Pixels
+from platemark.imaging.encode import Encoder, encoder
+from platemark.imaging.image import ImageInput
 from platemark.imaging.sources import Unread, read_expanded
 from platemark.imaging.stored import Stored
 from platemark.pipeline import Pipeline
 from platemark.plates.pipeline import PlatePipeline
 from platemark.stamps.pipeline import StampPipeline
-from platemark.types import Detection
-from platemark.usecases.look import Item, the_page
-
-
-@dataclass(frozen=True, slots=True)
-class RedactedPage:
-    """What is covered on a page.
-
-    Attributes:
-        page: The page, counted from 0.
-        width: Its width in pixels.
-        height: Its height in pixels.
-        marks: What was covered, in pixels of the page.
-    """
-
-    page: int
-    width: int
-    height: int
-    marks: tuple[Detection, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        marks = [mark.to_dict() for mark in self.marks]
-        return {"page": self.page, "width": self.width, "height": self.height, "marks": marks}
-
-
-@dataclass(frozen=True, slots=True)
-class RedactedFile:
-    """A picture or document whose marks are covered.
-
-    Attributes:
-        source: Where it came from.
-        data: The file.
-        suffix: Suffix of a name for it, such as ``".jpg"``.
-        media_type: Its media type, such as ``"image/jpeg"``.
-        pages: What is covered on each page.
-    """
-
-    source: str
-    data: bytes = field(repr=False)
-    suffix: str
-    media_type: str
-    pages: tuple[RedactedPage, ...]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        Path(path).write_bytes(self.data)
+from platemark.types import RedactedFile, RedactedPage
+from platemark.usecases.look import Item
 
 
 def redact(
@@ -102,32 +50,58 @@ def redact(
     return redact_pages(pipeline or _bundled(kind), read_expanded([document]), style, min_score)
 
 
-def redact_pages(
-    pipeline: Pipeline[Any], pages: Iterable[Item], style: Style, min_score: float | None = None
-) -> RedactedFile:
-    """Cover the marks on the pages of one document, each read when the one before it is done.
+class Redactor:
+    """Covers the marks of one document, page by page.
 
-    Further arguments are those of `Pipeline.redact`.
-
-    Raises:
-        InputError: A page could not be read; a copy without it would not be one.
-        InferenceFailed: A network did not run.
+    Args:
+        pipeline: Finds the marks, and says what to cover.
+        style: As for `redact`.
+        min_score: As for `redact`.
     """
-    items, done = iter(pages), list[RedactedPage]()
-    first = the_page(items)
 
-    def covered() -> Iterator[Pixels]:
-        for item in chain([first], items):
-            if isinstance(item, Unread):
-                raise item.error
-            redacted = pipeline.redact(item, style, min_score=min_score)
-            image = redacted.image
-            done.append(RedactedPage(image.page, image.width, image.height, redacted.marks))
-            yield image.pixels
+    def __init__(
+        self, pipeline: Pipeline[Any], style: Style = "blur", min_score: float | None = None
+    ) -> None:
+        self._redact = partial(pipeline.redact, style=style, min_score=min_score)
+        self._pages: list[RedactedPage] = []
+        self._source, self._stored = "", Stored()
+        self._encoder: Encoder | None = None
 
-    stored = first.stored or Stored()
-    data = encode(covered(), stored)
-    return RedactedFile(first.source, data, stored.suffix, stored.media_type, tuple(done))
+    def add(self, item: Item) -> None:
+        """Cover the next page.
+
+        Raises:
+            InputError: It could not be read; a copy without it would not be one.
+            InferenceFailed: A network did not run.
+        """
+        if isinstance(item, Unread):
+            raise item.error
+        if self._encoder is None:
+            self._source, self._stored = item.source, item.stored or self._stored
+            self._encoder = encoder(self._stored)
+        redacted = self._redact(item)
+        page = redacted.image
+        self._encoder.add(page.pixels)
+        self._pages.append(RedactedPage(page.page, page.width, page.height, redacted.marks))
+
+    def file(self) -> RedactedFile:
+        """Return the document with the pages so far, at least one."""
+        data = b"" if self._encoder is None else self._encoder.file()
+        kept = self._stored
+        return RedactedFile(self._source, tuple(self._pages), kept.suffix, kept.media_type, data)
+
+
+def redact_pages(
+    pipeline: Pipeline[Any],
+    pages: Iterable[Item],
+    style: Style = "blur",
+    min_score: float | None = None,
+) -> RedactedFile:
+    """Cover the marks on all pages of one document; see `Redactor`."""
+    redactor = Redactor(pipeline, style, min_score)
+    for page in pages:
+        redactor.add(page)
+    return redactor.file()
 
 
 def by_document(items: Iterable[Item]) -> Iterator[tuple[str, Iterator[Item]]]:

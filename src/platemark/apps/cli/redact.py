@@ -26,8 +26,8 @@ from platemark.apps.cli.rows import Row, RowFormatOption, RowLayout, print_rows
 
 if TYPE_CHECKING:
     from platemark.pipeline import Pipeline
+    from platemark.types import RedactedFile
     from platemark.usecases.look import Item
-    from platemark.usecases.redact import RedactedFile
 
 
 class MarkKind(StrEnum):

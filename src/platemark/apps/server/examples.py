@@ -66,6 +66,13 @@ IDENTIFIED_EXAMPLE = [
     },
     _FAILED,
 ]
+REDACTED_EXAMPLE = {
+    "source": "car.jpg",
+    "pages": [_SIZE | {"marks": [{"kind": "plate", **_PLACE}]}],
+    "suffix": ".jpg",
+    "media_type": "image/jpeg",
+    "data": "/9j/4AAQSkZJRgABAQ...",
+}
 EMBEDDINGS_EXAMPLE = [
     {
         "source": "letter.jpg",

@@ -24,6 +24,7 @@ from platemark.apps.server.examples import (
     COMPARISON_EXAMPLE,
     EMBEDDINGS_EXAMPLE,
     PLATES_EXAMPLE,
+    REDACTED_EXAMPLE,
     SEGMENTS_EXAMPLE,
     STAMPS_EXAMPLE,
     VERIFY_EXAMPLE,
@@ -36,15 +37,18 @@ from platemark.apps.server.schemas import (
     StampsShape,
     answers,
     file_body,
+    redacted_answer,
 )
 from platemark.apps.server.uploads import uploads
 from platemark.apps.server.work_route import (
     WorkRoute,
     each_page,
+    one_document,
     one_page,
     while_connected,
 )
 from platemark.errors import InvalidRequest
+from platemark.imaging.cover import Style
 from platemark.imaging.draw import cut_out, draw_image
 from platemark.imaging.image import Image
 from platemark.types import Result
@@ -75,6 +79,13 @@ class AnswerFormat(StrEnum):
 
     JSON = "json"
     PNG = "png"
+
+
+class CopyFormat(StrEnum):
+    """What is answered: a file, or an object with it in base64."""
+
+    FILE = "file"
+    JSON = "json"
 
 
 @router.post(
@@ -171,6 +182,44 @@ async def annotated(
         return png(draw_image(image, services.find(kind.value, image, pipeline).marks))
 
     return Response(await one_page(request, page, draw), media_type="image/png")
+
+
+@router.post(
+    "/v1/redact",
+    summary="Cover plates or stamps",
+    response_class=Response,
+    responses=LISTED | {200: redacted_answer(REDACTED_EXAMPLE)},
+    openapi_extra=file_body(many=False),
+)
+async def redact(
+    request: Request,
+    services: Shared,
+    kind: Annotated[MarkKind, Query(description="What to cover.")] = MarkKind.PLATE,
+    style: Annotated[Style, Query(description="How; `box` is black.")] = "blur",
+    min_score: Annotated[
+        float | None,
+        Query(
+            ge=0,
+            le=1,
+            description="Least score of what is covered; default: 0.05 for plates, 0.1 for stamps.",
+        ),
+    ] = None,
+    page: OnePage = None,
+    format: Annotated[  # noqa: A002 - the parameter is called so
+        CopyFormat,
+        Query(description="`json` gives the copy in base64, and what was covered on each page."),
+    ] = CopyFormat.FILE,
+    name: Name = None,
+) -> Response:
+    """A copy of one picture or document in which plates or stamps cannot be read any more.
+
+    It has the format of the original and no EXIF; a PDF becomes one of pictures, HEIC JPEG.
+    """
+    redactor = services.redactor(kind.value, style, min_score)
+    made = await one_document(request, page, redactor.add, redactor.file)
+    if format is CopyFormat.JSON:
+        return Response(json.dumps(made.to_dict()), media_type="application/json")
+    return Response(made.data, media_type=made.media_type)
 
 
 @router.post(

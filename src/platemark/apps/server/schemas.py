@@ -19,6 +19,7 @@ from platemark.types import (
     Identity,
     InkMask,
     PlateMark,
+    RedactedFile,
     StampMark,
     TextLine,
 )
@@ -111,6 +112,11 @@ IdentityShape, MaskShape = _MADE[Identity], _MADE[InkMask]
 ComparisonShape = shape_of(Comparison, leave_out=["differences", "draw"])
 PlatesShape = _marks("PlatesShape", PlateShape, expected=(shape_of(Expectation) | None, None))
 StampsShape = _marks("StampsShape", StampShape)
+
+
+RedactedShape = shape_of(
+    RedactedFile, data=(str, Field(description="The copy, a file, in base64."))
+)
 
 
 class VectorShape(Shape):
@@ -254,6 +260,15 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+def redacted_answer(example: Any) -> dict[str, Any]:
+    """Describe a copy, a file of any format that is read, or its object."""
+    kinds = ("jpeg", "png", "webp", "bmp", "tiff")
+    files = [*(f"image/{kind}" for kind in kinds), "application/pdf"]
+    content: dict[str, Any] = {kind: {"schema": _PICTURE} for kind in files}
+    content["application/json"] = {"example": example}
+    return {"model": RedactedShape, "description": "The copy.", "content": content}
 
 
 _PICTURE = {"type": "string", "format": "binary"}

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from platemark.apps.server.problems import ClientGone
 from platemark.apps.server.uploads import Upload, uploads
 from platemark.apps.services import Services
+from platemark.errors import InvalidRequest
 from platemark.imaging.image import Image
 from platemark.usecases.look import Item, the_page
 
@@ -107,6 +108,36 @@ async def one_page(request: Request, page: int, work: Callable[[Image], T]) -> T
     async with uploads(request, services) as body:
         pages = services.pages(body.files[0].read, body.files[0].name, page)
         return await while_connected(request, services.work.run(lambda: work(the_page(pages))))
+
+
+async def one_document(
+    request: Request, page: int | None, work: Callable[[Item], None], end: Callable[[], T]
+) -> T:
+    """Have something done with each page of the only file of a request, and return what it ends in.
+
+    Args:
+        request: Its body is read here.
+        page: The one page that is wanted, counted from 0.
+        work: Is given the pages in order; runs in a worker.
+        end: Gives what came of them; runs in a worker.
+
+    Raises:
+        InputError: The file or page cannot be read, or there is no such page.
+        InvalidRequest: The request has no file, or several.
+        ClientGone: The client closed its connection.
+    """
+    services = services_of(request)
+    async with uploads(request, services) as body:
+        if len(body.files) > 1:
+            raise InvalidRequest(f"one file is taken here, the request has {len(body.files)}")
+        pages = services.pages(body.files[0].read, body.files[0].name, page)
+
+        async def all_pages() -> T:
+            while pages.left != 0:
+                await services.work.run(lambda: work(next(pages)))
+            return await services.work.run(end)
+
+        return await while_connected(request, all_pages())
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

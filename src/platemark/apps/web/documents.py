@@ -13,12 +13,14 @@ import PIL.Image
 
 from platemark.apps.services import Kind, Services
 from platemark.errors import InputError
+from platemark.imaging.cover import Style
 from platemark.imaging.draw import cut_mark, draw_image
 from platemark.imaging.image import Image
 from platemark.imaging.sources import PageReader, Unread
 from platemark.types import Mark, Result, StampMark
-from platemark.usecases.export import LAYOUTS, CsvWriter
+from platemark.usecases.export import LAYOUTS, CsvWriter, PictureNames
 from platemark.usecases.look import Item, the_page
+from platemark.usecases.redact import Redactor
 
 
 @dataclass(eq=False)
@@ -121,6 +123,51 @@ def look(
                 document.results.append(replace(result, draw=None))
                 document.files.append(path)
                 yield document, item
+
+
+def redact(
+    services: Services, document: Document, style: Style
+) -> Iterator[tuple[int, Path | None]]:
+    """Cover the marks of a document page by page; gives how many are done, and last the copy.
+
+    The copies of several files are in a ZIP file, without those that cannot be read. It takes one
+    place among the requests meanwhile.
+
+    Raises:
+        InputError: The only file cannot be read.
+        Overloaded: The server has too much to do.
+    """
+    names, copies, done = PictureNames(), list[tuple[str, bytes]](), 0
+    with services.work.admit():
+        for path in document.paths:
+            redactor, pages = services.redactor(document.kind, style), pages_of(services, path)
+            add = partial(_add_next, redactor, pages)
+            try:
+                while pages.left != 0:
+                    services.work.call(add)
+                    done += 1
+                    yield done, None
+                copy = services.work.call(redactor.file)
+            except InputError:
+                if len(document.paths) == 1:
+                    raise
+            else:
+                copies.append((f"{names.stem(str(path), 0)}{copy.suffix}", copy.data))
+    folder = Path(document.downloads.name)
+    name, data = copies[0]
+    target = folder / f"covered-{name}"
+    if len(document.paths) > 1:
+        target = folder / "covered.zip"
+        with zipfile.ZipFile(target, "w") as archive:
+            for name, data in copies:
+                archive.writestr(name, data)
+    else:
+        target.write_bytes(data)
+    yield done, target
+
+
+def _add_next(redactor: Redactor, pages: PageReader) -> None:
+    redactor.add(next(pages))
 
 
 class _Downloads:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from platemark.apps.services import Kind, Services
 from platemark.apps.web import documents, views
+from platemark.apps.web.cover import CoverForm
 from platemark.apps.web.documents import Document
 from platemark.apps.web.samples import Sample, samples
 from platemark.apps.web.uploads import check_may_write, quiet, role_of, upload
@@ -102,6 +103,7 @@ class FindTab:
                 gr.DownloadButton(f"Save {ending.upper()}", elem_id=f"pm-{kind}-{ending}")
                 for ending in _SAVED
             ]
+        self._cover = CoverForm(self._services, kind, self._document, self._status)
 
     def _enrol_form(self) -> None:
         """What takes a stamp of the page into the registry."""
@@ -127,6 +129,9 @@ class FindTab:
             button.click(partial(self._example, sample), [self._least], outputs, **quiet())
             for button, sample in self._buttons
         ]
+        cover = self._cover
+        for event in events:
+            event.then(cover.offer, self._document, [cover.row, cover.copy], **quiet())
         if self._kind == "stamp" and self._services.has_registry:
             for event in events:
                 event.then(self._offer, self._document, self._wanted, **quiet())
