@@ -194,7 +194,8 @@ class Pipeline(ABC, Generic[MarkT]):
             pixels = cover(page.pixels, new, style, self.covering.margin)
             page, marks = replace(page, pixels=pixels), marks + new
             # A detector may find some marks only once those with a high score are gone.
-            new = [mark for mark in self.find(page) if not is_covered(mark, marks)]
+            found = (mark for mark in self.find(page) if mark.score >= least)
+            new = [mark for mark in found if not is_covered(mark, marks)]
             if not new:
                 break
         return Redacted(page, tuple(marks))
