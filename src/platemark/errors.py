@@ -21,7 +21,7 @@
     │  ├─ VectorMismatch              vector_mismatch        (other model or size)
     │  ├─ RegistryUnavailable         registry_unavailable
     │  └─ ArchiveError                archive_error          (damaged, or no registry archive)
-    ├─ DatasetError                   dataset_error          (file and line)
+    ├─ DatasetError                   dataset_error          (file, line and key)
     ├─ FormatError                    format_error           (plate-format file and key)
     ├─ SettingsError                  settings_error         (key)
     ├─ ServiceError                   service_error          (of a server and its client)
@@ -205,12 +205,13 @@ class ArchiveError(RegistryError):
 
 
 class DatasetError(PlatemarkError):
-    """A data set is not as the manifest format says.
+    """A data set is not as its format says.
 
     Args:
         message: What is wrong.
         file: The file it is wrong in.
         line: Its line, counted from 1.
+        key: Where in the file or line, such as ``regions.0.shape_attributes``.
     """
 
     code = "dataset_error"
@@ -221,12 +222,15 @@ class DatasetError(PlatemarkError):
         *,
         file: str | Path | None = None,
         line: int | None = None,
+        key: str | None = None,
         source: str | None = None,
     ) -> None:
         self.file = None if file is None else str(file)
         self.line = line
-        place = [str(part) for part in (self.file, line) if part is not None]
-        super().__init__(": ".join([":".join(place), message]) if place else message, source=source)
+        self.key = key or None
+        place = ":".join(str(part) for part in (self.file, line) if part is not None)
+        told = [part for part in (place, self.key, message) if part]
+        super().__init__(": ".join(told), source=source)
 
 
 class FormatError(PlatemarkError):

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from platemark.errors import InputTooLarge, MissingExtra, UnreadableImage, UnsupportedInput
-from platemark.imaging.image import Image, compressed, read_grey, to_jpeg, to_png
+from platemark.imaging.image import Image, compressed, image_size, read_grey, to_jpeg, to_png
 
 ORIENTATION = 0x0112
 
@@ -456,3 +456,17 @@ def test_an_image_is_passed_on_and_can_be_renamed() -> None:
     image = Image.read(scene())
     assert Image.read(image) is image
     assert Image.read(image, "camera 3").source == "camera 3"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_is_told_by_the_header(tmp_path: Path, suffix: str, orientation: int) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    file = tmp_path / f"picture.{suffix}"
+    PIL.Image.new("RGB", (50, 30)).save(file, exif=exif, dpi=(204, 98))
+    image = Image.read(file)
+    assert image_size(file) == (image.width, image.height)
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(UnreadableImage, match="picture"):
+        image_size(file)

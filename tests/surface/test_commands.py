@@ -9,7 +9,7 @@ from platemark.apps.cli import app
 
 COMMANDS = {
     *("plates", "stamps", "batch", "compare", "redact", "registry", "serve"),
-    *("synth", "train", "evaluate", "models", "bench"),
+    *("synth", "train", "evaluate", "models", "bench", "dataset"),
 }
 FORMS = """
 platemark plates DIR --format jsonl
@@ -44,6 +44,9 @@ platemark registry retire --registry stamps.db NAME --undo
 platemark registry reindex --registry stamps.db --model DIR
 platemark registry export --registry stamps.db stamps.zip
 platemark registry import --registry stamps.db stamps.zip
+platemark dataset convert SRC DST --from via --to coco
+platemark dataset convert SRC DST --images DIR --transfer copy --kind stamp --label logo=stamp
+platemark dataset convert SRC DST --split dev --only dev --skip-errors --regions ru,kz --quiet
 platemark synth plates --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 9 --kind imprints --near-copies 0.5 --no-masks

@@ -228,12 +228,13 @@ class Manifest:
             DatasetError: No such file, or a line that is not as the format says.
         """
         file = Path(path)
-        kept = (
-            entry
-            for entry in _entries(file)
-            if split in (None, entry.split) and kind in (None, entry.kind)
-        )
-        return cls(root=file.parent, entries=tuple(kept))
+        entries = []
+        for entry in read_entries(file):
+            if isinstance(entry, DatasetError):
+                raise entry
+            if split in (None, entry.split) and kind in (None, entry.kind):
+                entries.append(entry)
+        return cls(root=file.parent, entries=tuple(entries))
 
     def path(self, entry: ManifestEntry) -> Path:
         """Return where the image of an entry lies."""
@@ -255,7 +256,12 @@ def write_manifest(path: str | Path, entries: Iterable[ManifestEntry]) -> None:
             stream.write(entry.model_dump_json(exclude_unset=True) + "\n")
 
 
-def _entries(file: Path) -> Iterator[ManifestEntry]:
+def read_entries(file: Path) -> Iterator[ManifestEntry | DatasetError]:
+    """Read a manifest line by line, and give in the place of a line that is wrong why it is.
+
+    Raises:
+        DatasetError: The file cannot be read.
+    """
     try:
         with file.open(encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
@@ -268,11 +274,15 @@ def _entries(file: Path) -> Iterator[ManifestEntry]:
         ) from error
 
 
-def _entry(line: str, file: Path, number: int) -> ManifestEntry:
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """The key that is wrong first, and what is wrong with it."""
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]), first["msg"]
+
+
+def _entry(line: str, file: Path, number: int) -> ManifestEntry | DatasetError:
     try:
         return ManifestEntry.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        message = f"{key}: {first['msg']}" if key else first["msg"]
-        raise DatasetError(message, file=file, line=number) from error
+        key, message = first_fault(error)
+        return DatasetError(message, file=file, line=number, key=key)

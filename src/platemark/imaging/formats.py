@@ -66,17 +66,23 @@ def refuse_video(source: str) -> UnsupportedInput:
     )
 
 
-def open_image(data: bytes, source: str) -> PIL.Image.Image:
+def open_image(data: bytes | io.BufferedReader, source: str) -> PIL.Image.Image:
     """Read the header of an image file; its pixels are decoded when they are asked for.
+
+    Args:
+        data: The file, opened at its beginning, or its bytes.
+        source: What to call it in errors.
 
     Raises:
         UnreadableImage: No bytes, or not the bytes of an image.
         UnsupportedInput: The bytes of a PDF or a video.
         MissingExtra: It is HEIC and the library for that is not installed.
     """
-    if not data:
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
+    head = data[:HEAD] if isinstance(data, bytes) else data.peek(HEAD)[:HEAD]
+    if not head:
         raise UnreadableImage(f"{source} is empty (0 bytes)", source=source)
-    kind = format_of(data[:HEAD])
+    kind = format_of(head)
     if kind is None:
         raise UnreadableImage(
             f"{source} is not an image: its content is none of JPEG, PNG, WebP, BMP, TIFF, HEIC, "
@@ -90,12 +96,12 @@ def open_image(data: bytes, source: str) -> PIL.Image.Image:
     if kind == "video":
         raise refuse_video(source)
     if kind != "heif":
-        return _OPENERS[kind](io.BytesIO(data))
+        return _OPENERS[kind](file)
     try:
         from pillow_heif.as_plugin import HeifImageFile
     except ImportError as error:
         raise MissingExtra("reading HEIC images", "heif") from error
-    picture: PIL.Image.Image = HeifImageFile(io.BytesIO(data))  # type: ignore[no-untyped-call]
+    picture: PIL.Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
     return picture
 
 

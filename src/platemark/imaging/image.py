@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from platemark.errors import InputTooLarge, PlatemarkError, UnreadableImage, UnsupportedInput
 from platemark.imaging.formats import HEAD, format_of, open_image, refuse_video, tiff_pages
 from platemark.imaging.pixels import Pixels as Pixels
-from platemark.imaging.pixels import decode, decode_grey, from_array, stretch
+from platemark.imaging.pixels import decode, decode_grey, from_array, stretch, upright_size
 from platemark.imaging.stored import Stored
 
 MAX_PIXELS = 200_000_000
@@ -168,6 +168,18 @@ def read_grey(
     with decoding(source), open_image(value, source) as picture:
         check_size(picture, max_pixels, source)
         return decode_grey(picture, value)
+
+
+def image_size(path: str | os.PathLike[str], source: str | None = None) -> tuple[int, int]:
+    """Width and height of an image file as `Image.read` gives it, told by its header alone.
+
+    Raises:
+        UnreadableImage, UnsupportedInput, MissingExtra: As `Image.read`.
+    """
+    name = source or os.fspath(path)
+    with open_file(path, name) as file, decoding(name), open_image(file, name) as picture:
+        picture.seek(tiff_pages(picture)[0])
+        return upright_size(picture)
 
 
 def name_of(value: Any) -> str:

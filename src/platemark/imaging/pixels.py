@@ -120,6 +120,15 @@ def stretch(picture: PIL.Image.Image) -> tuple[float, float]:
     return (down, across) if _orientation(picture) in (5, 6, 7, 8) else (across, down)
 
 
+def upright_size(picture: PIL.Image.Image) -> tuple[int, int]:
+    """Width and height that `decode` gives, without decoding."""
+    width, height = picture.size
+    if not isinstance(picture, TiffImageFile) and _orientation(picture) in (5, 6, 7, 8):
+        width, height = height, width
+    across, down = stretch(picture)
+    return round(width * across), round(height * down)
+
+
 def _decoded(picture: PIL.Image.Image) -> Pixels:
     """(H, W, 3) uint8 RGB of what Pillow makes of a picture."""
     picture.load()

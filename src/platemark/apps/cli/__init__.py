@@ -10,6 +10,7 @@ from platemark.apps.cli import (
     batch,
     bench,
     compare,
+    dataset,
     evaluate,
     models,
     plates,
@@ -54,6 +55,7 @@ app.add_typer(registry.app, name="registry")
 app.command("compare")(compare.compare)
 app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.command("serve")(serve.serve)
 app.command("train")(train.train)

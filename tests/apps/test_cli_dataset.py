@@ -1,0 +1,175 @@
+"""``platemark dataset`` as it is typed."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import PIL.Image
+import pytest
+from typer.testing import CliRunner, Result
+
+from platemark.apps.cli import app
+from platemark.apps.cli.dataset import FormatName
+from platemark.datasets import Manifest
+from platemark.datasets.foreign import FORMAT_NAMES
+
+PLATE = {"box": [10, 20, 110, 45], "text": "AB12CD", "region": "eu-de", "lines": 1}
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["dataset", *map(str, words)])
+
+
+def manifest(folder: Path, *rows: dict[str, Any], images: bool = True) -> Path:
+    """A manifest of images of different grey; a row may give any of its keys."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number, row in enumerate(rows):
+        usual = {"image": f"photos/{number}.png", "width": 200, "height": 100, "split": "train"}
+        whole = {**usual, "kind": "scene", "plates": [PLATE], **row}
+        lines.append(json.dumps(whole))
+        if images:
+            file = folder / whole["image"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            PIL.Image.effect_noise((200, 100), 10 + number).convert("RGB").save(file)
+    file = folder / "annotations.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def left_over(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_the_formats_are_those_of_the_library() -> None:
+    assert get_args(FormatName) == FORMAT_NAMES
+
+
+def test_convert_there_and_back(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "own", {}, {"split": "dev", "plates": []})
+    there = run("convert", source, tmp_path / "yolo", "--to", "yolo")
+    assert (there.exit_code, there.stdout.strip()) == (0, str(tmp_path / "yolo"))
+    assert "2 images with 1 marks" in there.stderr
+    back = run("convert", tmp_path / "yolo", tmp_path / "back", "--quiet")
+    assert (back.exit_code, back.stderr) == (0, "")
+    first, second = Manifest.read(tmp_path / "back" / "annotations.jsonl")
+    assert (first.split, first.plates[0].box) == ("train", (10, 20, 110, 45))
+    assert (second.split, second.plates) == ("dev", ())
+
+
+def test_images_are_linked_copied_or_left(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "own", {})
+    original = tmp_path / "own" / "photos" / "0.png"
+    assert run("convert", source, tmp_path / "linked", "--to", "via").exit_code == 0
+    assert original.samefile(tmp_path / "linked" / "images" / "photos" / "0.png")
+    run("convert", source, tmp_path / "copied", "--to", "via", "--transfer", "copy")
+    copy = tmp_path / "copied" / "images" / "photos" / "0.png"
+    assert copy.read_bytes() == original.read_bytes()
+    assert not original.samefile(copy)
+    run("convert", source, tmp_path / "left" / "via.json", "--to", "via", "--transfer", "leave")
+    assert [path.name for path in (tmp_path / "left").iterdir()] == ["via.json"]
+    assert "../own/photos/0.png" in (tmp_path / "left" / "via.json").read_text()
+    # What lies in the folder already stays where it is.
+    beside = tmp_path / "own" / "coco.json"
+    assert run("convert", source, beside, "--to", "coco").exit_code == 0
+    assert json.loads(beside.read_text())["images"][0]["file_name"] == "photos/0.png"
+    assert not (tmp_path / "own" / "images").exists()
+    refused = run("convert", source, tmp_path / "none", "--to", "yolo", "--transfer", "leave")
+    assert (refused.exit_code, (tmp_path / "none").exists()) == (1, False)
+
+
+def test_images_of_one_name_keep_apart(tmp_path: Path) -> None:
+    rows = [{"image": name} for name in ("a/1.png", "b/1.png", "a_1.png", "a/1.jpg")]
+    source = manifest(tmp_path / "own", *rows)
+    assert run("convert", source, tmp_path / "voc", "--to", "voc").exit_code == 0
+    assert len(list((tmp_path / "voc" / "JPEGImages").iterdir())) == 4
+    assert len(list((tmp_path / "voc" / "Annotations").iterdir())) == 4
+    pictures = {file.read_bytes() for file in (tmp_path / "voc" / "JPEGImages").iterdir()}
+    assert len(pictures) == 4
+
+
+def test_masks_come_along(tmp_path: Path) -> None:
+    stamp = {"box": [10, 20, 50, 60], "mask": "masks/0.png"}
+    source = manifest(tmp_path / "own", {"stamps": [stamp]})
+    (tmp_path / "own" / "masks").mkdir()
+    PIL.Image.new("L", (200, 100)).save(tmp_path / "own" / "masks" / "0.png")
+    assert run("convert", source, tmp_path / "new").exit_code == 0
+    (entry,) = Manifest.read(tmp_path / "new" / "annotations.jsonl")
+    assert (tmp_path / "new" / str(entry.stamps[0].mask)).is_file()
+
+
+def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "own", {}, {}, {})
+    (tmp_path / "own" / "photos" / "1.png").unlink()
+    for target in ("new", "new.csv"):
+        done = run("convert", source, tmp_path / target)
+        assert done.exit_code == 1
+        assert not (tmp_path / target).exists()
+    done = run("convert", source, tmp_path / "coco", "--to", "coco")
+    assert (done.exit_code, (tmp_path / "coco").exists()) == (1, False)
+    assert "1.png" in done.stderr
+    assert str(source) in done.stderr
+    assert not left_over(tmp_path)
+    old = tmp_path / "old.jsonl"
+    old.write_text("before")
+    assert run("convert", source, old).exit_code == 1
+    assert old.read_text() == "before"
+
+
+def test_images_with_errors_may_be_left_out(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "own", {}, {"plates": [{"box": [5, 5, 5, 9]}]}, {})
+    done = run("convert", source, tmp_path / "new", "--to", "coco", "--skip-errors")
+    assert done.exit_code == 1
+    assert f"{source}:2: plates.0.box:" in done.stderr
+    assert "2 images with 2 marks, 1 left out" in done.stderr
+    assert len(json.loads((tmp_path / "new" / "annotations.json").read_text())["images"]) == 2
+
+
+def test_crops_are_of_one_plate_with_a_text(tmp_path: Path) -> None:
+    source = manifest(
+        tmp_path / "own", {}, {"kind": "crop"}, {"kind": "crop", "plates": [{"box": [0, 0, 9, 9]}]}
+    )
+    done = run("convert", source, tmp_path / "new", "--to", "csv", "--skip-errors")
+    assert done.exit_code == 1
+    rows = (tmp_path / "new" / "annotations.csv").read_text().splitlines()
+    assert rows[1:] == ["images/photos/1.png,AB12CD,eu-de,train"]
+    assert "platemark plates --crops" in done.stderr
+    assert "no text" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "reason"),
+    [
+        (("own/annotations.jsonl", "full"), 1, "is there already"),
+        (("own", "own/new"), 1, "lies in the data set"),
+        (("own/annotations.jsonl", "own/annotations.jsonl"), 1, "is the data set itself"),
+        (("own/annotations.jsonl", "new.json"), 1, "--to"),
+        (("nowhere", "new"), 2, "does not exist"),
+        (("own", "new", "--from", "cvat"), 1, "no annotations of cvat"),
+        (("own", "new", "--to", "paper"), 2, "paper"),
+        (("own", "new", "--label", "a=b"), 2, "none of plate"),
+        (("own", "new", "--only", "test"), 1, "no image"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    status: int,
+    reason: str,
+) -> None:
+    manifest(tmp_path / "own", {})
+    manifest(tmp_path / "full", {})
+    monkeypatch.chdir(tmp_path)
+    done = run("convert", *words)
+    assert done.exit_code == status
+    assert reason in " ".join(done.stderr.replace("│", " ").split())
+    assert not (tmp_path / "new").exists()
+    assert len(Manifest.read(tmp_path / "own" / "annotations.jsonl")) == 1
+
+
+def test_a_split_by_itself(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "own", {}, {"split": "test"}, {"split": "dev"})
+    assert run("convert", source, tmp_path / "new", "--only", "dev").exit_code == 0
+    (entry,) = Manifest.read(tmp_path / "new" / "annotations.jsonl")
+    assert (entry.image, entry.split) == ("images/photos/2.png", "dev")
