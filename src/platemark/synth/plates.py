@@ -123,4 +123,5 @@ def _plate_row(label: PlateLabel) -> dict[str, Any]:
         "text": label.text,
         "region": label.region,
         "lines": label.rows,
+        "obscured": label.obscured,
     }

@@ -1,7 +1,7 @@
 """Plates in pictures with exact corners and text: crops for the reader, scenes for the detector."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -34,7 +34,8 @@ _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 @dataclass(frozen=True)
 class PlateLabel:
-    """The truth about one plate: box and corners in pixels, text, format code, number of rows.
+    """The truth about one plate: box and corners in pixels, text, format code, number of rows,
+    whether its text is hidden.
 
     For a real plate that was left as it is, only the box is known and the rest is None.
     """
@@ -44,12 +45,20 @@ class PlateLabel:
     text: str | None = None
     region: str | None = None
     rows: int | None = None
+    obscured: bool | None = None
 
     @classmethod
     def of(cls, texture: Texture, quad: Quad) -> Self:
         """The label of a texture laid on ``quad``."""
         (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
-        return cls((x0, y0, x1, y1), quad, texture.text, texture.format_code, texture.rows)
+        return cls(
+            (x0, y0, x1, y1),
+            quad,
+            texture.text,
+            texture.format_code,
+            texture.rows,
+            texture.obscured,
+        )
 
 
 class PlateStudio:
@@ -85,18 +94,12 @@ class PlateStudio:
         """A flat plate of a random format, worn by weather."""
         plate_format = self.formats[int(rng.choice(len(self.formats), p=self._shares))]
         texture = draw_plate(plate_format.sample(rng), self.fonts, rng)
-        return Texture(
-            weather(texture.pixels, rng),
-            texture.alpha,
-            texture.text,
-            texture.rows,
-            texture.format_code,
-        )
+        return replace(texture, pixels=weather(texture.pixels, rng))
 
     def _texture_of_scene(self, rng: np.random.Generator) -> Texture:
         """As :meth:`texture`, its text hidden at times: it is a plate all the same."""
         texture = self.texture(rng)
-        return censored(texture, rng) if rng.random() < _CENSORED else texture
+        return censored(texture, self.fonts, rng) if rng.random() < _CENSORED else texture
 
     def backdrop(self, height: int, width: int, rng: np.random.Generator) -> Pixels:
         """Part of a photo, or a plain painted surface, (H, W, 3) uint8."""

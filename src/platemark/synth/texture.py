@@ -39,6 +39,7 @@ class Texture:
         text: what it says: letters and digits, rows from top to bottom; None where it is hidden.
         rows: number of text rows.
         format_code: the plate format it was drawn from.
+        obscured: whether something hides its text, or a part of it.
     """
 
     pixels: Pixels
@@ -46,6 +47,7 @@ class Texture:
     text: str | None
     rows: int
     format_code: str
+    obscured: bool = False
 
 
 @dataclass(frozen=True)
