@@ -327,6 +327,54 @@ def _save_verifier(path: Path) -> None:
     )
 
 
+CLASSIFIER_SIZE = (16, 64)
+REGIONS = ("eu-pl", "eu-de", "kz", "xx-unknown")
+
+
+def _save_classifier(path: Path) -> None:
+    """Save a network that goes by where a crop is bright and by its colour.
+
+    Red, green and blue are a plate of Poland, Germany and Kazakhstan; its top is where it is
+    brightest; red has one line and blue two, and the more green there is, the more is hidden.
+    """
+    height, width = CLASSIFIER_SIZE
+    sides = np.zeros((height, width, 5), np.float32)
+    sides[: height // 4, :, 0] = sides[:, -width // 4 :, 1] = 1
+    sides[-height // 4 :, :, 2] = sides[:, : width // 4, 3] = 1
+    sides *= 4 * 3 / (height * width)
+    nodes: list[Node] = [
+        ("Cast", ["crops"], ["f"], {"to": TensorProto.FLOAT}),
+        ("ReduceMean", ["f"], ["colour"], {"axes": [1, 2], "keepdims": 0}),
+        ("MatMul", ["colour", "coloured"], ["by_colour"], {}),
+        ("LogSoftmax", ["by_colour"], ["regions"], {"axis": 1}),
+        ("MatMul", ["colour", "counted"], ["by_blue"], {}),
+        ("LogSoftmax", ["by_blue"], ["lines"], {"axis": 1}),
+        ("ReduceMean", ["f"], ["grey"], {"axes": [3], "keepdims": 0}),
+        ("Reshape", ["grey", "flat"], ["row"], {}),
+        ("MatMul", ["row", "sides"], ["by_side"], {}),
+        ("LogSoftmax", ["by_side"], ["orientations"], {"axis": 1}),
+        ("MatMul", ["colour", "greened"], ["green"], {}),
+        ("Sub", ["green", "middle"], ["obscured"], {}),
+    ]
+    constants = {
+        "coloured": np.hstack([np.eye(3), np.zeros((3, 1))]).astype(np.float32) / 8,
+        "counted": np.array([[0.1, 0, 0], [0, 0, 0], [0, 0.1, 0]], np.float32),
+        "flat": np.array([-1, height * width], np.int64),
+        "sides": sides.reshape(-1, 5) / 3,
+        "greened": np.array([0, 0.1, 0], np.float32),
+        "middle": np.float32(12),
+    }
+    value = helper.make_tensor_value_info
+    shapes = {"regions": ["N", 4], "lines": ["N", 3], "orientations": ["N", 5], "obscured": ["N"]}
+    _save_network(
+        path,
+        nodes,
+        constants,
+        [value("crops", TensorProto.UINT8, ["N", height, width, 3])],
+        [value(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+    )
+
+
 def _write_card(folder: Path, **fields: Any) -> Path:
     data = (folder / "model.onnx").read_bytes()
     files = {"model.onnx": FileEntry(bytes=len(data), sha256=sha256(data).hexdigest())}
@@ -359,6 +407,24 @@ def make_reader(tmp_path: Path) -> MakeModel:
         _save_reader(folder / "model.onnx", 16, 64)
         usual = {"preprocess": {"height": 16, "width": 64}, "decode": {"alphabet": ALPHABET}}
         return _write_card(folder, name=name, task="reader", **(usual | fields))
+
+    return make
+
+
+@pytest.fixture
+def make_classifier(tmp_path: Path) -> MakeModel:
+    """Make the folder of a classifier of colours; see `_save_classifier`."""
+
+    def make(name: str = "plate-classifier", **fields: Any) -> Path:
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _save_classifier(folder / "model.onnx")
+        height, width = CLASSIFIER_SIZE
+        usual = {
+            "preprocess": {"height": height, "width": width},
+            "decode": {"regions": REGIONS},
+        }
+        return _write_card(folder, name=name, task="classifier", **(usual | fields))
 
     return make
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from platemark.tasks.comparer import Comparer as Comparer
     from platemark.tasks.detector import Detector as Detector
     from platemark.tasks.embedder import Embedder as Embedder
+    from platemark.tasks.plate_classifier import PlateClassifier as PlateClassifier
     from platemark.tasks.plate_reader import PlateReader as PlateReader
     from platemark.tasks.segmenter import Segmenter as Segmenter
     from platemark.tasks.stamp_reader import StampReader as StampReader
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from platemark.types import Failure as Failure
     from platemark.types import Identity as Identity
     from platemark.types import Obscured as Obscured
+    from platemark.types import Orientation as Orientation
+    from platemark.types import PlateClasses as PlateClasses
     from platemark.types import PlateMark as PlateMark
     from platemark.types import Reading as Reading
     from platemark.types import RedactedFile as RedactedFile
@@ -82,12 +85,14 @@ _NAMES = {
     "tasks.comparer": "Comparer",
     "tasks.detector": "Detector",
     "tasks.embedder": "Embedder",
+    "tasks.plate_classifier": "PlateClassifier",
     "tasks.plate_reader": "PlateReader",
     "tasks.segmenter": "Segmenter",
     "tasks.stamp_reader": "StampReader",
     "tasks.verifier": "Verifier",
     "types": "Alternative Character Comparison Crop Detection Embedding Failure Identity Obscured "
-    "PlateMark Reading RedactedFile Region Result StampField StampMark StripCharacter TextLine",
+    "Orientation PlateClasses PlateMark Reading RedactedFile Region Result StampField StampMark "
+    "StripCharacter TextLine",
     "usecases.compare": "compare",
     "usecases.export": "to_pandas",
     "usecases.redact": "redact",

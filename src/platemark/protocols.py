@@ -18,9 +18,8 @@ from platemark.types import (
     Crop,
     Detection,
     Identity,
-    Obscured,
+    PlateClasses,
     Reading,
-    Region,
     StampMark,
     StripCharacter,
 )
@@ -102,12 +101,13 @@ class ReadsStrips(Protocol):
 
 
 class Classifies(Protocol):
-    """A classifier of rectified plates."""
+    """A classifier of plates, as `platemark.PlateClassifier` is one.
 
-    def __call__(
-        self, crops: Sequence[Crop], /
-    ) -> Sequence[tuple[Region | None, int | None, Obscured | None]]:
-        """Say region, number of lines and whether a part is hidden, for each in the same order."""
+    It may have the attributes ``crop_size`` and ``margin``, as for `Reads`.
+    """
+
+    def __call__(self, crops: Sequence[Crop], /) -> Sequence[PlateClasses]:
+        """Say what rectified plates look like, for each in the same order."""
         ...
 
 

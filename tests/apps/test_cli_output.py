@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from platemark.apps.cli.output import WRITERS, ResultFormat, usual_format
-from platemark.types import Failure, PlateMark, Region, Result
+from platemark.types import Failure, Obscured, PlateMark, Region, Result
 from platemark.usecases.export import PictureNames
 
 QUAD = ((1.0, 2.0), (9.0, 2.0), (9.0, 4.0), (1.0, 4.0))
@@ -122,3 +123,25 @@ def test_a_table_row_is_out_as_soon_as_its_result_is_there() -> None:
 )
 def test_the_suffix_of_the_output_chooses_the_format(name: str, kind: str) -> None:
     assert usual_format(Path(name)) == kind
+
+
+def test_a_wide_table_says_what_plates_look_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "platemark.apps.cli.output.report_console", lambda stream: Console(file=stream, width=120)
+    )
+    place = (0.9, (1.0, 2.0, 9.0, 4.0), QUAD)
+    marks = (
+        replace(PLATE, lines=2, obscured=Obscured(False, 0.1)),
+        replace(PLATE, obscured=Obscured(True, 0.9)),
+        PlateMark(*place, mirrored=True),
+    )
+    lines = printed(ResultFormat.TABLE, [Result("a.jpg", 0, 40, 30, marks)]).splitlines()
+    heading, plain, hidden, mirrored = (" ".join(line.split()) for line in lines)
+    assert heading == "source plate region lines text score box ms"
+    assert plain.startswith("a.jpg AB12 eu-de 2 0.80")
+    assert "AB12 obscured 0.80" in hidden
+    assert mirrored.startswith("mirrored 0.00")
+    (row, *_) = csv.DictReader(
+        io.StringIO(printed(ResultFormat.CSV, [Result("a.jpg", 0, 40, 30, marks[1:2])]))
+    )
+    assert (row["obscured"], row["lines"]) == ("true", "")

@@ -235,3 +235,64 @@ def test_a_decoder_can_be_pickled_when_it_was_used() -> None:
     decode([seen("AC4249CB")])
     again = pickle.loads(pickle.dumps(decode))
     assert again([seen("P7770M977")]).text == "P777OM977"
+
+
+def test_the_picture_settles_what_formats_leave_open() -> None:
+    reading = seen("AB0123", (2, "O", 0.49))
+    latvian, lithuanian = ({code: 0.9, "xx-unknown": 0.1} for code in ("eu-lv", "eu-lt"))
+    told = decode([reading], latvian)
+    assert (told.text, told.region and told.region.code) == ("AB0123", "eu-lv")
+    told = decode([reading], lithuanian)
+    assert (told.text, told.region and told.region.code) == ("ABO123", "eu-lt")
+
+
+@pytest.mark.parametrize("text", ["EXCUSEM3", "ZOOM0"])
+def test_a_picture_bends_no_personal_text(text: str) -> None:
+    told = decode([seen(text)], {"eu-de": 0.97, "xx-unknown": 0.03})
+    assert told.text == text
+
+
+@given(st.floats(0.05, 0.95), st.floats(0.0, 1.0))
+def test_picture_and_text_join_as_bayes_says(french: float, score: float) -> None:
+    grammar = Grammar({code: FORMATS[code] for code in ("eu-fr", "eu-it")})
+    picture = {"eu-fr": french, "eu-it": 0.95 - french, "cn": 0.05}
+    usual = {code: FORMATS[code].weight for code in grammar.formats}
+    mixed = {code: (1 - decoding.OVERLOOKED) * chance for code, chance in picture.items()}
+    joint = {}
+    for code, chance in mixed.items():
+        chance += decoding.OVERLOOKED * usual.get(code, 0.0) / sum(usual.values())
+        ruled = grammar.shares("AB123CD").get(code, 0.0) * 36**7 if code in usual else 1.0
+        joint[code] = chance * (1 - score + score * ruled)
+    region = grammar.region_seen({"AB123CD": score}, picture)
+    assert region.code == max(joint, key=lambda code: joint[code])
+    assert region.score == pytest.approx(max(joint.values()) / sum(joint.values()))
+
+
+def test_formats_that_no_classifier_knows_share_what_is_unknown() -> None:
+    grammar = Grammar({code: FORMATS[code] for code in ("eu-fr", "kz")})
+    prior = grammar.prior({"eu-fr": 0.4, "xx-unknown": 0.6})
+    assert 0.3 < prior["kz"] < prior["eu-fr"] < 0.7
+    assert sum(prior.values()) == pytest.approx(1.0)
+
+
+def test_only_regions_that_are_expected_are_told() -> None:
+    korean = {"kr": 0.95, "eu-fr": 0.03, "xx-unknown": 0.02}
+    told = decode([Reading(None, 0.0)], korean)
+    assert told.region is not None
+    assert told.region.code == "kr"
+    french = PlateDecoder(choose_formats(FORMATS, ["eu-fr"]))
+    assert french([Reading(None, 0.0)], korean).region is None
+    told = french([seen("AB123CD")], {"eu-it": 0.5, "eu-fr": 0.5})
+    assert told.region is not None
+    assert told.region.code == "eu-fr"
+
+
+def test_what_is_of_no_region_gets_the_default() -> None:
+    unknown = {"xx-unknown": 0.97, "eu-fr": 0.03}
+    told = decode([seen("SWIFT")], unknown)
+    assert told.region is not None
+    assert told.region.code == "xx-unknown"
+    told = PlateDecoder(default="in")([seen("SWIFT")], unknown)
+    assert told.region is not None
+    assert told.region.code == "in"
+    assert decode([Reading(None, 0.0)], unknown).region is not None

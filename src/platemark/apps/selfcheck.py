@@ -14,6 +14,7 @@ from platemark.models.onnx import OnnxModel
 from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
+from platemark.tasks.plate_classifier import PlateClassifier
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
 from platemark.tasks.stamp_reader import StampReader
@@ -32,10 +33,8 @@ def check_models(services: Services) -> dict[str, str]:
     Returns:
         ``"ok"`` by the name of the model, or what is wrong with it.
     """
-    plates, stamps = services.plates, services.stamps
-    models = [getattr(part, "model", None) for part in (plates.detector, plates.reader)]
-    known = [model for model in models if isinstance(model, OnnxModel)]
-    return {model.card.name: check_model(model) for model in (*known, *stamps.models)}
+    models = (*services.plates.models, *services.stamps.models)
+    return {model.card.name: check_model(model) for model in models}
 
 
 def check_model(model: OnnxModel) -> str:
@@ -73,6 +72,13 @@ def _reader(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
     return "ok"
 
 
+def _classifier(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
+    region = PlateClassifier(model)(picture).region
+    if region.code != said["region"] or abs(region.score - said["score"]) > _SCORE_SLACK:
+        return f"says {region.code} ({region.score:.3f}) instead of {said['region']}"
+    return "ok"
+
+
 def _stamp_reader(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
     reader = StampReader(model)
     (characters,) = reader([np.ascontiguousarray(picture[..., 0])])
@@ -106,6 +112,7 @@ def _comparer(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str
 _CHECKS: dict[str, Callable[[OnnxModel, Pixels, Mapping[str, Any]], str]] = {
     "detector": _detector,
     "reader": _reader,
+    "classifier": _classifier,
     "segmenter": _segmenter,
     "embedder": _embedder,
     "comparer": _comparer,

@@ -57,6 +57,7 @@ class Services:
         self.plates = plates.with_parts(
             detector=figures.timed("plate_detect", plates.detector),
             reader=figures.timed("plate_read", plates.reader),
+            classifier=plates.classifier and figures.timed("plate_classify", plates.classifier),
         )
         self.stamps = stamps.with_parts(
             detector=figures.timed("stamp_detect", stamps.detector),

@@ -118,6 +118,20 @@ class ReaderPreprocess(_Section):
     margin: float = Field(default=0.0, ge=0, lt=1)
 
 
+class ClassifierPreprocess(_Section):
+    """How a plate becomes the input of a classifier.
+
+    Attributes:
+        height: Height of the rectified RGB crop in pixels.
+        width: Its width; the aspect ratio is not kept.
+        margin: What is taken around the plate, as a fraction of its width and height.
+    """
+
+    height: int = Field(ge=8)
+    width: int = Field(ge=8)
+    margin: float = Field(default=0.0, ge=0, lt=1)
+
+
 class StripPreprocess(_Section):
     """How a line of a stamp becomes the input of a reader of strips.
 
@@ -216,13 +230,23 @@ class VerifierDecode(_Section):
     weight: float = Field(gt=0)
 
 
+class ClassifierDecode(_Section):
+    """How the output of a classifier becomes answers.
+
+    Attributes:
+        regions: Region code of each class, in the order of the output.
+    """
+
+    regions: tuple[str, ...] = Field(min_length=1)
+
+
 class Calibration(_Section):
     """How raw scores become probabilities that hold.
 
     Attributes:
-        temperature: Divides the log-probabilities of a reader's frames.
+        temperature: Divides the log-probabilities of a reader's frames or a classifier's regions.
         scale: Slope of the logistic calibration ``sigmoid(scale * logit(score) + bias)``
-            (Platt 1999), for detections and for whole texts.
+            (Platt 1999), for detections, whole texts and obscured plates.
         bias: Its offset.
     """
 
@@ -327,13 +351,14 @@ class ModelCard(_Section):
     preprocess: (
         DetectorPreprocess
         | ReaderPreprocess
+        | ClassifierPreprocess
         | StripPreprocess
         | SegmenterPreprocess
         | EmbedderPreprocess
         | ComparerPreprocess
         | VerifierPreprocess
     )
-    decode: ReaderDecode | VerifierDecode | DetectorDecode = DetectorDecode()
+    decode: ReaderDecode | ClassifierDecode | VerifierDecode | DetectorDecode = DetectorDecode()
     thresholds: dict[str, float] = {}
     calibration: Calibration = Calibration()
     text_calibration: Calibration | None = None
@@ -347,9 +372,12 @@ class ModelCard(_Section):
     @field_validator("preprocess")
     @classmethod
     def _of_the_task(cls, section: _Section, info: ValidationInfo) -> _Section:
-        """Two sections have the same keys; the task tells them apart."""
-        if isinstance(section, SegmenterPreprocess) and info.data.get("task") == "embedder":
+        """Some sections have the same keys; the task tells them apart."""
+        task = info.data.get("task")
+        if isinstance(section, SegmenterPreprocess) and task == "embedder":
             return EmbedderPreprocess(**section.model_dump())
+        if isinstance(section, ReaderPreprocess) and task == "classifier":
+            return ClassifierPreprocess(**section.model_dump())
         return section
 
     @property

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from platemark.geometry import FloatArray, Letterbox
 from platemark.imaging.image import Pixels
 from platemark.models.card import (
+    ClassifierPreprocess,
     DetectorPreprocess,
     ReaderPreprocess,
     StripPreprocess,
@@ -100,6 +101,19 @@ def reader_input(pixels: Pixels, spec: ReaderPreprocess) -> Pixels:
     """
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     return resize(grey, spec.width, spec.height)
+
+
+def classifier_input(pixels: Pixels, spec: ClassifierPreprocess) -> Pixels:
+    """Make a classifier's input of a rectified plate.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB, margin included.
+        spec: The card's section.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    return resize(pixels, spec.width, spec.height)
 
 
 def square_crop(

@@ -9,7 +9,9 @@ beam search, which keeps only what some format allows. Both kinds are then ranke
 the shallow fusion of Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition
 using bi-directional recurrent DNNs". P(text) is a mixture of the formats by their weight, each
 giving all texts of a pattern the same share, and of free text, so that a personal or foreign plate
-is never bent into a format that it does not have. The same mixture tells the region.
+is never bent into a format that it does not have. Where a classifier says which region the picture
+of a plate shows, its probabilities take the place of the weights. The same mixture tells the
+region.
 """
 
 import math
@@ -23,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.models.card import Calibration
-from platemark.plates.formats import PlateFormat, load_formats, normalise
+from platemark.plates.formats import UNKNOWN_REGION, PlateFormat, load_formats, normalise
 from platemark.plates.notation import Shape
 from platemark.tasks import ctc
 from platemark.tasks.calibrate import calibrate
@@ -37,6 +39,9 @@ FREE_TEXT = 1e-3
 MATCH, MISMATCH, CLEAR = 0.5, 1e-3, 0.9
 # A country is told when so much of the probability of a text comes from its formats.
 REGION = 0.9
+# The picture of a plate may show a region that its classifier gives no share: so much of the
+# formats' weights is mixed in.
+OVERLOOKED = 0.05
 
 # How probably a character is read as another of like shape, and the other way round.
 _CONFUSIONS = {
@@ -101,7 +106,7 @@ class Grammar:
         return (state << 1) & self._steps.get(char, 0)
 
     def _shares(self, text: str) -> Mapping[str, float]:
-        """P(format and text) for each format that has a text, by code."""
+        """P(text | format) for each format that has a text, by code."""
         state = self._start
         for char in text:
             state = self.step(state, char)
@@ -112,34 +117,101 @@ class Grammar:
             ends ^= last
             for fit in self._fits[last]:
                 if fit.shape.allows(text):
-                    found[fit.code] += (1.0 - FREE_TEXT) * fit.share * self._prior[fit.code]
+                    found[fit.code] += fit.share
         return found
 
     def matches(self, text: str) -> bool:
         """Whether a format that tells letters from digits has a text."""
         return any(self.formats[code].strict for code in self.shares(text))
 
-    def log_prior(self, text: str) -> float:
-        """Log P(text) over all formats and free text."""
-        free = FREE_TEXT * _FREE_CHARACTERS ** -len(text)
-        return math.log(sum(self.shares(text).values()) + free)
+    def prior(self, seen: Mapping[str, float] | None = None) -> Mapping[str, float]:
+        """Probability of each format before its text is read, by code.
+
+        Args:
+            seen: Probability of each region that a classifier knows, from the picture of a plate;
+                None for how usual the formats are.
+        """
+        if seen is None:
+            return self._prior
+        shown = self._shown(seen)
+        total = sum(shown[code] for code in self.formats) or 1.0
+        return {code: shown[code] / total for code in self.formats}
+
+    def _shown(self, seen: Mapping[str, float]) -> dict[str, float]:
+        """Probability of each region, also of formats that the classifier does not know: half of
+        what it gives to none of its regions is theirs."""
+        strange = [code for code in self.formats if code not in seen]
+        weight = sum(self._prior[code] for code in strange)
+        unknown = seen.get(UNKNOWN_REGION, 0.0) / 2
+        shown = {code: (1.0 - OVERLOOKED) * chance for code, chance in seen.items()}
+        if strange:
+            shown |= {code: unknown * self._prior[code] / weight for code in strange}
+            shown[UNKNOWN_REGION] = unknown
+        for code, usual in self._prior.items():
+            shown[code] += OVERLOOKED * usual
+        return shown
+
+    def log_prior(self, text: str, prior: Mapping[str, float] | None = None) -> float:
+        """Log P(text) over all formats, with their `prior`, and free text."""
+        formats = self._prior if prior is None else prior
+        ruled = sum(formats[code] * share for code, share in self.shares(text).items())
+        return math.log((1.0 - FREE_TEXT) * ruled + FREE_TEXT * _free(text))
 
     def share(self, code: str, text: str) -> float:
         """P(format | text)."""
-        return self.shares(text).get(code, 0.0) / math.exp(self.log_prior(text))
+        joint = (1.0 - FREE_TEXT) * self._prior[code] * self.shares(text).get(code, 0.0)
+        return joint / math.exp(self.log_prior(text))
 
     def region(self, text: str) -> Region | None:
         """The region that a text tells: the likeliest of a country that has most of P(text)."""
+        shares = {code: self.share(code, text) for code in self.shares(text)}
         countries: defaultdict[str, float] = defaultdict(float)
-        shares = self.shares(text)
         for code, share in shares.items():
             countries[self.formats[code].country] += share
         country = max(countries, key=lambda name: countries[name], default=_NO_COUNTRY)
-        if country == _NO_COUNTRY or countries[country] < REGION * math.exp(self.log_prior(text)):
+        if country == _NO_COUNTRY or countries[country] < REGION:
             return None
         own = [code for code in shares if self.formats[code].country == country]
         code = max(own, key=lambda code: shares[code])
-        return Region(code, self.share(code, text))
+        return Region(code, shares[code])
+
+    def region_seen(self, texts: Mapping[str, float], seen: Mapping[str, float]) -> Region:
+        """The region that picture and text tell together: the likeliest of the likeliest country.
+
+        Args:
+            texts: Probability of each text that the plate may show. What is left is that of any
+                other, which says nothing of the region.
+            seen: As for `prior`.
+
+        Returns:
+            A code of the formats or of ``seen``, with its probability.
+        """
+        chances = self._shown(seen)
+        other = max(0.0, 1.0 - sum(texts.values()))
+        for code in chances:
+            told = other
+            for text, score in texts.items():
+                ruled = self.shares(text).get(code, 0.0) / _free(text)
+                told += score * (ruled if code in self.formats else 1.0)
+            chances[code] *= told
+        total = sum(chances.values())
+        names = {code: self._country(code) for code in chances}
+        countries: defaultdict[str, float] = defaultdict(float)
+        for code, chance in chances.items():
+            countries[names[code]] += chance / total
+        country = max(countries, key=lambda name: countries[name])
+        if country == UNKNOWN_REGION:
+            return Region(UNKNOWN_REGION, min(1.0, countries[country]))
+        own = [code for code in chances if names[code] == country]
+        code = max(own, key=lambda code: chances[code])
+        return Region(code, min(1.0, chances[code] / total))
+
+    def _country(self, code: str) -> str:
+        """Country of a region code; its code where no country issues such plates."""
+        known = self.formats.get(code)
+        if known is None or (known.country == _NO_COUNTRY and known.strict):
+            return code
+        return UNKNOWN_REGION if known.country == _NO_COUNTRY else known.country
 
     def search(self, frames: Frames, width: int = 16, floor: float = 1e-3) -> list[str]:
         """Search the texts that some format with ruled places allows, by prefix beam search.
@@ -195,6 +267,11 @@ def _by_places(
                 share = weight / sum(usual) / len(shapes) / shape.count
                 found[shape.places].append(_Fit(code, share, shape))
     return found
+
+
+def _free(text: str) -> float:
+    """P(text) where any character may stand anywhere."""
+    return float(_FREE_CHARACTERS ** -len(text))
 
 
 @lru_cache(maxsize=8)
@@ -254,30 +331,34 @@ class PlateDecoder:
         """The patterns of the formats."""
         return Grammar(self.formats)
 
-    def __call__(self, readings: Sequence[Reading]) -> Reading:
+    def __call__(
+        self, readings: Sequence[Reading], seen: Mapping[str, float] | None = None
+    ) -> Reading:
         """Decide what one plate says.
 
         Args:
             readings: At least one reading of the plate, of different crops. A reader that gives no
                 frames has its texts and alternatives weighed alone.
+            seen: Probability of each region from the picture of the plate, as a classifier says;
+                None where the text alone is to tell it.
 
         Returns:
             A reading with region, whose score and alternatives are probabilities of the texts.
         """
         first = readings[0]
         if first.text and first.score > _CERTAIN and self.grammar.matches(first.text):
-            return self._told(first)
+            return self._told(first, seen)
         frames = tuple(frame for reading in readings for frame in reading.frames)
-        seen = [blurred(frame) for frame in frames]
-        texts = self._candidates(readings, seen)
+        shown = [blurred(frame) for frame in frames]
+        texts = self._candidates(readings, shown)
         if not texts:
-            return replace(first, frames=frames, matches_format=False)
-        chances = likelihoods(seen, texts).mean(axis=0) if seen else _mean_scores(readings, texts)
-        ranked = self._ranked(texts, chances)
+            return self._told(replace(first, frames=frames), seen)
+        chances = likelihoods(shown, texts).mean(axis=0) if shown else _mean_scores(readings, texts)
+        ranked = self._ranked(texts, chances, self.grammar.prior(seen))
         text, score = ranked[0]
         others = tuple(Alternative(*other) for other in ranked[1 : 1 + self.alternatives])
         return self._told(
-            Reading(text, score, _characters(text, readings, seen), others, frames=frames)
+            Reading(text, score, _characters(text, readings, shown), others, frames=frames), seen
         )
 
     def verify(self, readings: Sequence[Reading], text: str) -> Expectation:
@@ -305,12 +386,29 @@ class PlateDecoder:
         verdict = "match" if best >= MATCH else "mismatch" if readings and all(clear) else "unsure"
         return Expectation(wanted, verdict, best)
 
-    def _told(self, reading: Reading) -> Reading:
+    @cached_property
+    def _narrowed(self) -> bool:
+        """Whether plates of some packaged formats are not expected."""
+        return not load_formats().keys() <= self.formats.keys()
+
+    def _told(self, reading: Reading, seen: Mapping[str, float] | None) -> Reading:
         text = reading.text or ""
-        region = self.grammar.region(text)
+        region = self.grammar.region(text) if seen is None else self._seen(reading, seen)
         if region is None and self.default is not None:
             region = Region(self.default, self.grammar.share(self.default, text))
         return replace(reading, region=region, matches_format=self.grammar.matches(text))
+
+    def _seen(self, reading: Reading, seen: Mapping[str, float]) -> Region | None:
+        """The region of a plate whose picture was classified; None where it is not expected, or
+        unknown and another one is the default."""
+        texts = {other.text: other.score for other in reading.alternatives}
+        if reading.text:
+            texts[reading.text] = reading.score
+        region = self.grammar.region_seen(texts, seen)
+        if region.code in self.formats:
+            return region
+        unknown = region.code == UNKNOWN_REGION and self.default is not None
+        return None if self._narrowed or unknown else region
 
     def _candidates(self, readings: Iterable[Reading], seen: Iterable[Frames]) -> list[str]:
         free = (
@@ -322,10 +420,10 @@ class PlateDecoder:
         return list(dict.fromkeys(text for text in (*free, *ruled) if text))
 
     def _ranked(
-        self, texts: Sequence[str], chances: NDArray[np.float64]
+        self, texts: Sequence[str], chances: NDArray[np.float64], prior: Mapping[str, float]
     ) -> list[tuple[str, float]]:
         """Texts with their share of the probability, highest first."""
-        priors = np.array([self.grammar.log_prior(text) for text in texts])
+        priors = np.array([self.grammar.log_prior(text, prior) for text in texts])
         lengths = np.array([len(text) for text in texts])
         weights = np.log(np.maximum(chances, 1e-300)) + GRAMMAR * priors + LENGTH * lengths
         shares = np.exp(weights - weights.max())

@@ -32,6 +32,7 @@ from platemark.plates.notation import (
 )
 
 __all__ = [
+    "UNKNOWN_REGION",
     "Band",
     "Caption",
     "Drawing",
@@ -42,7 +43,11 @@ __all__ = [
     "choose_formats",
     "load_formats",
     "normalise",
+    "regions_meant",
 ]
+
+UNKNOWN_REGION = "xx-unknown"
+"""Region code of a plate of none of the formats, such as a dealer's board."""
 
 _LOOK_ALIKES = str.maketrans("АВСЕНІКМОРТХУ", "ABCEHIKMOPTXY")
 
@@ -331,6 +336,26 @@ def candidates(text: str, formats: Mapping[str, PlateFormat] | None = None) -> l
     return [code for code, plate_format in known.items() if plate_format.matches(text)]
 
 
+def regions_meant(label: str | None, codes: Iterable[str]) -> set[str]:
+    """Region codes that an annotation leaves open.
+
+    Args:
+        label: The annotation: a code, the beginning of several up to a dash (``"eu"``,
+            ``"eu-ua"``), a code with more detail than there is (``"us-ca"``), or None.
+        codes: The codes there are.
+
+    Returns:
+        Those that fit; `UNKNOWN_REGION` alone where none does; none for None.
+    """
+    if label is None:
+        return set()
+    fitting = {code for code in codes if f"{code}-".startswith(f"{label}-")}
+    while not fitting and "-" in label:
+        label = label.rpartition("-")[0]
+        fitting = {code for code in codes if code == label}
+    return fitting or {UNKNOWN_REGION}
+
+
 def choose_formats(
     formats: Mapping[str, PlateFormat], names: Iterable[str] | None, banned: Iterable[str] = ()
 ) -> dict[str, PlateFormat]:
@@ -358,7 +383,7 @@ def _named(formats: Mapping[str, PlateFormat], names: Iterable[str]) -> set[str]
             for code, known in formats.items()
             if code == wanted or code.startswith(f"{wanted}-") or known.country.lower() == wanted
         }
-        if not codes and wanted != "xx-unknown":
+        if not codes and wanted != UNKNOWN_REGION:
             close = difflib.get_close_matches(wanted, formats, n=3, cutoff=0.3)
             raise ValueError(f"no plate format is called {name!r}; near it: {', '.join(close)}")
         found |= codes

@@ -8,21 +8,39 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from platemark.geometry import FloatArray, enlarge_quad
+from platemark.geometry import FloatArray, enlarge_quad, quad_to_box
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.imaging.warp import rectify
 from platemark.models.card import Calibration
-from platemark.models.store import ModelName, choose_parts
+from platemark.models.onnx import OnnxModel
+from platemark.models.store import ModelName, bundled_names, choose_parts
 from platemark.pipeline import Covering, Pipeline
 from platemark.plates.decoding import PlateDecoder
 from platemark.plates.formats import choose_formats
-from platemark.protocols import Finds, Reads, Verifies
+from platemark.protocols import Classifies, Finds, Reads, Verifies
 from platemark.tasks.detector import Detector
+from platemark.tasks.plate_classifier import PlateClassifier
 from platemark.tasks.plate_reader import PlateReader
-from platemark.types import Crop, Detection, Expectation, PlateMark, Reading, Result
+from platemark.types import (
+    Crop,
+    Detection,
+    Expectation,
+    PlateClasses,
+    PlateMark,
+    Reading,
+    Result,
+    as_box,
+    as_quad,
+)
 
 _WIDER, _TIGHTER = 0.04, -0.035
 _ACROSS, _ALONG = 0.03, 0.025
+_CLASSIFIER = "plate-classifier"
+# Of a photo that shows no plate upright, plates that lie on their side count from this score on:
+# nothing else vouches for them.
+_SIDEWAYS = 0.6
+# How seldom the text of an obscured plate is right where its score says that it is.
+_HIDDEN = 0.8
 
 
 @dataclass(frozen=True)
@@ -62,15 +80,39 @@ def _whole_picture(image: Image) -> list[Detection]:
     return [Detection.given("plate", (0.0, 0.0, float(image.width), float(image.height)))]
 
 
-def crops_for(reader: Reads, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Crop]:
-    """Rectify quads (4, 2) of an image as a reader wants them.
+@dataclass(frozen=True)
+class _Seen:
+    """What is seen of a plate: its corners from its own top-left on, its text and its classes."""
+
+    quad: FloatArray
+    reading: Reading
+    classes: PlateClasses | None
+
+    @property
+    def honest(self) -> Reading:
+        """The reading, its score lower where a part of the text is hidden."""
+        if self.classes is None:
+            return self.reading
+        hidden = _HIDDEN * self.classes.obscured.score
+        return replace(self.reading, score=(1.0 - hidden) * self.reading.score)
+
+
+def crops_for(part: Reads | Classifies, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Crop]:
+    """Rectify quads (4, 2) of an image as a reader or classifier wants them.
 
     Raises:
         ValueError: A quad is not convex and clockwise.
     """
-    size = getattr(reader, "crop_size", None)
-    margin = getattr(reader, "margin", 0.0)
+    size = getattr(part, "crop_size", None)
+    margin = getattr(part, "margin", 0.0)
     return [rectify(pixels, quad, size, margin) for quad in quads]
+
+
+def _turned_back(found: Detection, width: int) -> Detection:
+    """A detection of a picture turned left, in pixels of the picture as it was, so many wide."""
+    quad = np.array([(width - y, x) for x, y in found.quad])
+    box = quad_to_box([(width - y, x) for x in found.box[::2] for y in found.box[1::2]])
+    return replace(found, box=as_box(box), quad=as_quad(quad))
 
 
 def other_views(quad: FloatArray) -> list[FloatArray]:
@@ -86,7 +128,7 @@ def other_views(quad: FloatArray) -> list[FloatArray]:
 
 
 class PlatePipeline(Pipeline[PlateMark]):
-    """Finds licence plates, rectifies each by its corners, and reads it.
+    """Finds licence plates, rectifies each by its corners, classifies and reads it.
 
     Args:
         detector: Finds the plates.
@@ -97,6 +139,10 @@ class PlatePipeline(Pipeline[PlateMark]):
             alternatives.
         verifier: Says which detections count; by default all do. See `Gate`.
         expected: A text that results say of whether a plate shows it; None for none.
+        classifier: Says what rectified plates look like. With one, plates that lie on their side
+            or upside down are turned, also in photos that were taken so, mirrored ones are not
+            read, and marks have a region by picture and text, `lines` and `obscured`; None for
+            regions that the text alone tells.
     """
 
     covering = Covering(min_score=0.05, margin=0.2)
@@ -111,9 +157,11 @@ class PlatePipeline(Pipeline[PlateMark]):
         legible_text: float = 0.0,
         verifier: Verifies | None = None,
         expected: str | None = None,
+        classifier: Classifies | None = None,
     ) -> None:
         super().__init__(detector, verifier)
         self.reader = reader
+        self.classifier = classifier
         self.expected = expected
         self.decoder = decoder or PlateDecoder()
         self.sure_score = sure_score
@@ -130,9 +178,11 @@ class PlatePipeline(Pipeline[PlateMark]):
         """Load the models.
 
         Args:
-            model: None for the bundled models; a folder with the folders ``plate-detector`` and
-                ``plate-reader``, or one of them; or one model (a bundled name, a model folder, an
-                ``.onnx`` with its card beside it), which takes the place of the bundled one.
+            model: None for the bundled models; a folder with the folders ``plate-detector``,
+                ``plate-reader`` and ``plate-classifier``, or some of them; or one model (a bundled
+                name, a model folder, an ``.onnx`` with its card beside it), which takes the place
+                of the bundled one. Where neither detector nor reader is the bundled one, there is
+                no classifier unless it comes with them.
             threads: Threads for one run, see `OnnxModel`; by default one.
             min_score: Least score of a plate, however it reads; by default the detector's card
                 decides, where it says so with the help of the reading, see `Gate`.
@@ -140,12 +190,16 @@ class PlatePipeline(Pipeline[PlateMark]):
         Raises:
             ModelNotFound: There is no such model.
             ModelCorrupt: A file differs from the model's card.
-            ModelMismatch: The model neither finds nor reads plates.
+            ModelMismatch: The model neither finds, reads nor classifies plates.
         """
-        parts = choose_parts(model, "plate", ("detector", "reader"))
+        parts = choose_parts(model, "plate", ("detector", "reader", "classifier"))
         detector = Detector.from_pretrained(parts["detector"], threads=threads, min_score=min_score)
         reader = PlateReader.from_pretrained(parts["reader"], threads=threads)
         gate = Gate.of(reader, detector.model.card.thresholds) if min_score is None else None
+        classifier = None
+        bundled = parts["detector"] is None or parts["reader"] is None
+        if parts["classifier"] is not None or (bundled and _CLASSIFIER in bundled_names()):
+            classifier = PlateClassifier.from_pretrained(parts["classifier"], threads=threads)
         return cls(
             detector,
             reader,
@@ -153,7 +207,31 @@ class PlatePipeline(Pipeline[PlateMark]):
             sure_score=reader.sure_score,
             legible_text=reader.legible_text,
             verifier=gate,
+            classifier=classifier,
         )
+
+    @property
+    def models(self) -> list[OnnxModel]:
+        """The networks of those of its parts that have one."""
+        parts = (self.detector, self.reader, self.classifier)
+        models = [getattr(part, "model", None) for part in parts]
+        return [model for model in models if isinstance(model, OnnxModel)]
+
+    def find(self, image: Image) -> Sequence[Detection]:
+        """Find the plates of an image; where there are none and plates can be classified, those
+        that lie on their side.
+
+        Returns:
+            The detections, highest score first.
+
+        Raises:
+            InferenceFailed: A network did not run.
+        """
+        found = super().find(image)
+        if found or self.classifier is None:
+            return found
+        turned = super().find(Image(np.rot90(image.pixels), image.source, image.page))
+        return [_turned_back(one, image.width) for one in turned if one.score >= _SIDEWAYS]
 
     def with_regions(
         self,
@@ -221,8 +299,9 @@ class PlatePipeline(Pipeline[PlateMark]):
     def read(self, image: ImageInput, quads: Sequence[ArrayLike]) -> list[Reading]:
         """Rectify and read plates whose corners are known, one reading for each in order.
 
-        What the reader says is decided under the plate formats, see `PlateDecoder`. A plate that
-        stays in doubt is read again from views that differ a little, and decided from all.
+        What the reader says is decided under the plate formats, see `PlateDecoder`, by what the
+        picture shows of the region. A plate that stays in doubt is read again from views that
+        differ a little, and decided from all.
 
         Args:
             image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
@@ -232,23 +311,74 @@ class PlatePipeline(Pipeline[PlateMark]):
             ValueError: A quad is not convex and clockwise.
             InferenceFailed: The network did not run.
         """
-        pixels = Image.read(image).pixels
-        first = self.reader(crops_for(self.reader, pixels, quads))
-        readings = [self.decoder([reading]) for reading in first]
-        unsure = [i for i, reading in enumerate(readings) if reading.score < self.sure_score]
-        views = [other_views(np.asarray(quads[i], dtype=np.float64)) for i in unsure]
-        if not views:
-            return readings
-        others = crops_for(self.reader, pixels, [view for plate in views for view in plate])
-        again = iter(self.reader(others))
-        for i, plate in zip(unsure, views, strict=True):
-            readings[i] = self.decoder([first[i], *islice(again, len(plate))])
-        return readings
+        return [plate.honest for plate in self._see(Image.read(image).pixels, quads)]
+
+    def classify(
+        self, image: ImageInput, quads: Sequence[ArrayLike]
+    ) -> list[PlateClasses] | list[None]:
+        """Rectify and classify plates whose corners are known, in order; None without a classifier.
+
+        Args:
+            image: As for `read`.
+            quads: As for `read`; corners that start elsewhere are said to be turned.
+
+        Raises:
+            As for `read`.
+        """
+        if self.classifier is None:
+            return [None] * len(quads)
+        crops = crops_for(self.classifier, Image.read(image).pixels, quads)
+        return list(self.classifier(crops))
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
         """Read detected plates: a mark for each, in the same order, legible or not."""
-        readings = [
-            reading if reading.score >= self.legible_text else reading.illegible()
-            for reading in self.read(image, [detection.quad for detection in detections])
-        ]
-        return [PlateMark.of(*pair) for pair in zip(detections, readings, strict=True)]
+        seen = self._see(image.pixels, [detection.quad for detection in detections])
+        return [self._mark(*pair) for pair in zip(detections, seen, strict=True)]
+
+    def _mark(self, detection: Detection, seen: _Seen) -> PlateMark:
+        legible = seen.reading.score >= self.legible_text
+        if seen.classes is None:
+            return PlateMark.of(detection, seen.reading if legible else seen.reading.illegible())
+        reading = seen.honest
+        if not legible:
+            reading = replace(reading.illegible(), region=reading.region)
+        return PlateMark.of(
+            replace(detection, quad=as_quad(seen.quad)),
+            reading,
+            lines=seen.classes.lines,
+            obscured=seen.classes.obscured,
+            mirrored=seen.classes.orientation.mirrored,
+        )
+
+    def _see(self, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[_Seen]:
+        """Classify, turn and read plates."""
+        corners, classes = self._turned(pixels, quads)
+        shown = [None if one is None else one.regions for one in classes]
+        straight = [i for i, one in enumerate(classes) if not (one and one.orientation.mirrored)]
+        readings = [Reading(None, 0.0) for _ in classes]
+        crops = crops_for(self.reader, pixels, [corners[i] for i in straight])
+        first = dict(zip(straight, self.reader(crops), strict=True))
+        for i, reading in first.items():
+            readings[i] = self.decoder([reading], shown[i])
+        unsure = [i for i in straight if readings[i].score < self.sure_score]
+        views = [other_views(corners[i]) for i in unsure]
+        others = crops_for(self.reader, pixels, [view for plate in views for view in plate])
+        again = iter(self.reader(others) if others else ())
+        for i, plate in zip(unsure, views, strict=True):
+            readings[i] = self.decoder([first[i], *islice(again, len(plate))], shown[i])
+        return [_Seen(*plate) for plate in zip(corners, readings, classes, strict=True)]
+
+    def _turned(
+        self, pixels: Pixels, quads: Sequence[ArrayLike]
+    ) -> tuple[list[FloatArray], list[PlateClasses | None]]:
+        """Corners from each plate's own top-left on, and what the plates look like from there."""
+        corners = [np.asarray(quad, dtype=np.float64) for quad in quads]
+        classes: list[PlateClasses | None] = [*self.classify(pixels, corners)]
+        turns = [one.orientation.quarter_turns if one else 0 for one in classes]
+        turned = [i for i, turn in enumerate(turns) if turn]
+        for i in turned:
+            corners[i] = np.roll(corners[i], -turns[i], axis=0)
+        again = self.classify(pixels, [corners[i] for i in turned])
+        for i, one in zip(turned, again, strict=True):
+            classes[i] = one
+        return corners, classes

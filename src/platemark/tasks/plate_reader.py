@@ -12,7 +12,7 @@ from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import reader_input
 from platemark.tasks import ctc
 from platemark.tasks.calibrate import calibrate
-from platemark.tasks.stage import Stage
+from platemark.tasks.stage import Stage, crop_pixels
 from platemark.types import Alternative, Character, Crop, Frames, Reading
 
 _BATCH = 32
@@ -72,7 +72,7 @@ class PlateReader(Stage[ReaderPreprocess]):
             TypeError: A crop is neither.
             ValueError: Its pixels are of another shape or type.
         """
-        inputs = [reader_input(_pixels(crop), self._spec) for crop in crops]
+        inputs = [reader_input(crop_pixels(crop), self._spec) for crop in crops]
         readings: list[Reading] = []
         for start in range(0, len(inputs), _BATCH):
             batch = np.stack(inputs[start : start + _BATCH])
@@ -109,13 +109,3 @@ class PlateReader(Stage[ReaderPreprocess]):
 
     def _text(self, labels: Sequence[int]) -> str:
         return "".join(self._decode.alphabet[label - 1] for label in labels)
-
-
-def _pixels(crop: Crop | Pixels) -> Pixels:
-    if isinstance(crop, Crop):
-        return crop.pixels
-    if not isinstance(crop, np.ndarray):
-        raise TypeError(f"a crop is a Crop or an (H, W, 3) uint8 array, not {type(crop)}")
-    if crop.ndim != 3 or crop.shape[2] != 3 or 0 in crop.shape or crop.dtype != np.uint8:
-        raise ValueError(f"a crop is (H, W, 3) uint8 RGB, got {crop.shape} of {crop.dtype}")
-    return crop

@@ -2,11 +2,14 @@
 
 from typing import ClassVar, Generic, Self, TypeVar
 
+import numpy as np
 from pydantic import BaseModel
 
 from platemark.errors import ModelMismatch
+from platemark.imaging.image import Pixels
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, find_model
+from platemark.types import Crop
 
 Preprocess = TypeVar("Preprocess", bound=BaseModel)
 
@@ -56,3 +59,19 @@ class Stage(Generic[Preprocess]):
     def name(self) -> str:
         """Name and version of the model, ``name@version``."""
         return self._model.card.label
+
+
+def crop_pixels(crop: Crop | Pixels) -> Pixels:
+    """(H, W, 3) uint8 RGB of a crop.
+
+    Raises:
+        TypeError: It is neither a `Crop` nor an array.
+        ValueError: Its pixels are of another shape or type.
+    """
+    if isinstance(crop, Crop):
+        return crop.pixels
+    if not isinstance(crop, np.ndarray):
+        raise TypeError(f"a crop is a Crop or an (H, W, 3) uint8 array, not {type(crop)}")
+    if crop.ndim != 3 or crop.shape[2] != 3 or 0 in crop.shape or crop.dtype != np.uint8:
+        raise ValueError(f"a crop is (H, W, 3) uint8 RGB, got {crop.shape} of {crop.dtype}")
+    return crop

@@ -32,6 +32,7 @@ from platemark.models.store import find_model
 from platemark.plates.pipeline import PlatePipeline
 from platemark.tasks.calibrate import logit, sigmoid
 from platemark.tasks.comparer import Comparer, Signals
+from platemark.tasks.ctc import soften
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
@@ -45,6 +46,7 @@ _SAME_PLACE = 0.3
 _PRIOR = 1e-2
 _MASK_SCORES = np.arange(0.2, 0.81, 0.05)
 _DEFAULT_MASK_SCORE = 0.5
+_TEMPERATURES = np.round(np.arange(0.5, 3.01, 0.05), 2)
 _LIMITS = (0.2, 5.0)
 _RIDGE = 0.3
 # From this size on, and laid on each other so well, no two real imprints of one stamp of the train
@@ -104,6 +106,38 @@ def calibrate_reader(folder: Path, crops: Sequence[Pixels], texts: Sequence[str]
     scores = [reading.score for reading in readings]
     right = [reading.text == text for reading, text in zip(readings, texts, strict=True)]
     return _update(folder, calibration=platt(scores, right))
+
+
+def calibrate_classifier(
+    folder: Path,
+    crops: Sequence[Pixels],
+    regions: NDArray[np.float32],
+    obscured: NDArray[np.int64],
+) -> ModelCard:
+    """Fit how much the classifier in ``folder`` says of region and obscured plates holds.
+
+    The temperature of the regions is that of the best likelihood (Guo et al. 2017).
+
+    Args:
+        folder: that of the model.
+        crops: (H, W, 3) uint8 RGB each, rectified.
+        regions: (N, R) 1 for each code that is right, all 0 where nobody looked.
+        obscured: (N,) 1 where a part is hidden, 0 where none is, -1 where nobody looked.
+    """
+    _update(folder, calibration=Calibration())
+    if not crops:
+        return ModelCard.read(folder / CARD_NAME)
+    model = OnnxModel(find_model(folder, task="classifier", kind="plate"))
+    said = [model.run(crops=np.stack(crops[i : i + 64])) for i in range(0, len(crops), 64)]
+    logits, odds = (np.concatenate([one[name] for one in said]) for name in ("regions", "obscured"))
+    known, looked = regions.any(axis=1), obscured >= 0
+    fits = {
+        float(t): np.log((soften(logits[known], t) * regions[known]).sum(axis=1) + 1e-9).mean()
+        for t in _TEMPERATURES
+    }
+    temperature = max(fits, key=lambda t: fits[t]) if known.any() else 1.0
+    fitted = platt(sigmoid(odds[looked]), obscured[looked])
+    return _update(folder, calibration=fitted.model_copy(update={"temperature": temperature}))
 
 
 def calibrate_strip_reader(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from platemark.models.card import (
     CARD_NAME,
     MODEL_NAME,
+    ClassifierDecode,
     CoarseLooks,
     DetectorDecode,
     DetectorPreprocess,
@@ -36,9 +37,10 @@ from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model
 from platemark.stamps.baselines import CAPITAL, MARGIN, STRIP_HEIGHT
 from platemark.tasks.scripts import ALPHABET as STRIP_ALPHABET
-from platemark.train import embedder, reader, segmenter, verifier
+from platemark.train import embedder, plate_classifier, reader, segmenter, verifier
 from platemark.train.nets.comparer import LOOKS, STRIDE
 from platemark.train.pairs import SPEC
+from platemark.types import ORIENTATIONS
 
 KEPT = 100
 """Cells that a detector's graph returns, best first, before non-maximum suppression."""
@@ -83,6 +85,21 @@ class ReaderGraph(nn.Module):
         """(N, H, W) uint8 to (N, T, C) float32."""
         log_probs: Tensor = self.net(crops.float().unsqueeze(1) / 127.5 - 1.0)
         return log_probs
+
+
+class ClassifierGraph(nn.Module):
+    """A classifier of plates with its scaling: colour bytes in, log-probabilities out."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(N, H, W, 3) uint8 to (N, R), (N, L), (N, O) and (N,) float32."""
+        said = self.net(crops.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        several = (said.regions, said.lines, said.orientations)
+        regions, lines, orientations = (logits.log_softmax(-1) for logits in several)
+        return regions, lines, orientations, said.obscured
 
 
 class SegmenterGraph(nn.Module):
@@ -209,6 +226,35 @@ def export_reader(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> 
     }
     return _write(
         ReaderGraph(net).eval(), crops, ["log_probs"], {0: torch.export.Dim("N")}, folder, card
+    )
+
+
+def export_classifier(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
+    """Write a plate classifier's model folder, its weights as float16; see `export_verifier`."""
+    spec, codes = plate_classifier.SPEC, plate_classifier.region_codes()
+    shape = (2, spec.height, spec.width, 3)
+    crops = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    lines = ", ".join(map(str, plate_classifier.LINES))
+    card = _card_base("plate", "classifier", training) | {
+        "inputs": {"crops": f"uint8 (N, {spec.height}, {spec.width}, 3) RGB"},
+        "outputs": {
+            "regions": f"float32 (N, {len(codes)}) log-probabilities",
+            "lines": f"float32 (N, {len(plate_classifier.LINES)}) of {lines} lines",
+            "orientations": f"float32 (N, {len(ORIENTATIONS)}) of {', '.join(ORIENTATIONS)}",
+            "obscured": "float32 (N,) log-odds that a part of the text is hidden",
+        },
+        "preprocess": spec,
+        "decode": ClassifierDecode(regions=codes),
+        "thresholds": {"obscured": 0.5, "turned": 0.5, "mirrored": 0.9},
+    }
+    return _write(
+        ClassifierGraph(net).eval(),
+        crops,
+        ["regions", "lines", "orientations", "obscured"],
+        {0: torch.export.Dim("N")},
+        folder,
+        card,
+        halved=True,
     )
 
 

@@ -152,16 +152,7 @@ def collapse(classes: NDArray[np.int64]) -> list[int]:
 
 def disturb(crop: TextCrop, rng: np.random.Generator) -> Pixels:
     """The crop as (H, W) grey with corners, light and sharpness a little off, never the same."""
-    side_x = (crop.quad[1] - crop.quad[0] + crop.quad[2] - crop.quad[3]) / 2
-    side_y = (crop.quad[3] - crop.quad[0] + crop.quad[2] - crop.quad[1]) / 2
-    spread = 0.03 if crop.loose else 0.022
-    wobble = rng.normal(0, spread, (4, 2)) + rng.normal(0, spread, (1, 2))
-    wobble[:, 0] *= 0.7
-    if rng.random() < 0.3:
-        wobble += np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * rng.uniform(-0.02, 0.08, 2)
-    quad = crop.quad + wobble[:, :1] * side_x + wobble[:, 1:] * side_y
-    if crop.loose and rng.random() < 0.3:
-        quad = _rotate(quad, float(rng.normal(0, 0.05)))
+    quad = inexact(crop.quad, crop.loose, rng)
     flat = _rectified(crop.pixels, quad).astype(np.float32)
     flat = (flat - 128) * float(rng.uniform(0.6, 1.3)) + 128 + float(rng.normal(0, 18))
     if rng.random() < 0.2:
@@ -178,24 +169,53 @@ def _rectified(pixels: Pixels, quad: NDArray[np.floating]) -> Pixels:
     return rectified(pixels, quad, (WIDTH, HEIGHT), MARGIN)[0]
 
 
-def _rotate(quad: NDArray[np.float32], angle: float) -> NDArray[np.float32]:
+def inexact(
+    quad: NDArray[np.float32], loose: bool, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Corners (4, 2) as a detector may give them; ``loose`` where they are those of a box."""
+    side_x = (quad[1] - quad[0] + quad[2] - quad[3]) / 2
+    side_y = (quad[3] - quad[0] + quad[2] - quad[1]) / 2
+    spread = 0.03 if loose else 0.022
+    wobble = rng.normal(0, spread, (4, 2)) + rng.normal(0, spread, (1, 2))
+    wobble[:, 0] *= 0.7
+    if rng.random() < 0.3:
+        wobble += np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * rng.uniform(-0.02, 0.08, 2)
+    moved = quad + wobble[:, :1] * side_x + wobble[:, 1:] * side_y
+    if loose and rng.random() < 0.3:
+        moved = _rotate(moved, float(rng.normal(0, 0.05)))
+    return np.asarray(moved, np.float32)
+
+
+def _rotate(quad: NDArray[np.floating], angle: float) -> NDArray[np.float32]:
     centre = quad.mean(axis=0)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.asarray((quad - centre) @ turn.T + centre, np.float32)
 
 
 def _cut(grey: Pixels, quad: NDArray[np.float32], text: str, loose: bool) -> TextCrop:
-    """Keeps the plate and its surroundings, shrunk if far larger than the network sees it."""
+    classes = encode(text)
+    assert classes is not None, "texts are filtered before they are cut"
+    return TextCrop(*cut_out(grey, quad), classes, loose)
+
+
+def cut_out(pixels: Pixels, quad: NDArray[np.float32]) -> tuple[Pixels, NDArray[np.float32]]:
+    """Cut out a plate and its surroundings, shrunk if far larger than the networks see it.
+
+    Args:
+        pixels: (H, W) or (H, W, 3) uint8.
+        quad: (4, 2) corners of the plate.
+
+    Returns:
+        The cut-out and the corners in it.
+    """
     low, high = quad.min(axis=0), quad.max(axis=0)
     pad = _CONTEXT * (high - low)[1]
     x0, y0 = np.maximum(np.floor(low - pad), 0).astype(int)
-    x1, y1 = np.minimum(np.ceil(high + pad), grey.shape[::-1]).astype(int)
-    pixels, quad = grey[y0:y1, x0:x1], quad - np.array([x0, y0], np.float32)
-    shrink = _MAX_STORED_HEIGHT / pixels.shape[0]
+    x1, y1 = np.minimum(np.ceil(high + pad), pixels.shape[1::-1]).astype(int)
+    part, quad = pixels[y0:y1, x0:x1], quad - np.array([x0, y0], np.float32)
+    shrink = _MAX_STORED_HEIGHT / part.shape[0]
     if shrink < 1:
-        size = (max(1, round(pixels.shape[1] * shrink)), _MAX_STORED_HEIGHT)
-        quad = quad * np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0]], np.float32)
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    classes = encode(text)
-    assert classes is not None, "texts are filtered before they are cut"
-    return TextCrop(np.ascontiguousarray(pixels), quad.astype(np.float32), classes, loose)
+        size = (max(1, round(part.shape[1] * shrink)), _MAX_STORED_HEIGHT)
+        quad = quad * np.array([size[0] / part.shape[1], size[1] / part.shape[0]], np.float32)
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.ascontiguousarray(part), quad.astype(np.float32)

@@ -22,6 +22,7 @@ from platemark.train.comparer import ComparerTask
 from platemark.train.detector import DetectorTask
 from platemark.train.embedder import EmbedderTask
 from platemark.train.export import (
+    export_classifier,
     export_comparer,
     export_detector,
     export_embedder,
@@ -31,17 +32,20 @@ from platemark.train.export import (
     export_verifier,
 )
 from platemark.train.loop import Schedule, Task, fit
+from platemark.train.nets.classifier import ClassifierNet
 from platemark.train.nets.comparer import ComparerNet
 from platemark.train.nets.detector import DetectorNet
 from platemark.train.nets.embedder import EmbedderNet
 from platemark.train.nets.reader import ReaderNet, StripReaderNet
 from platemark.train.nets.segmenter import SegmenterNet
 from platemark.train.nets.verifier import PRETRAINED, VerifierNet
+from platemark.train.plate_classifier import LINES, ClassifierTask, region_codes
 from platemark.train.pretrained import start_from
 from platemark.train.reader import ALPHABET, ReaderTask
 from platemark.train.segmenter import SegmenterTask
 from platemark.train.stamp_reader import StampReaderTask
 from platemark.train.verifier import VerifierTask
+from platemark.types import ORIENTATIONS
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,12 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         lambda: ReaderNet(len(ALPHABET) + 1),
         export_reader,
         Schedule(batch=128, rate=2e-3, minutes=110),
+    ),
+    ("plate", "classifier"): Recipe(
+        ClassifierTask,
+        lambda: ClassifierNet(len(region_codes()), len(LINES), len(ORIENTATIONS)),
+        export_classifier,
+        Schedule(batch=64, rate=2e-3, warmup=200, minutes=60),
     ),
     ("stamp", "detector"): Recipe(
         partial(DetectorTask, sides=(416, 640), real_share=0.5, kind="stamp"),
@@ -153,8 +163,8 @@ def train(
 
     Args:
         kind: ``plate`` or ``stamp``.
-        task: ``detector`` and ``reader`` for both, ``verifier``, ``segmenter``, ``embedder`` and
-            ``comparer`` for stamps.
+        task: ``detector`` and ``reader`` for both, ``classifier`` for plates, ``verifier``,
+            ``segmenter``, ``embedder`` and ``comparer`` for stamps.
         data: manifests; only their train splits are used. One listed twice has twice the weight.
         output: folder of the run.
         minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.

@@ -9,11 +9,14 @@ coordinates have two decimals and scores four.
 from platemark.masks import InkCrop, InkMask
 from platemark.types.base import Box, Crop, Detection, Point, Quad, as_box, as_quad
 from platemark.types.plates import (
+    ORIENTATIONS,
     Alternative,
     Character,
     Expectation,
     Frames,
     Obscured,
+    Orientation,
+    PlateClasses,
     PlateMark,
     Reading,
     Region,
@@ -40,6 +43,7 @@ from platemark.types.stamps import (
 
 __all__ = [
     "INK_COLORS",
+    "ORIENTATIONS",
     "SCRIPTS",
     "STAMP_SHAPES",
     "VERDICTS",
@@ -60,6 +64,8 @@ __all__ = [
     "Mark",
     "Matrix",
     "Obscured",
+    "Orientation",
+    "PlateClasses",
     "PlateMark",
     "Point",
     "Quad",

@@ -1,4 +1,4 @@
-"""What is known of a plate: its text, country and type, whether it is obscured."""
+"""What is known of a plate: its text, country and type, how it stands, whether it is obscured."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ class Reading:
         score: Probability that the whole text is right.
         characters: The characters of ``text`` with a score each.
         alternatives: Other texts, most probable first.
-        region: Country and type that the text tells, ``None`` where it does not.
+        region: Country and type that the text tells, or text and picture together; ``None``
+            where they do not.
         matches_format: Whether some plate format has the text, ``None`` where nobody looked.
         frames: What the text was read from, a crop each; empty where the reader does not say. Not
             part of the JSON.
@@ -146,6 +147,71 @@ class Obscured(FlatValue):
     score: float
 
 
+ORIENTATIONS = ("upright", "right", "upside_down", "left", "mirrored")
+"""How a plate may stand in a crop: as it should, its top to the right, down or to the left, or the
+wrong way round. The first four are quarter turns clockwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation(FlatValue):
+    """How a plate stands in a crop.
+
+    Attributes:
+        value: One of `ORIENTATIONS`.
+        score: Probability that it stands so.
+    """
+
+    value: str
+    score: float
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+        if self.value not in ORIENTATIONS:
+            known = ", ".join(ORIENTATIONS)
+            raise ValueError(f"an orientation is one of {known}, not {self.value!r}")
+
+    @property
+    def quarter_turns(self) -> int:
+        """By how many quarter turns clockwise it is turned; 0 where it is mirrored."""
+        return ORIENTATIONS.index(self.value) % (len(ORIENTATIONS) - 1)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether it is the wrong way round."""
+        return self.value == ORIENTATIONS[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class PlateClasses:
+    """What the picture of a plate tells, whatever its text says.
+
+    Attributes:
+        regions: Probability of each region code that is known, highest first.
+        lines: Number of text lines.
+        obscured: Whether a part of the text is hidden.
+        orientation: How it stands in the crop.
+    """
+
+    regions: Mapping[str, float]
+    lines: int
+    obscured: Obscured
+    orientation: Orientation
+
+    @property
+    def region(self) -> Region:
+        """The most probable region."""
+        return Region(*next(iter(self.regions.items())))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {
+            "region": self.region.to_dict(),
+            "lines": self.lines,
+            "obscured": self.obscured.to_dict(),
+            "orientation": self.orientation.to_dict(),
+        }
+
+
 ANSWERS = ("match", "mismatch", "unsure")
 
 
@@ -185,6 +251,8 @@ class PlateMark:
         matches_format: Whether some plate format has the text, ``None`` where nobody looked.
         lines: Number of text lines, ``None`` where it was not determined.
         obscured: Whether a part is hidden, ``None`` where it was not determined.
+        mirrored: Whether the picture shows the plate the wrong way round, so that it was not read;
+            in the JSON where it is so.
         frames: What the text was read from, see `Reading`. Not part of the JSON.
         kind: Always ``"plate"``.
     """
@@ -200,6 +268,7 @@ class PlateMark:
     matches_format: bool | None = field(default=None, repr=False)
     lines: int | None = None
     obscured: Obscured | None = None
+    mirrored: bool = False
     frames: tuple[Frames, ...] = field(default=(), repr=False, compare=False)
     kind: str = field(default="plate", repr=False)
 
@@ -247,12 +316,15 @@ class PlateMark:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
-        return {
+        data = {
             **self.detection.to_dict(),
             **self.reading.to_dict(),
             "lines": self.lines,
             "obscured": None if self.obscured is None else self.obscured.to_dict(),
         }
+        if self.mirrored:
+            data["mirrored"] = True
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -263,4 +335,5 @@ class PlateMark:
             Reading.from_dict(data),
             lines=data.get("lines"),
             obscured=None if obscured is None else Obscured.from_dict(obscured),
+            mirrored=data.get("mirrored", False),
         )

@@ -57,7 +57,12 @@ class Layout:
 
 def _plate_values(mark: Mapping[str, Any]) -> Mapping[str, object]:
     same = ("text", "text_score", "lines")
-    return {**{key: mark[key] for key in same}, "region": (mark["region"] or {}).get("code")}
+    hidden = mark["obscured"]
+    return {
+        **{key: mark[key] for key in same},
+        "region": (mark["region"] or {}).get("code"),
+        "obscured": str(hidden["value"]).lower() if hidden else None,
+    }
 
 
 def _stamp_values(mark: Mapping[str, Any]) -> Mapping[str, object]:
@@ -72,7 +77,7 @@ def _stamp_values(mark: Mapping[str, Any]) -> Mapping[str, object]:
     return {key: mark[key] for key in same} | identity
 
 
-PLATES = Layout("plate", ("text", "text_score", "region", "lines"), _plate_values)
+PLATES = Layout("plate", ("text", "text_score", "region", "lines", "obscured"), _plate_values)
 STAMPS = Layout(
     "stamp",
     (

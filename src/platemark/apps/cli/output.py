@@ -27,6 +27,7 @@ _UNWRITABLE = "backslashreplace"
 # Widths in characters of the columns of tables, and of the space between two.
 _LEAST_SOURCE, _WIDEST_SOURCE = 16, 60
 _BOX_WIDTH, _TIME_WIDTH, _GAP = 19, 5, 2
+_MIRRORED, _ILLEGIBLE = "[dim]mirrored[/dim]", "[dim]not legible[/dim]"
 _FORMATS_OF_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "table"}
 
 
@@ -39,8 +40,13 @@ class ResultFormat(StrEnum):
 
 
 def _plate_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
-    text = escape(mark["text"]) if mark["text"] else "[dim]not legible[/dim]"
-    return text, f"{mark['text_score']:.2f}", f"{mark['score']:.2f}"
+    unread = _MIRRORED if mark.get("mirrored") else _ILLEGIBLE
+    text = escape(mark["text"]) if mark["text"] else unread
+    region = (mark["region"] or {}).get("code", "")
+    hidden = mark["obscured"] is not None and mark["obscured"]["value"]
+    kind = "[yellow]obscured[/yellow]" if hidden else escape(region)
+    scores = f"{mark['text_score']:.2f}", f"{mark['score']:.2f}"
+    return text, kind, "" if mark["lines"] is None else str(mark["lines"]), *scores
 
 
 def _stamp_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
@@ -68,18 +74,36 @@ class TableLayout(Layout):
         headings: Columns of the table between the source and the box, by `cells`.
         widths: Of these columns, in characters.
         cells: The table's texts for a mark's JSON object, with Rich markup.
+        optional: Headings of columns that a narrow console leaves out.
     """
 
     headings: tuple[str, ...]
     widths: tuple[int, ...]
     cells: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    optional: tuple[str, ...] = ()
+
+    def narrow(self) -> "TableLayout":
+        """The layout without its optional columns."""
+        kept = [i for i, heading in enumerate(self.headings) if heading not in self.optional]
+
+        def cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
+            return tuple(self.cells(mark)[i] for i in kept)
+
+        return replace(
+            self,
+            headings=tuple(self.headings[i] for i in kept),
+            widths=tuple(self.widths[i] for i in kept),
+            cells=cells,
+            optional=(),
+        )
 
 
 PLATES = TableLayout(
     **vars(export.PLATES),
-    headings=("plate", "text", "score"),
-    widths=(11, 4, 5),
+    headings=("plate", "region", "lines", "text", "score"),
+    widths=(11, 12, 5, 4, 5),
     cells=_plate_cells,
+    optional=("region", "lines"),
 )
 STAMPS = TableLayout(
     **vars(export.STAMPS),
@@ -99,7 +123,7 @@ def with_text(layout: TableLayout) -> TableLayout:
     """The layout of stamps with a last column for what they say."""
 
     def cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
-        text = "[dim]mirrored[/dim]" if mark.get("mirrored") else "[dim]not legible[/dim]"
+        text = _MIRRORED if mark.get("mirrored") else _ILLEGIBLE
         return (*layout.cells(mark), escape(mark["text"]) if mark["text"] else text)
 
     return replace(layout, headings=(*layout.headings, "text"), cells=cells)
@@ -108,18 +132,25 @@ def with_text(layout: TableLayout) -> TableLayout:
 class TableWriter:
     """A table for people, each row out as soon as its result is there.
 
-    So the widths of the columns are fixed. Where the console is too narrow, the boxes are left out,
-    then the times, and sources are cut at their start.
+    So the widths of the columns are fixed. Where the console is too narrow, optional columns are
+    left out, then the boxes, then the times, and sources are cut at their start.
     """
 
     def __init__(self, stream: TextIO, layout: TableLayout = PLATES) -> None:
-        self._console, self._layout = report_console(stream), layout
-        spare = self._console.width - _LEAST_SOURCE - sum(w + _GAP for w in layout.widths)
+        self._console = report_console(stream)
+        both = _TIME_WIDTH + _BOX_WIDTH + 2 * _GAP
+        if layout.optional and self._spare(layout) < both:
+            layout = layout.narrow()
+        self._layout, spare = layout, self._spare(layout)
         self._timed = spare >= _TIME_WIDTH + _GAP
-        self._boxed = spare >= _TIME_WIDTH + _BOX_WIDTH + 2 * _GAP
+        self._boxed = spare >= both
         spare -= self._timed * (_TIME_WIDTH + _GAP) + self._boxed * (_BOX_WIDTH + _GAP)
         self._source_width = min(_LEAST_SOURCE + max(spare, 0), _WIDEST_SOURCE)
         self._headed = False
+
+    def _spare(self, layout: TableLayout) -> int:
+        """Characters of a line that the columns of a layout leave beside the shortest source."""
+        return self._console.width - _LEAST_SOURCE - sum(w + _GAP for w in layout.widths)
 
     def write(self, result: "Result") -> None:
         """Print the rows of the result."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 TASKS = {
-    "plate": ("detector", "reader"),
+    "plate": ("detector", "reader", "classifier"),
     "stamp": ("detector", "verifier", "reader", "segmenter", "embedder", "comparer"),
 }
 """What can be trained, by kind of mark: the keys of the recipes, known without PyTorch."""
@@ -32,7 +32,9 @@ TASKS = {
 
 def train(
     task: Annotated[
-        Literal["detector", "reader", "verifier", "segmenter", "embedder", "comparer"],
+        Literal[
+            "detector", "reader", "classifier", "verifier", "segmenter", "embedder", "comparer"
+        ],
         typer.Argument(help="What to train."),
     ],
     data: Annotated[

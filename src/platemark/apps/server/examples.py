@@ -24,9 +24,9 @@ _PLATES = {
             "characters": [{"char": "A", "score": 0.99}],
             "alternatives": [{"text": "AC4921C8", "score": 0.01}],
             "matches_format": True,
-            "region": None,
-            "lines": None,
-            "obscured": None,
+            "region": {"code": "eu-ua-2015", "score": 0.96},
+            "lines": 1,
+            "obscured": {"value": False, "score": 0.01},
         }
     ],
     "elapsed_ms": 18.4,

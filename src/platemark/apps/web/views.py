@@ -154,6 +154,8 @@ def _plate(mark: PlateMark) -> str:
         facts.append(("Lines", str(mark.lines)))
     if mark.obscured is not None and mark.obscured.value:
         facts.append(("Obscured", f"{mark.obscured.score:.0%}"))
+    if mark.mirrored:
+        facts.append(("Mirrored", "not read"))
     others = ", ".join(
         f"{a.text} ({a.score:.0%})" for a in mark.alternatives[:3] if a.score >= _LEAST_SAID
     )
