@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
@@ -84,6 +86,16 @@ def own_data(source: Path, target: Path) -> None:
         (target / row["image"]).parent.mkdir(exist_ok=True)
         shutil.copy(source.parent / row["image"], target / row["image"])
     (target / source.name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def own_clip(path: Path) -> None:
+    """Film an example for two seconds."""
+    with PIL.Image.open(ROOT / "examples" / "photos" / "golf-front.jpg") as photo:
+        size, frame = photo.size, np.asarray(photo.convert("RGB"))[..., ::-1]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 8, size)
+    for _ in range(16):
+        writer.write(np.ascontiguousarray(frame))
+    writer.release()
 
 
 @pytest.fixture
@@ -211,6 +223,8 @@ def test_a_document_is_followed_from_its_beginning_to_its_end(
         own_data(ROOT / "examples" / "documents" / "annotations.jsonl", workplace / OWN_PAGES)
         for name, examples in OWN_BACKGROUNDS.items():
             shutil.copytree(ROOT / "examples" / examples, workplace / name)
+    if document == "video.md":
+        own_clip(workplace / "clip.mp4")
     for block in blocks("sh", "python"):
         if block.document == document:
             reader.follow(block)

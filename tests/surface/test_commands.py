@@ -8,7 +8,7 @@ import typer
 from platemark.apps.cli import app
 
 COMMANDS = {
-    *("plates", "stamps", "batch", "compare", "redact", "registry", "serve"),
+    *("plates", "stamps", "batch", "watch", "compare", "redact", "registry", "serve"),
     *("synth", "train", "evaluate", "models", "bench", "dataset"),
 }
 FORMS = """
@@ -24,6 +24,8 @@ platemark stamps a.pdf --similarity similar.csv --embeddings vectors.npz
 platemark stamps DIR --registry stamps.db --format jsonl
 platemark redact a.jpg b.pdf DIR --output OUT --kind plate --style blur
 platemark redact a.pdf --output OUT --kind stamp --style pixelate --min-score 0.3 --quiet
+platemark watch clip.mp4 --format jsonl
+platemark watch a.mp4 b.avi --output events.jsonl --annotated OUT --rate 5 --workers 2 --quiet
 platemark batch DIR '*.jpg' @files.txt shards.tar s3://bucket/photos --output OUT
 platemark batch DIR --output OUT --engine local --kind stamps --workers 2 --format parquet --quiet
 platemark batch DIR --output OUT --kind stamps --registry stamps.db --read --embedding

@@ -61,7 +61,7 @@ def format_of(head: bytes) -> Format | None:
 def refuse_video(source: str) -> UnsupportedInput:
     """The error for a video."""
     return UnsupportedInput(
-        f"{source} is a video, which is not read yet; save its frames as images first",
+        f"{source} is a video; plates in it are read by: platemark watch {source}",
         source=source,
     )
 

@@ -225,8 +225,10 @@ def is_address(name: str) -> bool:
 
 
 @contextmanager
-def open_file(path: str | os.PathLike[str], source: str) -> Iterator[BufferedReader]:
-    """Open an input file.
+def open_file(
+    path: str | os.PathLike[str], source: str, *, video: bool = False
+) -> Iterator[BufferedReader]:
+    """Open an input file; ``video``, also one that is a video.
 
     Raises:
         UnreadableImage: The file is missing or may not be read.
@@ -256,7 +258,7 @@ def open_file(path: str | os.PathLike[str], source: str) -> Iterator[BufferedRea
                 source=source,
             )
         with Path(path).open("rb") as file:
-            if format_of(file.peek(HEAD)) == "video":
+            if not video and format_of(file.peek(HEAD)) == "video":
                 raise refuse_video(source)
             yield file
     except FileNotFoundError as error:

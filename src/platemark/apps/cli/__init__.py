@@ -20,6 +20,7 @@ from platemark.apps.cli import (
     stamps,
     synth,
     train,
+    watch,
 )
 from platemark.apps.cli.common import report_error
 from platemark.errors import PlatemarkError
@@ -51,6 +52,7 @@ app.command("plates")(plates.plates)
 app.command("stamps")(stamps.stamps)
 app.command("redact")(redact.redact)
 app.command("batch")(batch.batch)
+app.command("watch")(watch.watch)
 app.add_typer(registry.app, name="registry")
 app.command("compare")(compare.compare)
 app.add_typer(synth.app, name="synth")

@@ -21,6 +21,15 @@ from platemark.apps.cli.output import PLATES
 if TYPE_CHECKING:
     from platemark.pipeline import Pipeline
 
+RegionsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Plates to expect, comma-separated: formats (eu-ua-2015), families (eu-ua), "
+        "countries (pl).",
+    ),
+]
+
 
 def plates(
     inputs: InputsArgument,
@@ -42,14 +51,7 @@ def plates(
             metavar="TEXT", help="Say whether a plate shows this: match, mismatch, unsure."
         ),
     ] = None,
-    regions: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Plates to expect, comma-separated: formats (eu-ua-2015), families (eu-ua), "
-            "countries (pl).",
-        ),
-    ] = None,
+    regions: RegionsOption = None,
     ban_regions: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Plates not to expect, in the same way.")
     ] = None,

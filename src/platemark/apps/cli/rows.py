@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.markup import escape
@@ -47,11 +47,23 @@ def chosen_format(wanted: RowFormat | None) -> RowFormat:
     return wanted or (RowFormat.TABLE if on_terminal() else RowFormat.JSONL)
 
 
-def print_rows(rows: Iterable[Row], layout: RowLayout, wanted: RowFormat | None) -> int:
-    """Print rows to standard output, JSON as it comes, and return how many have an ``error``."""
+def print_rows(
+    rows: Iterable[Row],
+    layout: RowLayout,
+    wanted: RowFormat | None,
+    stream: TextIO | None = None,
+) -> int:
+    """Print rows, JSON as it comes, and return how many have an ``error``.
+
+    Args:
+        rows: What to print.
+        layout: How a table shows it.
+        wanted: The format asked for; None for the usual one of standard output.
+        stream: Where to; None for standard output.
+    """
     if chosen_format(wanted) is RowFormat.TABLE:
-        return _print_table(rows, layout)
-    stream = standard_output(ResultFormat.JSONL)
+        return _print_table(rows, layout, stream or standard_output(ResultFormat.TABLE))
+    stream = stream or standard_output(ResultFormat.JSONL)
     failed = 0
     for row in rows:
         failed += "error" in row
@@ -60,8 +72,7 @@ def print_rows(rows: Iterable[Row], layout: RowLayout, wanted: RowFormat | None)
     return failed
 
 
-def _print_table(rows: Iterable[Row], layout: RowLayout) -> int:
-    standard_output(ResultFormat.TABLE)
+def _print_table(rows: Iterable[Row], layout: RowLayout, stream: TextIO) -> int:
     table = Table(*layout.headings, box=None, pad_edge=False, header_style="bold")
     failed = 0
     for row in rows:
@@ -73,7 +84,7 @@ def _print_table(rows: Iterable[Row], layout: RowLayout) -> int:
         for line in layout.lines(row):
             table.add_row(*("" if cell is None else escape(str(cell)) for cell in line))
     if table.row_count:
-        report_console().print(table)
+        report_console(stream).print(table)
     return failed
 
 
