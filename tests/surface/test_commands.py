@@ -9,7 +9,7 @@ from platemark.apps.cli import app
 
 COMMANDS = {
     *("plates", "stamps", "batch", "watch", "compare", "redact", "registry", "serve"),
-    *("synth", "train", "evaluate", "models", "bench", "dataset"),
+    *("synth", "train", "learn", "evaluate", "models", "bench", "dataset"),
 }
 FORMS = """
 platemark plates DIR --format jsonl
@@ -60,6 +60,10 @@ platemark evaluate plates m.jsonl --format table
 platemark evaluate stamps m.jsonl --split test --model DIR --errors DIR --format json
 platemark train segmenter --kind stamp --data a.jsonl --output DIR --start-from DIR
 platemark train embedder --kind stamp --data a.jsonl --output DIR --minutes 5 --segmenter DIR
+platemark learn seal.png --output DIR --backgrounds DIR --minutes 10
+platemark learn a.png b.png --output DIR --minutes 0 --seed 1 --composites 20 --format json --quiet
+platemark learn page.jpg --box 10,20,110,120 --output DIR --threads 2
+platemark stamps a.jpg b.jpg --model DIR --present
 platemark models list
 platemark models show plate-reader
 platemark models verify

@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 from platemark.errors import InputTooLarge, PlatemarkError, UnreadableImage, UnsupportedInput
 from platemark.imaging.formats import HEAD, format_of, open_image, refuse_video, tiff_pages
 from platemark.imaging.pixels import Pixels as Pixels
-from platemark.imaging.pixels import decode, decode_grey, from_array, stretch, upright_size
+from platemark.imaging.pixels import (
+    decode,
+    decode_alpha,
+    decode_grey,
+    from_array,
+    stretch,
+    upright_size,
+)
 from platemark.imaging.stored import Stored
 
 MAX_PIXELS = 200_000_000
@@ -180,6 +187,17 @@ def image_size(path: str | os.PathLike[str], source: str | None = None) -> tuple
     with open_file(path, name) as file, decoding(name), open_image(file, name) as picture:
         picture.seek(tiff_pages(picture)[0])
         return upright_size(picture)
+
+
+def read_alpha(path: str | os.PathLike[str]) -> Pixels | None:
+    """Read how opaque each pixel of an image file is, (H, W) uint8; None where all of it is.
+
+    It has the size of what `Image.read` gives, and its errors are the same.
+    """
+    source = os.fspath(path)
+    with decoding(source), open_image(read_file(path, source), source) as picture:
+        check_size(picture, MAX_PIXELS, source)
+        return decode_alpha(picture)
 
 
 def name_of(value: Any) -> str:

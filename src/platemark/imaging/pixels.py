@@ -57,6 +57,22 @@ def decode_grey(picture: PIL.Image.Image, data: bytes) -> Pixels:
     return np.ascontiguousarray(_turn(grey, _orientation(picture)))
 
 
+def decode_alpha(picture: PIL.Image.Image) -> Pixels | None:
+    """Decode how opaque each pixel is, (H, W) uint8, upright; None where all of it is.
+
+    Its pixels are square as those of `decode`.
+    """
+    if not picture.has_transparency_data:
+        return None
+    alpha = np.asarray(picture.convert("RGBA"))[:, :, 3]
+    if not isinstance(picture, TiffImageFile):
+        alpha = _turn(alpha, _orientation(picture))
+    across, down = stretch(picture)
+    size = round(alpha.shape[1] * across), round(alpha.shape[0] * down)
+    alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return None if alpha.min() == 255 else alpha
+
+
 def from_array(array: NDArray[Any]) -> Pixels:
     """Take an array for a picture: (H, W) grey, (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA.
 

@@ -307,6 +307,48 @@ class Fusion(_Section):
     least_agreement: float = Field(ge=0, le=1)
 
 
+class LikenessOdds(_Section):
+    """Log-odds that a candidate is a taught mark, as a weighted sum (logistic regression).
+
+    Attributes:
+        bias: What is added.
+        detector: Weight of the log-odds of the detector.
+        similarity: Weight of the cosine similarity of the embeddings.
+        ink: Weight of the log-odds of the comparer.
+    """
+
+    bias: float
+    detector: float
+    similarity: float
+    ink: float
+
+
+class TaughtSample(_Section):
+    """A cut-out of a mark that a detector was taught to find.
+
+    Attributes:
+        name: What the mark is called.
+        file: The cut-out in the folder of the model: a PNG, transparent where it has no ink.
+    """
+
+    name: str = Field(min_length=1)
+    file: str = Field(min_length=1)
+
+
+class Likeness(_Section):
+    """How candidates of a detector are told from other marks by what they look like.
+
+    Attributes:
+        samples: What the marks look like.
+        embedder: Name and version of the model whose embeddings the odds were fitted with.
+        odds: How the signals join.
+    """
+
+    samples: tuple[TaughtSample, ...] = Field(min_length=1)
+    embedder: str
+    odds: LikenessOdds
+
+
 class Metric(_Section):
     """A figure that was measured on a data set, and how."""
 
@@ -334,6 +376,8 @@ class ModelCard(_Section):
         text_calibration: How what a reader says becomes a probability once plate formats had their
             say; None where it was not fitted.
         fusion: How a comparer joins what several signals say; None where the network alone decides.
+        likeness: The marks that a detector was taught from pictures of them; None for any mark of
+            its kind.
         classes: What a detection can be.
         metrics: Measured figures.
         training: How it was made: command, data, seed and what else there is to say.
@@ -363,6 +407,7 @@ class ModelCard(_Section):
     calibration: Calibration = Calibration()
     text_calibration: Calibration | None = None
     fusion: Fusion | None = None
+    likeness: Likeness | None = None
     classes: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     training: dict[str, Any] = {}

@@ -25,6 +25,7 @@ from platemark.protocols import (
 )
 from platemark.stamps.appearance import describe_ink
 from platemark.stamps.fields import find_fields
+from platemark.stamps.likeness import CANDIDATE_SCORE, Likeness, Recognised
 from platemark.stamps.reading import StampText, read_stamp
 from platemark.tasks.comparer import Comparer, bundled_comparer, match_ink
 from platemark.tasks.detector import Detector
@@ -88,7 +89,8 @@ class StampPipeline(Pipeline[StampMark]):
         registry: The known stamps, of which each mark's ``identity`` names the one it is most
             like; without it nobody looks.
         comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
-        verifier: Says which detections count; by default all do. See `Verifier` and `InkGate`.
+        verifier: Says which detections count; by default all do. See `Verifier`, `InkGate` and
+            `Likeness`.
         reader: Reads the lines of stamps; without it they have no text.
 
     Raises:
@@ -133,7 +135,9 @@ class StampPipeline(Pipeline[StampMark]):
                 ``stamp-verifier``, ``stamp-segmenter``, ``stamp-embedder``, ``stamp-comparer`` and
                 ``stamp-reader``, or some of them; or one model (a bundled name, a model folder, an
                 ``.onnx`` with its card beside it), which takes the place of the bundled one.
-                Another detector than the bundled one has no verifier unless it comes with it.
+                Another detector than the bundled one has no verifier unless it comes with it. One
+                that ``platemark learn`` taught finds the marks it was taught alone, and each mark
+                says which it is.
             threads: Threads for one run, see `OnnxModel`; by default one.
             min_score: Least score of a stamp; by default the verifier's card says it, or that of
                 the detector, at times with the help of the ink, see `InkGate`.
@@ -158,14 +162,20 @@ class StampPipeline(Pipeline[StampMark]):
         detector = Detector.from_pretrained(
             parts["detector"], kind="stamp", threads=threads, min_score=min_score
         )
-        if min_score is None:
+        embedder = Embedder.from_pretrained(parts["embedder"], threads=threads)
+        comparer = load_comparer(model)
+        taught = Likeness.of(detector.model, segmenter, embedder, comparer or match_ink)
+        if taught is not None:
+            detector = Detector(detector.model, min_score=CANDIDATE_SCORE)
+            verifier = taught if min_score is None else taught.with_min_score(min_score)
+        elif min_score is None:
             verifier = InkGate.of(segmenter, detector.model.card.thresholds)
         return cls(
             detector,
             segmenter,
-            Embedder.from_pretrained(parts["embedder"], threads=threads),
+            embedder,
             registry,
-            load_comparer(model),
+            comparer,
             verifier,
             StampReader.from_pretrained(parts["reader"], threads=threads) if read else None,
         )
@@ -191,7 +201,7 @@ class StampPipeline(Pipeline[StampMark]):
         Raises:
             ValueError: ``min_score`` is no probability.
         """
-        if isinstance(self.verifier, Verifier):
+        if isinstance(self.verifier, (Verifier, Likeness)):
             return self.with_parts(verifier=self.verifier.with_min_score(min_score))
         return super().with_min_score(min_score)
 
@@ -237,6 +247,7 @@ class StampPipeline(Pipeline[StampMark]):
             color="other" if looks is None else looks.color,
             rotation=None if looks is None else looks.rotation,
             mask=InkMask.of(ink, (image.height, image.width), mask.left, mask.top),
+            identity=detection.identity if isinstance(detection, Recognised) else None,
             embedding=None if looks is None else Embedding(vector, self.embedder.name),
             crop=cut_out(image, mask, segmenter=getattr(self.segmenter, "name", "")),
         )

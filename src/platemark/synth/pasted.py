@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from platemark.datasets.manifest import Manifest, StampShape
 from platemark.errors import DatasetError
 from platemark.geometry import FloatArray, box_to_quad, iou_matrix, quad_to_box
-from platemark.imaging.image import Image, Pixels, compressed
+from platemark.imaging.image import Image, ImageInput, Pixels, compressed
 from platemark.imaging.warp import warp
 from platemark.synth.paper import PageStudio
 
@@ -103,21 +103,21 @@ class PasteStudio:
 
 
 def cut_out(
-    path: Path, box: tuple[float, float, float, float], shape: StampShape | None = None
+    scan: ImageInput, box: tuple[float, float, float, float], shape: StampShape | None = None
 ) -> CutOut:
     """Cut an imprint out of a scan.
 
     The paper is the lightest that there is near each pixel; what lies beside the box fades out.
 
     Args:
-        path: The scan.
+        scan: A path or a picture, see `Image.read`.
         box: Where the imprint is in it, (x0, y0, x1, y1).
         shape: Its outline.
 
     Raises:
         UnreadableImage: The picture cannot be read.
     """
-    pixels = Image.read(path).pixels
+    pixels = Image.read(scan).pixels
     x0, y0, x1, y1 = box
     longer = max(x1 - x0, y1 - y0)
     margin = _MARGIN * longer

@@ -182,7 +182,7 @@ class PlateStudio:
 
     def _photo_window(self, height: int, width: int, rng: np.random.Generator) -> Pixels:
         photo = self._photo(self._photo_files[int(rng.integers(len(self._photo_files)))])
-        return _cut(photo, height, width, rng)
+        return random_window(photo, height, width, rng)
 
     def _photo(self, path: Path) -> Pixels:
         if path not in self._photos:
@@ -198,8 +198,8 @@ def _photo_files(folder: Path) -> list[Path]:
     return found
 
 
-def _cut(photo: Pixels, height: int, width: int, rng: np.random.Generator) -> Pixels:
-    """A random window of the photo at a random scale, mirrored half of the time."""
+def random_window(photo: Pixels, height: int, width: int, rng: np.random.Generator) -> Pixels:
+    """A random window (height, width, 3) of a photo at any scale, mirrored half of the time."""
     largest = min(photo.shape[0] / height, photo.shape[1] / width)
     scale = largest * float(rng.uniform(0.35, 1.0))
     window_h, window_w = max(1, int(height * scale)), max(1, int(width * scale))

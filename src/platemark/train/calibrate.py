@@ -214,7 +214,7 @@ def calibrate_verifier(folder: Path, pages: Iterable[Judged]) -> ModelCard:
     if len(set(outcomes)) < 2:  # nothing to tell apart
         return ModelCard.read(folder / CARD_NAME)
     truth = np.array(outcomes, np.float64)
-    bias, *slopes = _logistic(np.array(inputs), truth, np.ones(len(truth)))
+    bias, *slopes = logistic(np.array(inputs), truth, np.ones(len(truth)))
     detector, crop = (max(slope, _LEAST_SLOPE) for slope in slopes)
     return _update(
         folder,
@@ -322,7 +322,7 @@ def fit_fusion(
     truth, weight = np.asarray(alike, np.float64), np.asarray(weights, np.float64)
     names = ("bias", "ink", "agreement", "features", "similarity")
     fitted = [
-        DesignOdds(**dict(zip(names, _logistic(columns[:, :count], truth, weight), strict=False)))
+        DesignOdds(**dict(zip(names, logistic(columns[:, :count], truth, weight), strict=False)))
         for count in (4, 3)
     ]
     fusion = Fusion(
@@ -337,7 +337,7 @@ def fit_fusion(
     return _update(folder, fusion=fusion, thresholds=_FUSED_THRESHOLDS)
 
 
-def _logistic(
+def logistic(
     inputs: NDArray[np.float64], truth: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> list[float]:
     """Offset and weights (1 + K,) of a logistic regression on inputs (P, K), by Newton's method.

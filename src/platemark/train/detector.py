@@ -186,7 +186,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
         side = self.sides[step % len(self.sides)]
         size = max(1, round(schedule.batch * (self.sides[0] / side) ** 2))
         scenes = self.choose(size, rng)
-        return _stack([cut_window(scene, side, rng, self.framing) for scene in scenes])
+        return stack_windows([cut_window(scene, side, rng, self.framing) for scene in scenes])
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Score, box and corner terms."""
@@ -267,7 +267,7 @@ def cut_window(
     )
     if mirrored:
         quads = quads[:, [1, 0, 3, 2]]
-    return _label(window, scene, quads if framing.corners else None, outlines)
+    return label_window(window, scene, quads if framing.corners else None, outlines)
 
 
 def _linear(
@@ -318,7 +318,7 @@ def _place(
     return np.asarray(spot)
 
 
-def _label(
+def label_window(
     pixels: Pixels,
     scene: LabelledScene,
     quads: NDArray[np.float32] | None,
@@ -341,7 +341,8 @@ def _label(
     return Window(pixels, clipped[kept], quads[kept], has_quad[kept], ignore[kept])
 
 
-def _stack(windows: list[Window]) -> Batch:
+def stack_windows(windows: list[Window]) -> Batch:
+    """The batch of windows of one size, see `DetectorTask.batch`."""
     n = len(windows)
     boxes = torch.zeros(n, _MAX_MARKS, 4)
     quads = torch.zeros(n, _MAX_MARKS, 4, 2)

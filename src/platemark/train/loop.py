@@ -96,11 +96,13 @@ def fit(
     resume: bool = False,
     device: str = "cpu",
     report: Callable[[str], None] = print,
+    go_on: Callable[[float], bool] = lambda share: True,
 ) -> nn.Module:
     """Train ``net`` and return the averaged weights in a copy of it, in evaluation mode.
 
     ``checkpoint.pt`` (weights, average, optimiser, clock), ``log.csv`` and ``schedule.json`` are
-    written to ``output``.
+    written to ``output``. ``go_on`` is told after every step what share of the run is done, and
+    ends it by saying no.
 
     Raises:
         ModelMismatch: The checkpoint to resume from is damaged or of another network.
@@ -146,6 +148,8 @@ def fit(
         precision.learn(time.monotonic() - started - seconds)
         step += 1
         log.add({name: float(value.detach()) for name, value in losses.items()})
+        if not go_on(progress):
+            break
         if step % 100 == 0:
             report(log.flush(step, seconds, optimiser.param_groups[0]["lr"]))
         if time.monotonic() - last_saved > schedule.checkpoint_minutes * 60:

@@ -26,12 +26,14 @@ class Layout:
         fields: Columns of the CSV between the box and the error, by `values`.
         values: The fields of a mark's JSON object.
         embedding: Whether JSON Lines have the embeddings of stamps.
+        presence: Whether JSON Lines, CSV and table say if a page bears a wanted stamp.
     """
 
     kind: str
     fields: tuple[str, ...]
     values: Callable[[Mapping[str, Any]], Mapping[str, object]]
     embedding: bool = False
+    presence: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -39,6 +41,7 @@ class Layout:
         return (
             *("source", "page", "width", "height", "kind", "score", "x0", "y0", "x1", "y1"),
             *self.fields,
+            *(("present",) if self.presence else ()),
             *("error_code", "error_message"),
         )
 
@@ -48,6 +51,8 @@ class Layout:
         if (error := result.error) is not None:
             return [page | {"error_code": error.code, "error_message": error.message}]
         page |= {"width": result.width, "height": result.height}
+        if self.presence:
+            page["present"] = str(bears(result)).lower()
         rows: list[dict[str, object]] = []
         for mark in result.to_dict()["marks"]:
             row = page | {"kind": mark["kind"], "score": mark["score"], **self.values(mark)}
@@ -89,6 +94,12 @@ STAMPS = Layout(
 LAYOUTS = {layout.kind: layout for layout in (PLATES, STAMPS)}
 
 
+def bears(result: "Result") -> bool:
+    """Whether a page bears a stamp; where it is known whose stamps they are, a known one."""
+    identities = (getattr(mark, "identity", None) for mark in result.marks)
+    return any(identity is None or identity.accepted for identity in identities)
+
+
 def to_pandas(results: "Result | Iterable[Result]") -> "pandas.DataFrame":
     """Return a table with a row for each mark, with the columns of the CSV of their kinds.
 
@@ -128,20 +139,30 @@ class ResultWriter(Protocol):
         """Print what is still held back."""
 
 
-def json_line(result: "Result", *, embedding: bool = False) -> str:
-    """A result as one line of JSON, its end included; ``embedding`` as for `Result.to_dict`."""
-    return json.dumps(result.to_dict(embedding=embedding), ensure_ascii=False) + "\n"
+def json_line(result: "Result", *, embedding: bool = False, presence: bool = False) -> str:
+    """A result as one line of JSON, its end included.
+
+    Args:
+        result: Of one page.
+        embedding: As for `Result.to_dict`.
+        presence: Whether it says if the page bears a wanted stamp, see `bears`.
+    """
+    data = result.to_dict(embedding=embedding)
+    if presence and result.error is None:
+        data["present"] = bears(result)
+    return json.dumps(data, ensure_ascii=False) + "\n"
 
 
 class JsonLinesWriter:
     """One JSON object per result, each out as soon as it is there."""
 
     def __init__(self, stream: TextIO, layout: Layout = PLATES) -> None:
-        self._stream, self._embedding = stream, layout.embedding
+        self._stream, self._layout = stream, layout
 
     def write(self, result: "Result") -> None:
         """Print the result; a line is written whole, so an interrupt leaves none half done."""
-        self._stream.write(json_line(result, embedding=self._embedding))
+        line = json_line(result, embedding=self._layout.embedding, presence=self._layout.presence)
+        self._stream.write(line)
         self._stream.flush()
 
     def close(self) -> None:

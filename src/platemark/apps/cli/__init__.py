@@ -12,6 +12,7 @@ from platemark.apps.cli import (
     compare,
     dataset,
     evaluate,
+    learn,
     models,
     plates,
     redact,
@@ -61,6 +62,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
+app.command("learn")(learn.learn)
 app.command("bench")(bench.bench)
 
 

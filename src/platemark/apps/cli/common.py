@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from platemark.plates.pipeline import PlatePipeline
     from platemark.registry import Registry
     from platemark.stamps.pipeline import StampPipeline
+    from platemark.types import Box
 
 FAILED = 1
 WRONG_USAGE = 2
+ABSENT = 3
 INTERRUPTED = 130
 
 _WRONG_USAGE_ERRORS = (MissingExtra, ModelNotFound, SettingsError)
@@ -219,6 +221,24 @@ def check_file(path: Path, option: str) -> None:
         raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
 
 
+def parse_box(text: str | None) -> "Box | None":
+    """Read the box of an option.
+
+    Raises:
+        typer.BadParameter: It is not four numbers.
+    """
+    from platemark.types import as_box
+
+    if text is None:
+        return None
+    try:
+        return as_box([float(part) for part in text.split(",")])
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not four numbers x0,y0,x1,y1", param_hint="--box"
+        ) from error
+
+
 class ProgressBar:
     """A progress bar on standard error: how many are done, of how many, and the time left.
 
@@ -233,6 +253,12 @@ class ProgressBar:
 
     def __call__(self, done: int, total: int | None = None) -> None:
         """Show how many are done, and of how many where that is known only now."""
+        self._bar.update(self._task, completed=done, total=total)
+
+    def stage(self, label: str, done: int, total: int) -> None:
+        """Show how far a stage of the work has come; a new stage has a time left of its own."""
+        if self._bar.tasks[self._task].description != label:
+            self._bar.reset(self._task, description=label)
         self._bar.update(self._task, completed=done, total=total)
 
     def expect(self, total: int) -> None:

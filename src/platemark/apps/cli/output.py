@@ -166,7 +166,8 @@ class TableWriter:
             corners = " ".join(f"{value:.0f}" for value in mark["box"])
             rows.append((name, self._layout.cells(mark), corners, elapsed))
             name = elapsed = ""
-        self._print(rows or [(name, (f"[dim]no {self._layout.kind}[/dim]",), "", elapsed)])
+        nothing = "not present" if self._layout.presence else f"no {self._layout.kind}"
+        self._print(rows or [(name, (f"[dim]{nothing}[/dim]",), "", elapsed)])
 
     def close(self) -> None:
         """Nothing is held back."""

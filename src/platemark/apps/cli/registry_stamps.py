@@ -19,6 +19,7 @@ from platemark.apps.cli.common import (
     load_stamps,
     messages,
     open_registry,
+    parse_box,
     progress,
 )
 from platemark.apps.cli.find import MinScoreOption
@@ -152,7 +153,7 @@ def add(
     elif document is not None:
         plan.append(Entry(tuple(words), str(document), page))
     else:
-        plan += _named_images(words, _box(box), page, whole)
+        plan += _named_images(words, parse_box(box), page, whole)
     terms = Terms(tuple(tag or ()), owner, notes, duplicates.value, everything)
     with open_registry(registry, create=True, model=model) as known:
         pipeline = _pipeline(known, model, threads, min_score, read=read)
@@ -173,19 +174,6 @@ def _named_images(
     if not images:
         raise typer.BadParameter(f"name the pictures that show the stamp {name!r}")
     return [Entry(name, image, page, Where(box, whole)) for image in images]
-
-
-def _box(text: str | None) -> "Box | None":
-    from platemark.types import as_box
-
-    if text is None:
-        return None
-    try:
-        return as_box([float(part) for part in text.split(",")])
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is not four numbers x0,y0,x1,y1", param_hint="--box"
-        ) from error
 
 
 def _told(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from platemark.apps.cli.common import (
+    ABSENT,
     ModelOption,
     QuietOption,
     ThreadsOption,
@@ -25,7 +26,7 @@ from platemark.apps.cli.find import (
     keep_inputs,
 )
 from platemark.apps.cli.output import KNOWN_STAMPS, STAMPS, with_text
-from platemark.usecases.export import ResultWriter
+from platemark.usecases.export import ResultWriter, bears
 
 if TYPE_CHECKING:
     from platemark.stamps.vectors import StampVectors
@@ -67,11 +68,20 @@ def stamps(
     read: Annotated[
         bool, typer.Option("--read", help="Read the text of each stamp, line by line.")
     ] = False,
+    present: Annotated[
+        bool,
+        typer.Option(
+            "--present",
+            help="Say whether each picture bears a stamp: with the --model of `learn` that one, "
+            "with --registry a known one. Exit status 3 if an input bears none.",
+        ),
+    ] = False,
 ) -> None:
     """Find stamps and seals on documents: their ink, shape, colour, rotation and vector.
 
     Results go to standard output, progress and messages to standard error. Exit status: 0 all
-    inputs done, 1 some failed (the others are done), 2 wrong usage.
+    inputs done, 1 some failed (the others are done), 2 wrong usage, 3 with --present if an input
+    does not bear the stamp.
     """
     request = Request(
         inputs,
@@ -87,14 +97,36 @@ def stamps(
         registry,
         read=read,
     )
-    layout = STAMPS if registry is None else KNOWN_STAMPS
+    layout = KNOWN_STAMPS if registry is not None or present else STAMPS
     if read:
         layout = with_text(layout)
+    bearers = _Bearers()
     find(
         request,
-        replace(layout, embedding=embedding),
-        _vector_files(inputs, similarity, embeddings),
+        replace(layout, embedding=embedding, presence=present),
+        [*_vector_files(inputs, similarity, embeddings), bearers],
     )
+    if present and not bearers.all:
+        raise typer.Exit(ABSENT)
+
+
+class _Bearers:
+    """Notes which inputs bear a wanted stamp, on any of their pages."""
+
+    def __init__(self) -> None:
+        self._bear: dict[str, bool] = {}
+
+    @property
+    def all(self) -> bool:
+        """Whether each of them does."""
+        return all(self._bear.values())
+
+    def write(self, result: "Result") -> None:
+        """Take one page."""
+        self._bear[result.source] = self._bear.get(result.source, False) or bears(result)
+
+    def close(self) -> None:
+        """Nothing is held back."""
 
 
 class _VectorFile:
