@@ -22,6 +22,7 @@
     │  ├─ RegistryUnavailable         registry_unavailable
     │  └─ ArchiveError                archive_error          (damaged, or no registry archive)
     ├─ DatasetError                   dataset_error          (file, line and key)
+    │  └─ MissingImage                missing_image          (that annotations name)
     ├─ FormatError                    format_error           (plate-format file and key)
     ├─ SettingsError                  settings_error         (key)
     ├─ ServiceError                   service_error          (of a server and its client)
@@ -231,6 +232,12 @@ class DatasetError(PlatemarkError):
         place = ":".join(str(part) for part in (self.file, line) if part is not None)
         told = [part for part in (place, self.key, message) if part]
         super().__init__(": ".join(told), source=source)
+
+
+class MissingImage(DatasetError):
+    """Annotations name an image that is not there."""
+
+    code = "missing_image"
 
 
 class FormatError(PlatemarkError):

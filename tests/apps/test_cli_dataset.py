@@ -12,6 +12,7 @@ from platemark.apps.cli import app
 from platemark.apps.cli.dataset import FormatName
 from platemark.datasets import Manifest
 from platemark.datasets.foreign import FORMAT_NAMES
+from platemark.plates import formats
 
 PLATE = {"box": [10, 20, 110, 45], "text": "AB12CD", "region": "eu-de", "lines": 1}
 
@@ -173,3 +174,96 @@ def test_a_split_by_itself(tmp_path: Path) -> None:
     assert run("convert", source, tmp_path / "new", "--only", "dev").exit_code == 0
     (entry,) = Manifest.read(tmp_path / "new" / "annotations.jsonl")
     assert (entry.image, entry.split) == ("images/photos/2.png", "dev")
+
+
+def test_split_writes_a_new_data_set(tmp_path: Path) -> None:
+    rows = [{"plates": [{**PLATE, "text": f"AB{n // 2}"}]} for n in range(20)]
+    source = manifest(tmp_path / "own", *rows)
+    words = (
+        "split",
+        source,
+        tmp_path / "own" / "split.jsonl",
+        "--seed",
+        3,
+        "--by",
+        "text,document",
+    )
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "10 groups, the largest of 2" in done.stderr
+    assert "text 10" in done.stderr
+    entries = list(Manifest.read(tmp_path / "own" / "split.jsonl"))
+    assert [entry.image for entry in entries] == [f"photos/{n}.png" for n in range(20)]
+    assert [entry.split for entry in entries[::2]] == [entry.split for entry in entries[1::2]]
+    assert {entry.split for entry in entries} == {"train", "dev", "test"}
+    yolo = run(
+        "split", source, tmp_path / "yolo", "--to", "yolo", "--by", "", "--test", 0, "--dev", 0.5
+    )
+    assert yolo.exit_code == 0, yolo.output
+    assert not (tmp_path / "yolo" / "images" / "test").exists()
+    assert run("split", source, tmp_path / "new", "--by", "colour").exit_code == 2
+    assert (
+        run("split", source, tmp_path / "new", "--train", 0, "--dev", 0, "--test", 0).exit_code == 2
+    )
+
+
+def test_check_says_what_is_wrong_and_where(tmp_path: Path) -> None:
+    outside = {**PLATE, "box": [150, 20, 260, 45], "text": "X1"}
+    source = manifest(tmp_path / "own", {}, {"plates": [outside]})
+    report = tmp_path / "report.html"
+    done = run("check", source, "--report", report)
+    assert done.exit_code == 1
+    assert "error: Boxes outside their image (1)" in done.stdout
+    assert "photos/1.png: box [150.0, 20.0, 260.0, 45.0] in an image of 200x100" in done.stdout
+    assert "Boxes outside their image" in report.read_text()
+    told = json.loads(run("check", source, "--format", "json").stdout)
+    assert told["errors"] == 1
+    assert [each["problem"] for each in told["problems"]] == ["box_outside", "one_class"]
+    fine = manifest(tmp_path / "fine", {}, {"plates": [{**PLATE, "text": "X1", "region": "cn"}]})
+    assert run("check", fine).exit_code == 0
+    assert "0 errors, 0 warnings" in run("check", fine, "--no-duplicates").stdout
+
+
+def test_check_knows_formats_of_ones_own(tmp_path: Path) -> None:
+    rows = [{"plates": [{**PLATE, "text": f"X{n}", "region": "zz"}]} for n in range(2)]
+    source = manifest(tmp_path / "own", *rows)
+    assert "Regions without a plate format" in run("check", source).stdout
+    (tmp_path / "formats").mkdir()
+    name = Path(formats.__file__).with_name("formats") / "eu-fi.toml"
+    (tmp_path / "formats" / "zz.toml").write_text(name.read_text())
+    assert "Regions without" not in run("check", source, "--formats", tmp_path / "formats").stdout
+
+
+def test_check_reads_any_format(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "own", {})
+    run("convert", source, tmp_path / "voc", "--to", "voc")
+    assert run("check", tmp_path / "voc").exit_code == 0
+    (tmp_path / "voc" / "JPEGImages" / "photos_0.png").unlink()
+    done = run("check", tmp_path / "voc")
+    assert done.exit_code == 1
+    assert "Images that are not there (1)" in done.stdout
+
+
+def test_show_draws_pages(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "own", *({} for _ in range(22)), {"plates": [], "split": "dev"})
+    done = run("show", source, "-o", tmp_path / "sheets")
+    assert done.exit_code == 0, done.output
+    pages = [Path(line) for line in done.stdout.splitlines()]
+    assert [page.name for page in pages] == ["sheet-001.png", "sheet-002.png"]
+    assert "23 images on 2 pages" in done.stderr
+    sheet = PIL.Image.open(pages[0]).convert("RGB")
+    green = [colour for colour in sheet.getcolors(1 << 24) if colour[1] == (0, 200, 83)]
+    assert green[0][0] > 20 * 100
+    dev = run("show", source, "-o", tmp_path / "dev", "--split", "dev")
+    assert "1 images on 1 pages" in dev.stderr
+    few = run("show", source, "-o", tmp_path / "few", "--marks", "--count", 3)
+    assert "marks on 1 pages" in few.stderr
+
+
+def test_show_names_what_it_cannot_show(tmp_path: Path) -> None:
+    source = manifest(tmp_path / "own", {}, {})
+    (tmp_path / "own" / "photos" / "1.png").write_bytes(b"no picture")
+    done = run("show", source, "-o", tmp_path / "sheets")
+    assert done.exit_code == 1
+    assert "1.png" in done.stderr
+    assert (tmp_path / "sheets" / "sheet-001.png").exists()

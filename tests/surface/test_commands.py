@@ -49,6 +49,9 @@ platemark registry import --registry stamps.db stamps.zip
 platemark dataset convert SRC DST --from via --to coco
 platemark dataset convert SRC DST --images DIR --transfer copy --kind stamp --label logo=stamp
 platemark dataset convert SRC DST --split dev --only dev --skip-errors --regions ru,kz --quiet
+platemark dataset split SRC DST --train 0.7 --dev 0.2 --by identity,text --seed 1 --to yolo
+platemark dataset check DATASET --report r.html --formats DIR --no-duplicates --format json
+platemark dataset show DATASET --output DIR --marks --count 9 --split dev --seed 1
 platemark synth plates --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 9 --kind imprints --near-copies 0.5 --no-masks

@@ -45,11 +45,13 @@ class Dataset:
         source: The annotation file, or the folder.
         format: Name of the format, of `platemark.datasets.FORMAT_NAMES`.
         reading: How foreign annotations are understood.
+        splits: The split of each entry in order, in the place of what the annotations say.
     """
 
     source: Path
     format: str
     reading: Reading = field(default_factory=Reading)
+    splits: Sequence[Split] | None = None
 
     @classmethod
     def open(
@@ -81,6 +83,15 @@ class Dataset:
         Raises:
             DatasetError: A file cannot be read at all.
         """
+        number = 0
+        for entry in self._entries():
+            if isinstance(entry, ManifestEntry):
+                if self.splits is not None:
+                    entry = entry.model_copy(update={"split": self.splits[number]})
+                number += 1
+            yield entry
+
+    def _entries(self) -> Iterator[ManifestEntry | DatasetError]:
         if self.format == MANIFEST:
             for file in self._files(_manifests):
                 yield from read_entries(file)
@@ -296,7 +307,7 @@ class _Images:
         """Put a file into its place, and return that as the new annotations name it."""
         source = self._dataset.root / name
         if not source.is_file():
-            raise DatasetError(f"the image {name!r} is not there", file=self._dataset.source)
+            raise Place(self._dataset.source).missing(name)
         stays = self._known is None or self._known.file_name is not None
         inside = source.resolve().is_relative_to(self._folder.resolve())
         if stays and (inside or self._transfer == "leave"):

@@ -24,7 +24,7 @@ from platemark.datasets.manifest import (
     StampAnnotation,
     first_fault,
 )
-from platemark.errors import DatasetError, PlatemarkError
+from platemark.errors import DatasetError, MissingImage, PlatemarkError
 from platemark.geometry import is_convex, order_corners
 from platemark.imaging.image import image_size
 from platemark.imaging.sources import IMAGE_SUFFIXES
@@ -76,6 +76,16 @@ class Place:
     def error(self, message: str) -> DatasetError:
         """The error that names this place."""
         return DatasetError(message, file=self.file, line=self.line, key=self.key)
+
+    def missing(self, image: str | Path) -> MissingImage:
+        """The error that an image named here is not there."""
+        return MissingImage(
+            f"the image {str(image)!r} is not there; correct its name, or say where the images are "
+            "with --images",
+            file=self.file,
+            line=self.line,
+            key=self.key,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +300,7 @@ class ImageFinder:
             place: Where it is named.
 
         Raises:
-            DatasetError: There is none.
+            MissingImage: There is none.
         """
         path = unquote(name).replace("\\", "/").rpartition("?d=")[2]
         # Annotations of others may name any file of this machine: nothing but images is taken.
@@ -304,10 +314,7 @@ class ImageFinder:
                 if (found := folder / tried).is_file():
                     self._folders.insert(0, self._folders.pop(number))
                     return found
-        raise place.error(
-            f"the image {name!r} is not there; correct its name, or say where the images are with "
-            "--images"
-        )
+        raise place.missing(name)
 
 
 def entry_of(picture: Picture, root: Path, finder: ImageFinder, reading: Reading) -> ManifestEntry:

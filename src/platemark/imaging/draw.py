@@ -18,7 +18,7 @@ from platemark.imaging.ink import lift_ink
 from platemark.imaging.sources import open_pages
 from platemark.imaging.warp import rectify, warp
 from platemark.masks import BoolMask, InkMask
-from platemark.types import Mark, StampMark
+from platemark.types import Mark, Quad, StampMark
 
 _COLOURS = {"plate": "#00c853", "stamp": "#ff6d00"}
 _SYSTEM_FONTS = (
@@ -43,20 +43,37 @@ def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
     """
     picture = PIL.Image.fromarray(pixels)
     pen = PIL.ImageDraw.Draw(picture)
-    long_side = max(picture.size)
-    line = max(2, round(long_side / 400))
-    font = system_font(max(12, round(long_side / 45)))
     for mark in marks:
-        colour = _COLOURS.get(mark.kind, "#2979ff")
         if isinstance(mark, StampMark):
-            _draw_ink(pen, mark.mask, colour, max(1, line // 3))
-        outline = [*mark.quad, mark.quad[0], mark.quad[1]]
-        pen.line(outline, fill=colour, width=line, joint="curve")
-    # Labels come last, so that no outline crosses a text.
-    for mark in marks:
-        if text := _label(mark):
-            _draw_label(pen, mark, text, font, picture.size, line)
+            line = max(1, _line_width(picture) // 3)
+            _draw_ink(pen, mark.mask, _colour(mark.kind), line)
+    draw_outlines(picture, [(mark.kind, mark.quad, _label(mark)) for mark in marks])
     return np.array(picture)
+
+
+def draw_outlines(picture: PIL.Image.Image, outlines: Sequence[tuple[str, Quad, str]]) -> None:
+    """Draw corners and texts onto a picture; lines and letters grow with it.
+
+    Args:
+        picture: RGB; changed.
+        outlines: Kind, four corners in pixels and text, empty for none, of each mark.
+    """
+    pen = PIL.ImageDraw.Draw(picture)
+    line, font = _line_width(picture), system_font(max(12, round(max(picture.size) / 45)))
+    for kind, quad, _ in outlines:
+        pen.line([*quad, quad[0], quad[1]], fill=_colour(kind), width=line, joint="curve")
+    # Labels come last, so that no outline crosses a text.
+    for kind, quad, text in outlines:
+        if text:
+            _draw_label(pen, quad, _colour(kind), text, font, picture.size, line)
+
+
+def _line_width(picture: PIL.Image.Image) -> int:
+    return max(2, round(max(picture.size) / 400))
+
+
+def _colour(kind: str) -> str:
+    return _COLOURS.get(kind, "#2979ff")
 
 
 def draw_page(file: str, page: int, marks: Sequence[Mark]) -> PIL.Image.Image:
@@ -136,17 +153,17 @@ def _label(mark: Mark) -> str:
 
 def _draw_label(
     pen: PIL.ImageDraw.ImageDraw,
-    mark: Mark,
+    quad: Quad,
+    colour: str,
     text: str,
     font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont,
     size: tuple[int, int],
     line: int,
 ) -> None:
     """Write above the mark, or below it where there is no room, within the picture."""
-    colour = _COLOURS.get(mark.kind, "#2979ff")
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 2 * line, bottom - top + 2 * line
-    x0, y0, _, y1 = quad_to_box(mark.quad)
+    x0, y0, _, y1 = quad_to_box(quad)
     y = y0 - height - line if y0 >= height + line else y1 + line
     x, y = (max(0.0, min(v, s - w)) for v, s, w in ((x0, size[0], width), (y, size[1], height)))
     pen.rectangle((x, y, x + width, y + height), fill=colour)

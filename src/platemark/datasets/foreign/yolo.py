@@ -130,7 +130,7 @@ def _labels_without_image(images: Path) -> Iterator[DatasetError]:
     for file in sorted(labels.rglob("*.txt")) if labels != images else ():
         image = images / file.relative_to(labels)
         if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in _of_stem(image)):
-            yield Place(file).error(f"the image {image.with_suffix('')} is not there")
+            yield Place(file).missing(image.with_suffix(""))
 
 
 def _of_stem(image: Path) -> Iterator[Path]:
@@ -146,7 +146,7 @@ def _picture(
     image: Path, split: Split | None, config: _Config, folder: Path, place: Place
 ) -> Picture:
     if not image.is_file():
-        raise place.error(f"the image {image} is not there")
+        raise place.missing(image)
     size, outlines = image_size(image), []
     if place.file.exists():
         with open_text(place.file) as lines:
