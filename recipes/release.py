@@ -38,12 +38,14 @@ from platemark.tasks.embedder import Embedder
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
 from platemark.tasks.stamp_reader import StampReader
+from platemark.tasks.verifier import Verifier
 from platemark.train.calibrate import calibrate_reader
 
 SAMPLE_SEEDS = {
     ("plate", "detector"): 5,
     ("plate", "reader"): 6,
     ("stamp", "detector"): 6,
+    ("stamp", "verifier"): 35,
     ("stamp", "segmenter"): 7,
     ("stamp", "embedder"): 8,
     ("stamp", "comparer"): 9,
@@ -154,9 +156,10 @@ def plate_reader_figures(evaluation: dict[str, Any]) -> Figures:
 def stamp_detector_figures(evaluation: dict[str, Any]) -> Figures:
     """Recall, precision and average precision by origin, and false marks on empty pages."""
     figures = []
-    for origin, scores in evaluation["detection"].items():
+    for origin, scores in (evaluation["detection"] | evaluation["outlines"]).items():
         for name in ("recall", "precision"):
-            figures.append(rate(f"{name} at IoU 0.5, {origin}", scores[name]))
+            if scores[name]["n"]:
+                figures.append(rate(f"{name} at IoU 0.5, {origin}", scores[name]))
         most = scores["recall_at_precision_0.9"]
         figures.append(rate(f"recall at precision 0.9, IoU 0.5, {origin}", most))
         for key, name in (("ap50", "AP50"), ("ap50_95", "AP50-95")):
@@ -225,6 +228,7 @@ FIGURES: dict[tuple[str, str], Callable[[dict[str, Any]], Figures]] = {
     ("plate", "detector"): plate_detector_figures,
     ("plate", "reader"): plate_reader_figures,
     ("stamp", "detector"): stamp_detector_figures,
+    ("stamp", "verifier"): stamp_detector_figures,
     ("stamp", "segmenter"): segmenter_figures,
     ("stamp", "embedder"): embedder_figures,
     ("stamp", "comparer"): comparer_figures,
@@ -272,6 +276,14 @@ def reader_sample(folder: Path, rng: np.random.Generator) -> Sample:
     picture = rectify(photo, label.quad, reader.crop_size, reader.margin).pixels
     (reading,) = reader([picture])
     return picture, {"text": reading.text, "score": reading.score, "truth": label.text}
+
+
+def verifier_sample(folder: Path, rng: np.random.Generator) -> Sample:
+    """What a verifier says of the stamps of a drawn page, and of a place without one."""
+    picture, stamps, _ = StampStudio().scene(rng)
+    boxes = [[round(side, 1) for side in stamp.box] for stamp in stamps] + [[0.0, 0.0, 60.0, 60.0]]
+    odds = Verifier.from_pretrained(folder).crop_log_odds(picture, boxes)
+    return picture, {"boxes": boxes, "log_odds": odds.tolist()}
 
 
 def segmenter_sample(folder: Path, rng: np.random.Generator) -> Sample:
@@ -329,6 +341,7 @@ SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = 
         folder, "stamp", StampStudio().scene(rng)[0]
     ),
     ("plate", "reader"): reader_sample,
+    ("stamp", "verifier"): verifier_sample,
     ("stamp", "segmenter"): segmenter_sample,
     ("stamp", "embedder"): embedder_sample,
     ("stamp", "comparer"): comparer_sample,

@@ -84,6 +84,7 @@ def test_bundled_models_are_listed_and_whole() -> None:
         "stamp-embedder",
         "stamp-reader",
         "stamp-segmenter",
+        "stamp-verifier",
     ]
     plates = [row["bytes"] for row in listed if row["name"].startswith("plate")]
     assert sum(plates) <= 12_000_000

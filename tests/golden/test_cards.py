@@ -20,6 +20,7 @@ def test_the_models_ship_with_their_samples() -> None:
         "stamp-embedder",
         "stamp-reader",
         "stamp-segmenter",
+        "stamp-verifier",
     ]
     for card in CARDS:
         assert (card.parent / "sample.png").is_file()

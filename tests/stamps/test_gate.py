@@ -12,6 +12,7 @@ from platemark.stamps.pipeline import InkGate, StampPipeline
 from platemark.tasks.verifier import Verifier
 from platemark.types import Detection, as_box, as_quad
 
+DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
 THRESHOLDS = {"sure_score": 0.7, "least_contrast": 30.0}
 BOX = (20.0, 20.0, 80.0, 80.0)
 
@@ -86,10 +87,22 @@ def test_the_pipeline_leaves_out_what_has_no_ink(stamp_pipeline: StampPipeline) 
 
 
 def test_a_least_score_replaces_the_gate() -> None:
-    verifier = StampPipeline.from_pretrained(threads=1).verifier
-    assert isinstance(verifier, InkGate)
-    assert (verifier.sure, verifier.contrast) == (0.7, 30.0)
-    assert StampPipeline.from_pretrained(threads=1, min_score=0.5).verifier is None
+    # a detector that is named has no verifier beside it
+    gated = StampPipeline.from_pretrained("stamp-detector", threads=1)
+    assert isinstance(gated.verifier, InkGate)
+    assert (gated.verifier.sure, gated.verifier.contrast) == (0.7, 30.0)
+    plain = StampPipeline.from_pretrained("stamp-detector", threads=1, min_score=0.5)
+    assert plain.verifier is None
+
+
+def test_the_bundled_verifier_keeps_seals_and_drops_what_else_is_proposed() -> None:
+    pipeline = StampPipeline.from_pretrained(threads=1)
+    names = ("letter-seal", "letter-without", "letter-composite")
+    pages = [Image.read(DOCUMENTS / f"{name}.jpg") for name in names]
+    proposed = [len(pipeline.detector(page)) for page in pages]
+    found = [len(pipeline.find(page)) for page in pages]
+    assert found[:2] == [1, 0]
+    assert sum(found) < sum(proposed)
 
 
 def test_a_verifier_takes_the_place_of_the_gate(

@@ -70,6 +70,18 @@ def test_what_scores_too_low_is_dropped(verifier: Verifier) -> None:
     assert verifier.candidate_score == 0.1
 
 
+def test_of_two_candidates_one_within_the_other_the_better_stays(verifier: Verifier) -> None:
+    part, beside = (20, 20, 80, 50), (60, 20, 120, 80)
+    for scores in ((0.6, 0.3), (0.3, 0.6)):
+        found = [detection(box, s) for box, s in zip((STAMP, part), scores, strict=True)]
+        kept = verifier.with_min_score(0.0)(page(STAMP), found)
+        said = verifier.crop_log_odds(page(STAMP), [STAMP, part])
+        odds = [np.log(s / (1 - s)) + o for s, o in zip(scores, said, strict=True)]
+        assert [one.box for one in kept] == [(STAMP, part)[int(np.argmax(odds))]]
+    apart = [detection(STAMP, 0.5), detection(beside, 0.5), detection(PRINT, 0.5)]
+    assert len(verifier.with_min_score(0.0)(page(STAMP), apart)) == 3
+
+
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(-20, 290), st.integers(-20, 190), st.integers(4, 320), st.integers(4, 320))
 def test_the_box_lies_in_the_middle_and_keeps_its_aspect(

@@ -23,7 +23,7 @@ from platemark.stamps.pipeline import StampPipeline
 
 STAGES = {
     "plate": ("decode", "detect", "rectify", "read"),
-    "stamp": ("decode", "detect", "segment", "describe", "embed"),
+    "stamp": ("decode", "detect", "verify", "segment", "describe", "embed"),
 }
 THREADS = (1, 2)
 
@@ -154,6 +154,9 @@ def _clock(pipeline: PlatePipeline | StampPipeline, photo: Path) -> list[float]:
         clock.append(time.perf_counter())
         pipeline.reader(crops)
     else:
+        if pipeline.verifier is not None:
+            detections = pipeline.verifier(image, detections)
+        clock.append(time.perf_counter())
         masks = pipeline.segmenter(image, [found.box for found in detections])
         clock.append(time.perf_counter())
         for mask in masks:

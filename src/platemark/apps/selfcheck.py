@@ -11,6 +11,7 @@ from platemark.errors import PlatemarkError
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Image, Pixels
 from platemark.models.onnx import OnnxModel
+from platemark.tasks.calibrate import sigmoid
 from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
@@ -18,6 +19,7 @@ from platemark.tasks.plate_classifier import PlateClassifier
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
 from platemark.tasks.stamp_reader import StampReader
+from platemark.tasks.verifier import Verifier
 
 SAMPLE, SAID = "sample.png", "sample.json"
 FINE = ("ok", "no sample to compare with")
@@ -89,6 +91,12 @@ def _stamp_reader(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) ->
     return "ok"
 
 
+def _verifier(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
+    odds = Verifier(model).crop_log_odds(picture, said["boxes"])
+    off = np.abs(sigmoid(odds) - sigmoid(said["log_odds"])).max()
+    return "ok" if off <= _SCORE_SLACK else f"gives scores that are off by {off:.3f}"
+
+
 def _segmenter(model: OnnxModel, picture: Pixels, said: Mapping[str, Any]) -> str:
     (ink,) = Segmenter(model)(picture, [said["box"]])
     share = float(ink.probability.mean())
@@ -113,6 +121,7 @@ _CHECKS: dict[str, Callable[[OnnxModel, Pixels, Mapping[str, Any]], str]] = {
     "detector": _detector,
     "reader": _reader,
     "classifier": _classifier,
+    "verifier": _verifier,
     "segmenter": _segmenter,
     "embedder": _embedder,
     "comparer": _comparer,

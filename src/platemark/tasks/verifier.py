@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from platemark.errors import ModelMismatch
-from platemark.geometry import FloatArray
+from platemark.geometry import FloatArray, coverage_matrix
 from platemark.imaging.image import Image, ImageInput
 from platemark.models.card import VerifierDecode, VerifierPreprocess
 from platemark.models.onnx import OnnxModel
@@ -19,6 +19,8 @@ from platemark.types import Box, Detection
 
 _BATCH = 16
 _DEFAULT_MIN_SCORE = 0.5
+# Of two candidates of which one covers so much of the other, one is the stamp.
+_WITHIN = 0.8
 
 
 class Verifier(Stage[VerifierPreprocess]):
@@ -86,7 +88,7 @@ class Verifier(Stage[VerifierPreprocess]):
         return type(self)(self._model, min_score=min_score)
 
     def __call__(self, image: ImageInput, detections: Sequence[Detection]) -> list[Detection]:
-        """Score candidates again and keep those that count.
+        """Score candidates again and keep those that count; of one within another, the better.
 
         Args:
             image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
@@ -104,8 +106,14 @@ class Verifier(Stage[VerifierPreprocess]):
         joined = logit([detection.score for detection in detections]) + self._weight * odds
         calibration = self._model.card.calibration
         scores = sigmoid(calibration.scale * joined + calibration.bias)
-        order = np.argsort(-scores, kind="stable")
-        kept = order[scores[order] >= self._min_score]
+        boxes = [detection.box for detection in detections]
+        within = coverage_matrix(boxes, boxes) >= _WITHIN
+        kept: list[int] = []
+        for index in np.argsort(-scores, kind="stable").tolist():
+            if scores[index] < self._min_score:
+                break
+            if not (within[index] | within[:, index])[kept].any():
+                kept.append(index)
         return [replace(detections[index], score=float(scores[index])) for index in kept]
 
     def crop_log_odds(self, image: ImageInput, boxes: Sequence[Box]) -> FloatArray:
