@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
@@ -15,6 +16,8 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+
+from platemark.apps.timed import Timed
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (
@@ -89,22 +92,8 @@ class Figures:
 
     def timed(self, name: str, stage: Stage) -> Stage:
         """Return a stage that does the same and has its calls timed."""
-        return cast(Stage, _Timed(name, stage, self))
+        return cast(Stage, Timed(stage, partial(self.time, name)))
 
     def render(self) -> bytes:
         """Return all figures as Prometheus reads them."""
         return generate_latest(self._all)
-
-
-class _Timed:
-    """A stage whose calls are timed; in everything else the stage itself."""
-
-    def __init__(self, name: str, stage: Callable[..., Any], figures: Figures) -> None:
-        self._name, self._stage, self._figures = name, stage, figures
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        with self._figures.time(self._name):
-            return self._stage(*arguments, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stage, name)
