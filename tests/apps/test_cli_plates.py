@@ -270,6 +270,29 @@ def test_expect_says_whether_a_plate_shows_the_text(tmp_path: Path, paint: Paint
     assert "neither letters nor digits" in refused.output
 
 
+def test_together_gives_one_reading_for_each_plate(tmp_path: Path, paint: Paint) -> None:
+    for name in ("a", "b"):
+        paint(f"in/{name}.png", (LEFT, "AB12CD"))
+    paint("in/c.png", (LEFT, "AB12CD"), ((200, 60, 240, 75), "KA777"))
+    (tmp_path / "in/d.jpg").write_bytes(b"no picture")
+    result = run(tmp_path / "in", "--together")
+    assert result.exit_code == 1
+    failed, car, other = rows(result)
+    assert failed["error"]["code"] == "unreadable_image"  # type: ignore[index]
+    assert (car["kind"], car["text"], other["text"]) == ("plate", "AB12CD", "KA777")
+    views = [Path(view["source"]).name for view in car["views"]]  # type: ignore[attr-defined]
+    assert sorted(views) == ["a.png", "b.png", "c.png"]
+    listed = run(tmp_path / "in", "--together", "--format", "csv").stdout
+    lines = list(csv.DictReader(io.StringIO(listed)))
+    assert [line["plate"] for line in lines] == ["", "1", "1", "1", "2"]
+    assert lines[1]["own_text"] == "AB12CD"
+    target = tmp_path / "plates.txt"
+    assert run(tmp_path / "in", "--together", "--output", target).exit_code == 1
+    assert "AB12CD" in target.read_text()
+    refused = run(tmp_path / "in", "--together", "--expect", "AB12CD")
+    assert refused.exit_code == 2
+
+
 def test_cropped_takes_each_picture_for_one_plate(tmp_path: Path, paint: Paint) -> None:
     paint("a.png")
     (row,) = rows(run(tmp_path / "a.png", "--cropped"))

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -52,6 +53,21 @@ def test_plates_are_taken_as_cut_out_and_regions_narrowed(api: httpx.Client, pho
     assert [mark["box"] for mark in one["marks"]] == [[0.0, 0.0, one["width"], one["height"]]]
     answer = api.post("/v1/plates?regions=eu-pl,nowhere", files={"files": photo})
     assert "nowhere" in problem(answer, 422, "invalid_request")["detail"]
+
+
+def test_several_photos_give_one_plate(api: httpx.Client, models: Any, photo: bytes) -> None:
+    smaller = io.BytesIO()
+    picture = PIL.Image.open(io.BytesIO(photo))
+    picture.resize((350, 350)).save(smaller, "PNG")
+    files = [("files", ("a.jpg", photo)), ("files", ("b.png", smaller.getvalue()))]
+    bad = ("files", ("bad.jpg", b"no picture"))
+    failed, car = api.post("/v1/plates?together=true", files=[*files, bad]).json()
+    assert failed["error"]["code"] == "unreadable_image"
+    merged = models.plates.merge(
+        [replace(models.plates(photo), source="a.jpg"), models.plates(smaller.getvalue())]
+    )
+    assert (car["text"], len(car["views"])) == (merged[0].reading.text, 2)
+    problem(api.post("/v1/plates?together=true", files=[bad]), 400, "unreadable_image")
 
 
 def test_stamps_are_those_of_the_pipeline(api: httpx.Client, models: Any, letter: bytes) -> None:

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Self
 
 import numpy as np
@@ -43,6 +44,9 @@ REGION = 0.9
 # formats' weights is mixed in.
 OVERLOOKED = 0.05
 
+# Of several photos, by how much one may speak against a text, and how much one counts at least.
+OUTLIER, FAINT = 1e-6, 0.05
+
 # How probably a character is read as another of like shape, and the other way round.
 _CONFUSIONS = {
     0.2: ("O0", "I1"),
@@ -52,6 +56,7 @@ _CONFUSIONS = {
 _FOLDED = str.maketrans("OI", "01")
 _FREE_CHARACTERS = 36
 _IMPOSSIBLE = 1e-12
+_LEAST = 1e-300
 _NO_LETTERS = Frames(np.ones((1, 1)), "")
 _NO_COUNTRY = "XX"
 # Where a text is this probable and has a format, no other can take its place.
@@ -159,8 +164,8 @@ class Grammar:
 
     def share(self, code: str, text: str) -> float:
         """P(format | text)."""
-        joint = (1.0 - FREE_TEXT) * self._prior[code] * self.shares(text).get(code, 0.0)
-        return joint / math.exp(self.log_prior(text))
+        formats = self._prior.get(code, 0.0) * self.shares(text).get(code, 0.0)
+        return (1.0 - FREE_TEXT) * formats / math.exp(self.log_prior(text))
 
     def region(self, text: str) -> Region | None:
         """The region that a text tells: the likeliest of a country that has most of P(text)."""
@@ -353,13 +358,47 @@ class PlateDecoder:
         texts = self._candidates(readings, shown)
         if not texts:
             return self._told(replace(first, frames=frames), seen)
-        chances = likelihoods(shown, texts).mean(axis=0) if shown else _mean_scores(readings, texts)
-        ranked = self._ranked(texts, chances, self.grammar.prior(seen))
-        text, score = ranked[0]
-        others = tuple(Alternative(*other) for other in ranked[1 : 1 + self.alternatives])
-        return self._told(
-            Reading(text, score, _characters(text, readings, shown), others, frames=frames), seen
-        )
+        chances = likelihoods(shown, texts).mean(axis=0) if shown else _scores(readings, texts)
+        logs, mass = np.log(np.maximum(chances, _LEAST)), float(chances.sum())
+        ranked = self._ranked(texts, logs, mass, self.grammar.prior(seen))
+        return self._told(self._reading(ranked, readings, shown, frames), seen)
+
+    def merge(self, photos: Sequence[Reading]) -> Reading:
+        """Decide what a plate says that several photos show.
+
+        Of each text that one of the photos may show, the logarithms of its likelihoods in all are
+        added up, each the sum over all alignments of the text with the frames of a photo. A photo
+        counts by the square of the mean score of its characters, and speaks against a text by the
+        factor `OUTLIER` at most.
+
+        Args:
+            photos: What this decoder said of the plate in each photo, at least one. Readings
+                without frames are weighed by the scores of their texts alone.
+
+        Returns:
+            A reading with the frames of all; of one photo, its own. Where the text tells no region
+            it is that of the photo with the highest score that has the same text.
+        """
+        if len(photos) == 1:
+            return photos[0]
+        shown = [[blurred(frames) for frames in photo.frames] for photo in photos]
+        every = list(chain.from_iterable(shown))
+        frames = tuple(frame for photo in photos for frame in photo.frames)
+        texts = self._candidates(photos, every)
+        if not texts:
+            return replace(photos[0], frames=frames)
+        logs, mass = np.zeros(len(texts)), 0.0
+        for photo, views in zip(photos, shown, strict=True):
+            chances = likelihoods(views, texts).mean(axis=0) if views else _scores([photo], texts)
+            logs += _weight(photo) * np.log(chances + max(OUTLIER * chances.max(), _LEAST))
+            # A text that is none of these would have to be in every photo.
+            mass = max(mass, float(chances.sum()))
+        ranked = self._ranked(texts, logs, mass, self.grammar.prior())
+        merged = self._told(self._reading(ranked, photos, every, frames), None)
+        alike = [photo for photo in photos if photo.text == merged.text and photo.region]
+        if merged.region is not None or not alike:
+            return merged
+        return replace(merged, region=max(alike, key=lambda photo: photo.score).region)
 
     def verify(self, readings: Sequence[Reading], text: str) -> Expectation:
         """Say whether one of some plates shows a text that was expected.
@@ -377,7 +416,7 @@ class PlateDecoder:
         wanted = normalise(text)
         if not wanted:
             raise ValueError(f"the expected text {text!r} has neither letters nor digits")
-        scores = [_support(reading, wanted) for reading in readings]
+        scores = [self.support(reading, wanted) for reading in readings]
         clear = (
             score <= MISMATCH and reading.score >= CLEAR and _legible(reading, wanted)
             for score, reading in zip(scores, readings, strict=True)
@@ -385,6 +424,23 @@ class PlateDecoder:
         best = max(scores, default=0.0)
         verdict = "match" if best >= MATCH else "mismatch" if readings and all(clear) else "unsure"
         return Expectation(wanted, verdict, best)
+
+    def support(self, reading: Reading, wanted: str) -> float:
+        """The likelihood of a text in a photo as a share of its and that of the best other text.
+
+        Args:
+            reading: What this decoder said of the plate in the photo.
+            wanted: The text, upper case without separators.
+        """
+        texts = [reading.text, *(other.text for other in reading.alternatives)]
+        folded = wanted.translate(_FOLDED)
+        others = [text for text in texts if text and text.translate(_FOLDED) != folded]
+        seen = [blurred(frames) for frames in reading.frames]
+        if seen and not _legible(reading, wanted):
+            return 0.0
+        asked = [wanted, *others]
+        chances = likelihoods(seen, asked).mean(axis=0) if seen else _scores([reading], asked)
+        return float(chances[0] / max(chances[0] + chances[1:].max(initial=0.0), _IMPOSSIBLE))
 
     @cached_property
     def _narrowed(self) -> bool:
@@ -419,16 +475,38 @@ class PlateDecoder:
         ruled = (text for frames in seen for text in self.grammar.search(frames))
         return list(dict.fromkeys(text for text in (*free, *ruled) if text))
 
+    def _reading(
+        self,
+        ranked: Sequence[tuple[str, float]],
+        readings: Sequence[Reading],
+        shown: Sequence[Frames],
+        frames: tuple[Frames, ...],
+    ) -> Reading:
+        text, score = ranked[0]
+        others = tuple(Alternative(*other) for other in ranked[1 : 1 + self.alternatives])
+        return Reading(text, score, _characters(text, readings, shown), others, frames=frames)
+
     def _ranked(
-        self, texts: Sequence[str], chances: NDArray[np.float64], prior: Mapping[str, float]
+        self,
+        texts: Sequence[str],
+        logs: NDArray[np.float64],
+        mass: float,
+        prior: Mapping[str, float],
     ) -> list[tuple[str, float]]:
-        """Texts with their share of the probability, highest first."""
+        """Texts with their share of the probability, highest first.
+
+        Args:
+            texts: The texts.
+            logs: (N,) logarithms of their likelihoods.
+            mass: What they have of all probability.
+            prior: See `Grammar.prior`.
+        """
         priors = np.array([self.grammar.log_prior(text, prior) for text in texts])
         lengths = np.array([len(text) for text in texts])
-        weights = np.log(np.maximum(chances, 1e-300)) + GRAMMAR * priors + LENGTH * lengths
+        weights = logs + GRAMMAR * priors + LENGTH * lengths
         shares = np.exp(weights - weights.max())
         # What the frames may show besides these texts is not theirs.
-        shares *= min(1.0, float(chances.sum())) / shares.sum()
+        shares *= min(1.0, mass) / shares.sum()
         order = np.argsort(-shares, kind="stable")
         best = float(shares[order[0]])
         score = float(calibrate(best, self.calibration))
@@ -443,20 +521,7 @@ def _legible(reading: Reading, wanted: str) -> bool:
     return all(set(wanted) <= set(frames.alphabet) for frames in reading.frames or [_NO_LETTERS])
 
 
-def _support(reading: Reading, wanted: str) -> float:
-    """The likelihood of a text as a share of its and that of the best other text."""
-    texts = [reading.text, *(other.text for other in reading.alternatives)]
-    folded = wanted.translate(_FOLDED)
-    others = [text for text in texts if text and text.translate(_FOLDED) != folded]
-    seen = [blurred(frames) for frames in reading.frames]
-    if seen and not _legible(reading, wanted):
-        return 0.0
-    asked = [wanted, *others]
-    chances = likelihoods(seen, asked).mean(axis=0) if seen else _mean_scores([reading], asked)
-    return float(chances[0] / max(chances[0] + chances[1:].max(initial=0.0), _IMPOSSIBLE))
-
-
-def _mean_scores(readings: Sequence[Reading], texts: Sequence[str]) -> NDArray[np.float64]:
+def _scores(readings: Sequence[Reading], texts: Sequence[str]) -> NDArray[np.float64]:
     scores: defaultdict[str, float] = defaultdict(float)
     for reading in readings:
         if reading.text:
@@ -464,6 +529,12 @@ def _mean_scores(readings: Sequence[Reading], texts: Sequence[str]) -> NDArray[n
         for other in reading.alternatives:
             scores[other.text] += other.score / len(readings)
     return np.array([scores[text] for text in texts])
+
+
+def _weight(photo: Reading) -> float:
+    """How much a photo counts among several."""
+    scores = [character.score for character in photo.characters]
+    return max(FAINT, float(np.mean(scores)) ** 2 if scores else 0.0)
 
 
 def _characters(

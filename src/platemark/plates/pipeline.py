@@ -1,6 +1,6 @@
 """Licence plates: the parts and the order of the steps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Self
@@ -17,6 +17,7 @@ from platemark.models.store import ModelName, bundled_names, choose_parts
 from platemark.pipeline import Covering, Pipeline
 from platemark.plates.decoding import PlateDecoder
 from platemark.plates.formats import choose_formats
+from platemark.plates.together import merge_plates
 from platemark.protocols import Classifies, Finds, Reads, Verifies
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_classifier import PlateClassifier
@@ -25,6 +26,7 @@ from platemark.types import (
     Crop,
     Detection,
     Expectation,
+    MergedPlate,
     PlateClasses,
     PlateMark,
     Reading,
@@ -273,6 +275,27 @@ class PlatePipeline(Pipeline[PlateMark]):
         """
         self.decoder.verify((), text)
         return self.with_parts(expected=text)
+
+    def merge(self, results: Iterable[Result]) -> list[MergedPlate]:
+        """Merge the plates that several photos of one car show; see `merge_plates`.
+
+        ::
+
+            for plate in plates.merge(plates.stream("photos-of-one-car")):
+                print(plate.reading.text, plate.reading.score, len(plate.views))
+
+        Args:
+            results: What this pipeline gave for the photos.
+
+        Returns:
+            A plate for each car, that in most photos first.
+        """
+        return [
+            one
+            if one.reading.score >= self.legible_text
+            else replace(one, reading=one.reading.illegible())
+            for one in merge_plates(results, self.decoder)
+        ]
 
     def verify(self, image: ImageInput, text: str) -> Expectation:
         """Say whether a picture shows a plate with a text, as a site asks of what users typed.

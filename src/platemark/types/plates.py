@@ -337,3 +337,42 @@ class PlateMark:
             obscured=None if obscured is None else Obscured.from_dict(obscured),
             mirrored=data.get("mirrored", False),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PlateView:
+    """A plate in one of several photos.
+
+    Attributes:
+        source: The photo.
+        page: Page of a document, counted from 0.
+        mark: The plate, as it was read in this photo alone.
+    """
+
+    source: str
+    page: int
+    mark: PlateMark
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object: the mark's, where it is from, without what was merged."""
+        mark = self.mark.to_dict()
+        kept = {key: mark[key] for key in ("score", "box", "quad", "text", "text_score")}
+        return {"source": self.source, "page": self.page, **kept}
+
+
+@dataclass(frozen=True, slots=True)
+class MergedPlate:
+    """One plate that several photos show.
+
+    Attributes:
+        reading: What it says, by all of them.
+        views: Where it is in each; the clearest first.
+    """
+
+    reading: Reading
+    views: tuple[PlateView, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        views = [view.to_dict() for view in self.views]
+        return {"kind": "plate", **self.reading.to_dict(), "views": views}

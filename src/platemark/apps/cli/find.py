@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -87,6 +87,7 @@ class Request:
         registry: Known stamps that found ones are named by, a file or a URL.
         adapt: What the command changes about the pipeline.
         read: Whether stamps are read; plates always are.
+        writer: What prints the results of a pipeline to a stream, in place of the usual.
     """
 
     inputs: list[str]
@@ -102,6 +103,7 @@ class Request:
     registry: str | None = None
     adapt: "Callable[[Pipeline[Any]], Pipeline[Any]] | None" = None
     read: bool = False
+    writer: "Callable[[Any, TextIO, ResultFormat], ResultWriter] | None" = None
 
 
 @dataclass
@@ -147,7 +149,10 @@ def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = (
         # Opened last, so that a mistake above does not empty the results of an earlier run.
         output = request.output
         stream = stack.enter_context(open_output(output)) if output else standard_output(kind)
-        writers = [WRITERS[kind](stream, layout), *more]
+        if request.writer is None:
+            writers = [WRITERS[kind](stream, layout), *more]
+        else:
+            writers = [request.writer(pipeline, stream, kind), *more]
         tally = _run(pipeline, request, layout.kind, writers, pictures)
     if tally.failed:
         raise typer.Exit(FAILED)

@@ -17,6 +17,7 @@ from platemark.apps.cli.find import (
     find,
 )
 from platemark.apps.cli.output import PLATES
+from platemark.apps.cli.together import TogetherWriter
 
 if TYPE_CHECKING:
     from platemark.pipeline import Pipeline
@@ -51,6 +52,12 @@ def plates(
             metavar="TEXT", help="Say whether a plate shows this: match, mismatch, unsure."
         ),
     ] = None,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together", help="The pictures show one car: give one reading of all for each plate."
+        ),
+    ] = False,
     regions: RegionsOption = None,
     ban_regions: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Plates not to expect, in the same way.")
@@ -64,6 +71,11 @@ def plates(
     Results go to standard output, progress and messages to standard error. Exit status: 0 all
     inputs done, 1 some failed (the others are done), 2 wrong usage.
     """
+
+    if together and expect is not None:
+        raise typer.BadParameter(
+            "it is about each picture; leave out --expect", param_hint="--together"
+        )
 
     def adapt(pipeline: "Pipeline[Any]") -> "Pipeline[Any]":
         from platemark.plates.pipeline import PlatePipeline
@@ -83,7 +95,7 @@ def plates(
     request = Request(
         inputs, format, output, annotated, crops, min_score, model, threads, workers, quiet
     )
-    find(replace(request, adapt=adapt), PLATES)
+    find(replace(request, adapt=adapt, writer=TogetherWriter if together else None), PLATES)
 
 
 def names(listed: str | None) -> list[str] | None:

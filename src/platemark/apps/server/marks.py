@@ -1,6 +1,7 @@
 """Routes that find marks: plates, stamps, pictures with marks drawn, vectors, ink."""
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from platemark.apps.server.common import (
     MinScore,
     Name,
     OnePage,
+    Outcome,
     PageNumber,
     ReadStamps,
     Shared,
@@ -32,6 +34,7 @@ from platemark.apps.server.examples import (
 from platemark.apps.server.schemas import (
     ComparisonShape,
     EmbeddingsShape,
+    MergedPlateShape,
     PlatesShape,
     SegmentsShape,
     StampsShape,
@@ -47,13 +50,15 @@ from platemark.apps.server.work_route import (
     one_page,
     while_connected,
 )
+from platemark.apps.services import Services
 from platemark.errors import InvalidRequest
 from platemark.imaging.cover import Style
 from platemark.imaging.draw import cut_out, draw_image
 from platemark.imaging.image import Image
+from platemark.plates.pipeline import PlatePipeline
 from platemark.types import Result
 from platemark.types.base import png
-from platemark.usecases.look import no_stamp
+from platemark.usecases.look import Item, no_stamp
 
 router = APIRouter(route_class=WorkRoute, tags=["marks"])
 _MODEL = "embedding_model"
@@ -91,7 +96,7 @@ class CopyFormat(StrEnum):
 @router.post(
     "/v1/plates",
     summary="Find and read licence plates",
-    response_model=answers(PlatesShape),
+    response_model=answers(PlatesShape | MergedPlateShape),
     responses=listed(PLATES_EXAMPLE),
     openapi_extra=file_body(),
 )
@@ -101,13 +106,35 @@ async def plates(
     min_score: MinScore = None,
     cropped: PlatesCropped = False,
     regions: Regions = None,
+    together: Annotated[
+        bool,
+        Query(description="The files show one car: one object for each plate, read in all."),
+    ] = False,
     page: OnePage = None,
     name: Name = None,
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
     pipeline = services.plate_finder(min_score, cropped=cropped, regions=regions)
+    if together:
+        return await _merged(request, services, pipeline, page)
     work = partial(found, services, "plate", pipeline, Result.to_dict)
     return answer_list(request, await each_page(request, work, only=page))
+
+
+async def _merged(
+    request: Request, services: Services, pipeline: PlatePipeline, page: int | None
+) -> Response:
+    """What all files say together, after the files that failed."""
+
+    def work(item: Item) -> Result:
+        return replace(services.find("plate", item, pipeline), draw=None)
+
+    results = await each_page(request, work, only=page)
+    plates = await services.work.run(lambda: pipeline.merge(results))
+    failed = [Outcome(json.dumps(one.to_dict()), failed=True) for one in results if one.error]
+    if len(failed) < len(results):
+        failed += [Outcome(json.dumps(plate.to_dict())) for plate in plates]
+    return answer_list(request, failed)
 
 
 @router.post(

@@ -19,6 +19,9 @@ from platemark.types import (
     Identity,
     InkMask,
     PlateMark,
+    PlateView,
+    Quad,
+    Reading,
     RedactedFile,
     StampMark,
     TextLine,
@@ -112,8 +115,23 @@ IdentityShape, MaskShape = _MADE[Identity], _MADE[InkMask]
 ComparisonShape = shape_of(Comparison, leave_out=["differences", "draw"])
 PlatesShape = _marks("PlatesShape", PlateShape, expected=(shape_of(Expectation) | None, None))
 StampsShape = _marks("StampsShape", StampShape)
-
-
+_VIEW: dict[str, Any] = {
+    "score": (float, Score),
+    "box": (Box, ...),
+    "quad": (Quad, ...),
+    "text": (str | None, ...),
+    "text_score": (float, Score),
+}
+_MERGED: dict[str, Any] = {
+    "kind": (Literal["plate"], ...),
+    "text_score": (float, Score),
+    "views": (many(shape_of(PlateView, leave_out=["mark"], **_VIEW)), ...),
+}
+MergedPlateShape = create_model(
+    "MergedPlateShape",
+    __base__=shape_of(Reading, leave_out=["frames", "score"], **_MERGED),
+    __doc__="One plate that several photos show.",
+)
 RedactedShape = shape_of(
     RedactedFile, data=(str, Field(description="The copy, a file, in base64."))
 )
