@@ -1,4 +1,9 @@
-from collections.abc import Callable
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -58,7 +63,8 @@ def test_what_is_no_video_says_so(make_video: MakeVideo, tmp_path: Path) -> None
     for name, error, message in (
         (picture, UnsupportedInput, "is no video"),
         (tmp_path, UnsupportedInput, "is a folder"),
-        ("rtsp://host/stream", UnsupportedInput, "is an address"),
+        ("s3://bucket/clip.mp4", UnsupportedInput, "no address of a video"),
+        ("rtsp://me:secret@127.0.0.1:1/gate", UnreadableImage, "^rtsp://127.0.0.1:1/gate has no"),
         (tmp_path / "none.mp4", UnreadableImage, "does not exist"),
     ):
         with pytest.raises(error, match=message):
@@ -69,3 +75,53 @@ def test_what_is_no_video_says_so(make_video: MakeVideo, tmp_path: Path) -> None
         next(read_video(damaged))
     with pytest.raises(ValueError, match="rate is above 0"):
         next(read_video(picture, rate=0))
+
+
+class _Camera(BaseHTTPRequestHandler):
+    """Sends 25 pictures a second, each of a level of its own, and breaks off after 40."""
+
+    sent = 0
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with suppress(OSError):
+            for _ in range(40):
+                level = type(self).sent
+                type(self).sent += 1
+                stream = io.BytesIO()
+                PIL.Image.new("RGB", (64, 48), (level, level, level)).save(stream, "JPEG")
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {stream.tell()}"
+                self.wfile.write(head.encode() + b"\r\n\r\n" + stream.getvalue() + b"\r\n")
+                time.sleep(0.04)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def camera() -> Iterator[str]:
+    """The address of a live stream."""
+    _Camera.sent = 0
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Camera) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://me:secret@127.0.0.1:{server.server_port}/gate.mjpg"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_live_stream_gives_its_newest_frame_and_is_opened_again(camera: str) -> None:
+    frames = read_video(camera)
+    numbers, level = [], 0.0
+    while level < 41:  # as the camera sends after it broke off
+        frame = next(frames)
+        level = float(frame.image.pixels.mean())
+        numbers.append(frame.number)
+        time.sleep(0.15)
+    assert "secret" not in frame.image.source
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] - numbers[0] > len(numbers)  # some were dropped
+    frames.close()  # type: ignore[attr-defined]
+    assert "platemark-stream" not in {thread.name for thread in threading.enumerate()}

@@ -26,6 +26,7 @@ platemark stamps DIR --registry stamps.db --format jsonl
 platemark redact a.jpg b.pdf DIR --output OUT --kind plate --style blur
 platemark redact a.pdf --output OUT --kind stamp --style pixelate --min-score 0.3 --quiet
 platemark watch clip.mp4 --format jsonl
+platemark watch rtsp://camera/gate --rate 5
 platemark watch a.mp4 b.avi --output events.jsonl --annotated OUT --rate 5 --workers 2 --quiet
 platemark batch DIR '*.jpg' @files.txt shards.tar s3://bucket/photos --output OUT
 platemark batch DIR --output OUT --engine local --kind stamps --workers 2 --format parquet --quiet

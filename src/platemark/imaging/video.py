@@ -1,18 +1,29 @@
-"""Videos as frames, one at a time: the only place that reads them."""
+"""Videos and live streams as frames, one at a time: the only place that reads them."""
 
 import os
+import re
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, Queue
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 
 from platemark.errors import UnreadableImage, UnsupportedInput
 from platemark.imaging.formats import HEAD, format_of
-from platemark.imaging.image import Image, open_file
+from platemark.imaging.image import Image, is_address, open_file
 
 # A video that states no rate, or an impossible one, is taken for one of so many frames a second.
 _USUAL_RATE, _HIGHEST_RATE = 25.0, 1000.0
+_STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt")
+_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+# How long a stream may take to open, and be silent; and how long to wait before it is opened again,
+# twice as long after each time that fails.
+_TIMEOUT_MS, _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 10_000, 0.5, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,7 @@ class Frame:
     Attributes:
         image: Its pixels, turned upright; its ``page`` is the number of the frame.
         number: Counted from 0, those that were passed over included.
-        seconds: When it is shown, from the beginning of the video.
+        seconds: When it is shown, from the beginning of the video, or when it came.
     """
 
     image: Image
@@ -30,44 +41,139 @@ class Frame:
     seconds: float
 
 
-def read_video(path: str | os.PathLike[str], *, rate: float | None = None) -> Iterator[Frame]:
-    """Read the frames of a video file, each when it is asked for.
+def read_video(source: str | os.PathLike[str], *, rate: float | None = None) -> Iterator[Frame]:
+    """Read the frames of a video, each when it is asked for.
+
+    A live stream has no end. Frames that come while nobody asks are dropped, all but the newest;
+    when it breaks off it is opened again, as often as need be.
 
     Args:
-        path: MP4, MOV, MKV, WebM, AVI, MPEG.
+        source: A file (MP4, MOV, MKV, WebM, AVI, MPEG), or the address of a file or stream
+            (``rtsp://``, ``https://`` ...). A password in it is left out of results and errors.
         rate: Frames a second at most; others are passed over, which costs a fraction of reading
             them. None for all.
 
     Raises:
-        UnreadableImage: The file is missing or damaged.
-        UnsupportedInput: It is no video, or an address.
+        UnreadableImage: It is missing or damaged, or cannot be reached.
+        UnsupportedInput: It is no video, or an address of another sort.
         ValueError: ``rate`` is not above 0.
     """
     if rate is not None and rate <= 0:
         raise ValueError(f"rate is above 0, got {rate}")
-    name = os.fspath(path)
-    with open_file(name, name, video=True) as stream:
-        if format_of(stream.peek(HEAD)) != "video":
+    place = os.fspath(source)
+    name = _PASSWORD.sub("", place)
+    if is_address(place):
+        if place.split(":")[0].lower() not in _STREAMS:
             raise UnsupportedInput(
-                f"{name} is no video; for pictures: platemark plates {name}", source=name
+                f"{name} is no address of a video; those begin with {', '.join(_STREAMS)}",
+                source=name,
             )
+    else:
+        with open_file(place, name, video=True) as stream:
+            if format_of(stream.peek(HEAD)) != "video":
+                raise UnsupportedInput(
+                    f"{name} is no video; for pictures: platemark plates {name}", source=name
+                )
+    capture = _open(place)
+    endless = is_address(place) and capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+    if endless and capture.isOpened():
+        shown = _live(place, capture, _Pace(rate, 0.0))
+    else:
+        shown = _recorded(capture, name, rate)
+    for number, seconds, pixels in shown:
+        rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+        yield Frame(Image(rgb, name, number), number, seconds)
+
+
+def _open(place: str) -> cv2.VideoCapture:
     # FFmpeg and nothing else, since others take names for patterns of file names.
-    capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
+    timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+    options = [word for timeout in timeouts for word in (timeout, _TIMEOUT_MS)]
+    return cv2.VideoCapture(place, cv2.CAP_FFMPEG, options)
+
+
+class _Pace:
+    """Says which frames are looked at, to keep to a rate; ``slack`` in seconds."""
+
+    def __init__(self, rate: float | None, slack: float) -> None:
+        self._step = 0.0 if rate is None else 1.0 / rate
+        self._due, self._slack = 0.0, slack
+
+    def takes(self, seconds: float) -> bool:
+        """Whether a frame at this time is."""
+        if self._step and seconds < self._due - self._slack:
+            return False
+        self._due = max(self._due + self._step, seconds)
+        return True
+
+
+def _recorded(
+    capture: cv2.VideoCapture, name: str, rate: float | None
+) -> Iterator[tuple[int, float, MatLike]]:
+    """Number, time and BGR pixels of the frames of a file."""
     try:
         stated = capture.get(cv2.CAP_PROP_FPS)
         step = 1.0 / (stated if 0.0 < stated <= _HIGHEST_RATE else _USUAL_RATE)
-        number, due = 0, 0.0
+        pace, number = _Pace(rate, step / 2.0), 0
         while capture.grab():
             # Containers whose frames have no times give 0 for each.
             seconds = max(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3, 0.0) or number * step
-            if rate is None or seconds >= due - step / 2.0:
+            if pace.takes(seconds):
                 decoded, pixels = capture.retrieve()
                 if decoded:
-                    rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-                    yield Frame(Image(rgb, name, number), number, seconds)
-                    due = due if rate is None else max(due + 1.0 / rate, seconds)
+                    yield number, seconds, pixels
             number += 1
         if not number:
-            raise UnreadableImage(f"{name} is damaged: it has no frame to read", source=name)
+            raise UnreadableImage(
+                f"{name} has no frame to read: it is damaged, or cannot be reached", source=name
+            )
     finally:
         capture.release()
+
+
+def _live(
+    place: str, capture: cv2.VideoCapture, pace: _Pace
+) -> Iterator[tuple[int, float, MatLike]]:
+    """Number, time and BGR pixels of the newest frame of a stream, whenever it is asked for."""
+    newest: Queue[tuple[int, float, MatLike]] = Queue(1)
+    ended = threading.Event()
+    receiver = threading.Thread(
+        target=_receive,
+        name="platemark-stream",
+        args=(place, capture, pace, newest, ended),
+        daemon=True,
+    )
+    receiver.start()
+    try:
+        while True:
+            yield newest.get()
+    finally:
+        ended.set()
+        receiver.join(_TIMEOUT_MS / 1e3)
+
+
+def _receive(
+    place: str,
+    capture: cv2.VideoCapture,
+    pace: _Pace,
+    newest: "Queue[tuple[int, float, MatLike]]",
+    ended: threading.Event,
+) -> None:
+    start, number, pause = time.monotonic(), 0, _FIRST_PAUSE_S
+    while not ended.is_set():
+        while not ended.is_set() and capture.grab():
+            pause = _FIRST_PAUSE_S
+            seconds = time.monotonic() - start
+            if pace.takes(seconds):
+                decoded, pixels = capture.retrieve()
+                if decoded:
+                    with suppress(Empty):
+                        newest.get_nowait()
+                    newest.put((number, seconds, pixels))
+            number += 1
+        capture.release()
+        if ended.wait(pause):
+            return
+        pause = min(2.0 * pause, _LONGEST_PAUSE_S)
+        capture = _open(place)
+    capture.release()

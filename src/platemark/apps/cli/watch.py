@@ -52,7 +52,11 @@ EVENTS = RowLayout(
 def watch(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="VIDEO", help="MP4, MOV, MKV, WebM, AVI.", show_default=False),
+        typer.Argument(
+            metavar="VIDEO",
+            help="MP4, MOV, MKV, WebM, AVI; addresses, also of live streams (rtsp://...).",
+            show_default=False,
+        ),
     ],
     format: RowFormatOption = None,  # noqa: A002 - the option is called so
     output: OutputOption = None,
@@ -135,4 +139,4 @@ def _rows(
                     yield event.to_dict()
         except PlatemarkError as error:
             messages().print(f"error: {error.message}", style="red", markup=False)
-            yield {"source": name, "error": error.to_dict()}
+            yield {"source": error.source or name, "error": error.to_dict()}
