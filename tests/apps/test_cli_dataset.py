@@ -1,6 +1,8 @@
 """``platemark dataset`` as it is typed."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -267,3 +269,17 @@ def test_show_names_what_it_cannot_show(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "1.png" in done.stderr
     assert (tmp_path / "sheets" / "sheet-001.png").exists()
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    rows = [{"image": "photos/0.png", "split": split} for split in ["train", "dev"] * 60]
+    source = manifest(tmp_path / "own", *rows)
+    command = f"{sys.executable} -m platemark dataset convert {source} {tmp_path / 'new'} --to coco"
+    # Files of more than 16 kB cannot be written; the image is linked.
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 16; {command}"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 1, done.stderr
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]

@@ -439,6 +439,37 @@ def test_labels_are_plates_or_stamps_or_asked_for(tmp_path: Path) -> None:
     assert len(read(file, kind="stamp")[0].stamps) == 1
 
 
+def test_an_image_without_marks_lists_what_was_looked_for(tmp_path: Path) -> None:
+    put(tmp_path / "data.yaml", "train: images\nval: images\nnames: [stamp, car, dog]\n")
+    image(tmp_path / "images" / "1.jpg")
+    (entry,) = read(tmp_path)
+    assert {"plates", "stamps"} & entry.model_fields_set == {"stamps"}
+    put(tmp_path / "labels" / "1.txt", "1 0.5 0.5 0.2 0.4\n")
+    (error,) = errors(tmp_path)
+    assert "'car'" in error.message
+    assert error.line == 1
+    empty = put(tmp_path / "via.json", {"a": {"filename": "images/1.jpg", "regions": []}})
+    (entry,) = read(empty, kind="stamp")
+    assert {"plates", "stamps"} & entry.model_fields_set == {"stamps"}
+
+
+def test_attributes_of_the_tools_own(tmp_path: Path) -> None:
+    image(tmp_path / "car.jpg")
+    square = [(10.0, 10.0), (90.0, 10.0), (90.0, 40.0), (10.0, 40.0)]
+    stated = {"text": "123", "quad": "front", "occluded": "no", "count_lines": "2", "note": ""}
+    content = via(square, label="plate", **stated)
+    (own,) = content.values()
+    own["file_attributes"] = {"image": "other.jpg", "split": "valid", "kind": "sedan", "page": "3"}
+    (entry,) = read(put(tmp_path / "via.json", content))
+    (mark,) = entry.plates
+    assert (mark.text, mark.lines, mark.model_extra) == ("123", 2, {"occluded": "no"})
+    assert (entry.image, entry.split, entry.kind) == ("car.jpg", "dev", "scene")
+    assert entry.model_extra == {"page": "3"}
+    own["file_attributes"] = {"split": "holdout"}
+    (error,) = errors(put(tmp_path / "via.json", content))
+    assert error.key == "car.jpg1.split"
+
+
 @pytest.mark.parametrize(
     ("content", "key", "reason"),
     [
@@ -495,3 +526,11 @@ def test_files_that_are_no_data_set(tmp_path: Path) -> None:
     for name in FORMATS:
         with pytest.raises(DatasetError, match="no annotations"):
             list(Dataset.open(tmp_path / "empty", name))
+
+
+def test_yolo_labels_beside_the_images(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "data.yaml", "train: .\nval: .\nnames: [plate]\n")
+    image(tmp_path / "images" / "1.jpg")
+    put(tmp_path / "images" / "1.txt", "0 0.5 0.5 0.2 0.4\n")
+    (entry,) = read(tmp_path / "images")
+    assert len(entry.plates) == 1

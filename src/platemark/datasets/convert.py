@@ -279,6 +279,7 @@ class _Images:
         transfer: Transfer,
     ) -> None:
         self._dataset, self._staged, self._folder = dataset, staged, folder
+        self._resolved = folder.resolve()
         self._known, self._transfer = known, transfer
         self._taken: set[str] = set()
 
@@ -309,7 +310,7 @@ class _Images:
         if not source.is_file():
             raise Place(self._dataset.source).missing(name)
         stays = self._known is None or self._known.file_name is not None
-        inside = source.resolve().is_relative_to(self._folder.resolve())
+        inside = source.resolve().is_relative_to(self._resolved)
         if stays and (inside or self._transfer == "leave"):
             return Path(os.path.relpath(source, self._folder)).as_posix()
         target = self._free(name, template, split)

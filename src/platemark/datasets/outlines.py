@@ -7,7 +7,7 @@ A reader of a foreign format gives `Picture` objects and `entry_of` makes manife
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -45,6 +45,8 @@ _NAMES = {
     "count_lines": "lines",
 }
 """What other tools call our fields; compared in lower case."""
+_WORDS = ("text", "region", "color", "identity", "mask")
+"""Fields that are texts whatever they look like."""
 _ORDERED, _MARGINS = "corners", "box_margins"
 _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -142,7 +144,7 @@ class Picture:
         outlines: What is marked in it.
         attributes: What else is known of it.
         size: Width and height in pixels, or None where the format does not say.
-        split: Its part of the data set, or None where the format does not say.
+        split: Its part of the data set as the format calls it, or None where it does not say.
         crop: Whether it is one mark cut out; then the one outline without points is all of it.
         labels: All classes that were looked for, where the format lists them.
     """
@@ -152,7 +154,7 @@ class Picture:
     outlines: tuple[Outline, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     size: tuple[int, int] | None = None
-    split: Split | None = None
+    split: str | None = None
     crop: bool = False
     labels: tuple[str, ...] = ()
 
@@ -212,17 +214,23 @@ class Reading:
         Raises:
             DatasetError: Its name does not say, and `labels` has it not.
         """
-        if label is None:
-            return self.kind
+        role = self.kind if label is None else self._known_role(label)
+        if role is None:
+            raise place.error(
+                f"whether {label!r} is a plate or a stamp is not known; say what it is with "
+                f"--label '{label}=plate' (or stamp, ignore, skip)"
+            )
+        return role
+
+    def kinds(self, labels: Iterable[str]) -> set[str]:
+        """The kinds of marks among labels; those of which no mark may come are not asked for."""
+        return {"plate", "stamp"} & {self._known_role(label) for label in labels}
+
+    def _known_role(self, label: str) -> Role | None:
         if label in self.labels:
             return self.labels[label]
-        for role, pattern in _ROLES:
-            if re.search(pattern, label, re.IGNORECASE):
-                return role
-        raise place.error(
-            f"whether {label!r} is a plate or a stamp is not known; say what it is with "
-            f"--label '{label}=plate' (or stamp, ignore, skip)"
-        )
+        found = (role for role, known in _ROLES if re.search(known, label, re.IGNORECASE))
+        return next(found, None)
 
 
 @contextmanager
@@ -334,7 +342,8 @@ def entry_of(picture: Picture, root: Path, finder: ImageFinder, reading: Reading
     width, height = picture.size or image_size(path)
     stated = dict(picture.attributes)
     looked_for = decoded(stated.pop("looked_for", []))
-    kinds = {reading.role(label, picture.place) for label in (*picture.labels, *looked_for)}
+    kinds = reading.kinds((*picture.labels, *looked_for))
+    scene_or_crop = "crop" if picture.crop else "scene"
     marks: dict[str, list[Any]] = {"plate": [], "stamp": [], "ignore": []}
     for outline in picture.outlines:
         role = reading.role(outline.label, outline.place)
@@ -346,17 +355,17 @@ def entry_of(picture: Picture, root: Path, finder: ImageFinder, reading: Reading
             model = PlateAnnotation if role == "plate" else StampAnnotation
             with faults_at(outline.place):
                 marks[role].append(model(**_fields(shown, role)))
-    kinds |= {kind for kind in ("plate", "stamp") if marks[kind]} or {reading.kind}
+    kinds |= {kind for kind in ("plate", "stamp") if marks[kind]}
     fields: dict[str, Any] = {
         "image": Path(os.path.relpath(path, root)).as_posix(),
         "width": width,
         "height": height,
-        **{f"{kind}s": marks[kind] for kind in ("plate", "stamp") if kind in kinds},
+        **{f"{kind}s": marks[kind] for kind in sorted(kinds or {reading.kind})},
         **({"ignore": marks["ignore"]} if marks["ignore"] else {}),
-        "kind": "crop" if picture.crop else "scene",
-        "split": picture.split or reading.split,
+        "kind": "isolated" if stated.get("kind") == "isolated" else scene_or_crop,
+        "split": split_of(picture.split or "") or picture.split or reading.split,
     }
-    return ManifestEntry(**(fields | stated))
+    return ManifestEntry(**(stated | fields))
 
 
 def picture_of(entry: ManifestEntry, image: str, file: Path) -> Picture:
@@ -422,13 +431,16 @@ def _fields(outline: Outline, kind: MarkKind) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in outline.attributes.items():
         known = _NAMES.get(name.lower(), name.lower())
-        if known in model.model_fields and known not in fields:
-            fields[known] = value if known in ("text", "region") else decoded(value)
-        elif name not in (_ORDERED, _MARGINS) and value not in (None, ""):
+        if value in (None, "") or name in (_ORDERED, _MARGINS, "box", "quad"):
+            continue
+        if known not in model.model_fields or known in fields:
             fields[name] = value
+        elif known in _WORDS:
+            fields[known] = str(value)
+        else:
+            fields[known] = decoded(value)
     if kind == "plate" and fields.get("text") is not None:
-        fields["text"] = "".join(filter(str.isalnum, str(fields["text"]).upper()))
-    fields = {name: None if value == "" else value for name, value in fields.items()}
+        fields["text"] = "".join(filter(str.isalnum, fields["text"].upper())) or None
     if not outline.is_box:
         fields["quad"] = _quad(outline, kind)
         if len(outline.points) != 4:

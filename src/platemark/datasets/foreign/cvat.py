@@ -14,7 +14,6 @@ from platemark.datasets.outlines import (
     Place,
     Read,
     attempt,
-    decoded,
     encoded,
     faults_at,
     rotated,
@@ -48,7 +47,7 @@ def _picture(element: Element, place: Place, labels: tuple[str, ...]) -> Picture
     for number, shape in enumerate(element):
         if shape.tag == "tag":
             if shape.get("label") == _ABOUT:
-                attributes = {name: decoded(value) for name, value in _attributes(shape).items()}
+                attributes = _attributes(shape)
         else:
             outlines.append(_outline(shape, place.at(f"{shape.tag}.{number}")))
     width, height = element.get("width"), element.get("height")

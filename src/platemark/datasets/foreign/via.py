@@ -18,7 +18,6 @@ from platemark.datasets.outlines import (
     Place,
     Read,
     attempt,
-    decoded,
     encoded,
     faults_at,
     split_of,
@@ -61,9 +60,7 @@ def _picture(image: Mapping[str, Any], place: Place) -> Picture:
     regions = image["regions"]
     numbered = regions.items() if isinstance(regions, dict) else enumerate(regions)
     outlines = (_outline(region, place.at(f"regions.{key}")) for key, region in numbered)
-    attributes = {
-        key: decoded(value) for key, value in (image.get("file_attributes") or {}).items()
-    }
+    attributes = dict(image.get("file_attributes") or {})
     split = attributes.pop("split", None) or split_of(place.file.parent.name)
     return Picture(
         place,

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from math import degrees
 from pathlib import Path, PurePosixPath
+from typing import IO
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -20,7 +21,6 @@ from platemark.datasets.outlines import (
     Place,
     Read,
     attempt,
-    decoded,
     encoded,
     faults_at,
     rotated,
@@ -73,7 +73,7 @@ def _picture(root: Element, place: Place, splits: Mapping[str, Split]) -> Pictur
         _outline(element, place.at(f"object.{number}"))
         for number, element in enumerate(root.iter("object"))
     )
-    attributes = {name: decoded(value) for name, value in _attributes(root).items()}
+    attributes = _attributes(root)
     name = root.findtext("filename") or ""
     split = splits.get(place.file.stem) or split_of(place.file.parent)
     return Picture(
@@ -128,7 +128,7 @@ def write(folder: Path, pictures: Iterable[Picture]) -> None:
     lists = folder / "ImageSets" / "Main"
     lists.mkdir(parents=True)
     with ExitStack() as stack:
-        streams = {
+        streams: dict[str | None, IO[str]] = {
             split: stack.enter_context((lists / f"{name}.txt").open("w", encoding="utf-8"))
             for split, name in _LISTS.items()
         }
@@ -139,7 +139,7 @@ def write(folder: Path, pictures: Iterable[Picture]) -> None:
             root = _element(picture, name)
             ElementTree.indent(root)
             ElementTree.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
-            streams[picture.split or "train"].write(f"{name.with_suffix('')}\n")
+            streams[picture.split].write(f"{name.with_suffix('')}\n")
 
 
 def _element(picture: Picture, name: PurePosixPath) -> Element:

@@ -57,7 +57,7 @@ def _read_set(file: Path) -> Read:
     config = _config(file)
     for source, split in config.sources.items():
         for image in _images(source, file):
-            place = Place(_labels_of(image))
+            place = Place(_labels_beside(image))
             yield attempt(partial(_picture, image, split, config, file.parent, place), place)
         if source.is_dir():
             yield from _labels_without_image(source)
@@ -123,6 +123,12 @@ def _labels_of(image: Path) -> Path:
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     return Path(*parts).with_suffix(".txt")
+
+
+def _labels_beside(image: Path) -> Path:
+    """The text of an image that is there; beside the image where ``labels`` has none."""
+    usual, beside = _labels_of(image), image.with_suffix(".txt")
+    return beside if beside.exists() and not usual.exists() else usual
 
 
 def _labels_without_image(images: Path) -> Iterator[DatasetError]:
@@ -200,7 +206,7 @@ def _pixels(fractions: Sequence[float], size: tuple[int, int]) -> tuple[Point, .
 def write(folder: Path, pictures: Iterable[Picture], *, variant: Variant) -> None:
     """Write a text for each image, and ``data.yaml``; what lies in ``ignore`` is not written."""
     names: dict[str, int] = {}
-    splits: dict[Split | None, str] = {}
+    splits: dict[str | None, str] = {}
     for picture in pictures:
         splits[picture.split] = PurePosixPath(picture.image).parts[1]
         for label in (*picture.labels, *(str(outline.label) for outline in picture.outlines)):
