@@ -102,6 +102,15 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
         CompositeStudio({"frame": [ink_mark()]}, tmp_path)
 
 
+def test_pictures_that_cannot_be_read_are_skipped(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "grounds", 1)
+    (folder / "99.png").write_bytes(b"no picture")
+    assert len(made(CompositeStudio({"frame": [ink_mark()]}, folder), 12)) == 12
+    (folder / "00.png").write_bytes(b"nor this")
+    with pytest.raises(DatasetError, match="can be read"):
+        made(CompositeStudio({"frame": [ink_mark()]}, folder), 12)
+
+
 def test_ink_on_a_dark_ground_is_on_paper(tmp_path: Path) -> None:
     folder = tmp_path / "dark"
     folder.mkdir()

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.errors import DatasetError
+from platemark.errors import DatasetError, InputError
 from platemark.geometry import (
     FloatArray,
     apply_homography,
@@ -183,7 +183,7 @@ class CompositeStudio:
         pictures: Those of the folder that its grounds are.
 
     Raises:
-        DatasetError: There are no pictures in the folder.
+        DatasetError: There are no pictures in the folder, or, later, none that can be read.
     """
 
     def __init__(
@@ -251,15 +251,28 @@ class CompositeStudio:
     def _make_ground(self, index: int) -> Pixels:
         rng = np.random.default_rng((*self._seed, 1, index))
         if self.pictures and rng.random() >= _BUILT_IN:
-            pixels = Image.read(self.pictures[int(rng.integers(len(self.pictures)))]).pixels
-            scale = min(1.0, _GROUND_SIDE / max(pixels.shape[:2]))
-            if scale == 1.0:
-                return pixels
-            size = round(pixels.shape[1] * scale), round(pixels.shape[0] * scale)
-            return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+            return self._photo(int(rng.integers(len(self.pictures))))
         if rng.random() < _SURFACES:
             return surface(int(rng.integers(500, 1000)), int(rng.integers(500, 1000)), rng)
         return self._pages.page(rng, float(rng.uniform(*_GROUND_DPI)))
+
+    def _photo(self, index: int) -> Pixels:
+        """A picture of the folder, or the next one that can be read.
+
+        Raises:
+            DatasetError: None can be.
+        """
+        for path in (*self.pictures[index:], *self.pictures[:index]):
+            try:
+                pixels = Image.read(path).pixels
+            except InputError:
+                continue
+            scale = min(1.0, _GROUND_SIDE / max(pixels.shape[:2]))
+            size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+            return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        raise DatasetError(
+            "no picture in it can be read; give JPEG, PNG or WebP", file=self.pictures[0].parent
+        )
 
     def _make_other(self, index: int) -> Overlay:
         rng = np.random.default_rng((*self._seed, 2, index))
