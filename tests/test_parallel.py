@@ -90,6 +90,11 @@ def test_who_asks_no_more_leaves_no_thread_and_nothing_to_do() -> None:
     assert len(started) <= 8
 
 
+def test_no_worker_at_all_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="workers is at least 1"):
+        map_in_order(str, [1], 0)
+
+
 def test_usable_cores_are_those_the_process_may_use() -> None:
     cores = usable_cores()
     assert 1 <= cores <= (os.cpu_count() or 1)

@@ -33,7 +33,18 @@ def map_in_order(
         work: Does one item; an error that it raises is raised in the place of the result.
         items: What is to be done.
         workers: Threads; with one there is none but the caller's, and nothing is done ahead.
+
+    Raises:
+        ValueError: ``workers`` is below 1.
     """
+    if workers < 1:
+        raise ValueError(f"workers is at least 1, got {workers}")
+    return _in_order(work, items, workers)
+
+
+def _in_order(
+    work: Callable[[ItemT], DoneT], items: Iterable[ItemT], workers: int
+) -> Generator[DoneT, None, None]:
     if workers == 1:
         yield from map(work, items)
         return

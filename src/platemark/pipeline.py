@@ -13,13 +13,11 @@ from functools import cache, partial
 from time import perf_counter
 from typing import ClassVar, Generic, Self, TypeVar, overload
 
-import numpy as np
-
 from platemark.errors import PlatemarkError
 from platemark.imaging.cover import Redacted, Style, cover, is_covered
 from platemark.imaging.draw import draw_image, draw_page
 from platemark.imaging.image import Image, ImageInput
-from platemark.imaging.sources import PageRead, Unread, expand_inputs, open_pages, page_reads
+from platemark.imaging.sources import PageRead, Unread, expand_inputs, held, open_pages, page_reads
 from platemark.parallel import map_in_order, usable_cores
 from platemark.protocols import Finds, Verifies
 from platemark.types import Detection, Failure, Mark, Result
@@ -226,13 +224,9 @@ class Pipeline(ABC, Generic[MarkT]):
                 nothing is done before it is asked for; else a few pages are done ahead.
         """
         workers = usable_cores() if workers is None else workers
-        if workers < 1:
-            raise ValueError(f"workers is at least 1, got {workers}")
         items = expand_inputs(inputs)
-        if workers > 1:
-            # Whoever gives an array may put the next picture into it.
-            items = (item.copy() if isinstance(item, np.ndarray) else item for item in items)
-        return map_in_order(self._read_result, page_reads(items), workers)
+        reads = page_reads(items if workers == 1 else held(items))
+        return map_in_order(self._read_result, reads, workers)
 
     def _read_result(self, read: PageRead) -> Result:
         return self.result(read())

@@ -40,6 +40,18 @@ def test_accuracy_on_the_examples_does_not_fall() -> None:
     assert scene["end_to_end"]["folded"]["value"] >= LEAST_FOLDED
 
 
+def test_results_are_the_same_with_any_number_of_workers() -> None:
+    for words in (["plates", *map(str, PHOTOS[:6])], ["stamps", str(EXAMPLES / "contract.pdf")]):
+        found = []
+        for workers in ("1", "2"):
+            done = CliRunner().invoke(app, [*words, "--workers", workers, "--format", "jsonl"])
+            assert done.exit_code == 0, done.output
+            rows = map(json.loads, done.stdout.splitlines())
+            found.append([{**row, "elapsed_ms": None} for row in rows])
+        assert found[0] == found[1]
+        assert any(row["marks"] for row in found[0])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
 def test_ctrl_c_leaves_whole_lines(tmp_path: Path) -> None:
     for number in range(300):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from os import PathLike
 from typing import Any
 
@@ -12,7 +13,8 @@ from platemark.client.connection import Connection, error_said, source_of, uploa
 from platemark.errors import PlatemarkError, ServiceError
 from platemark.imaging.draw import draw_image
 from platemark.imaging.image import ImageInput
-from platemark.imaging.sources import Unread, expand_inputs, open_pages
+from platemark.imaging.sources import Unread, expand_inputs, held, open_pages
+from platemark.parallel import map_in_order
 from platemark.pipeline import PageResults
 from platemark.types import Failure, Mark, Result
 
@@ -57,27 +59,35 @@ class RemotePipeline:
             _sound(results[0])
         return PageResults(len(results), lambda page: _sound(results[page]))
 
-    def stream(self, inputs: ImageInput | Iterable[ImageInput]) -> Iterator[Result]:
+    def stream(
+        self, inputs: ImageInput | Iterable[ImageInput], *, workers: int | None = None
+    ) -> Iterator[Result]:
         """Do many inputs lazily, in order, one result per image or page.
 
         An input that fails gives a result with an ``error``, and the others go on.
 
         Args:
             inputs: Paths, folders, globs, ``@list.txt``, or images as for `__call__`.
+            workers: Requests that are made at a time, by default 2: while the server works on one
+                input the next is sent.
 
         Raises:
             ServiceError: The server cannot be reached, or refuses every request.
         """
-        for value in expand_inputs(inputs):
-            try:
-                if isinstance(value, Unread):
-                    raise value.error
-                yield from self._ask(value)
-            except ServiceError:
-                raise
-            except PlatemarkError as error:
-                source = value.source if isinstance(value, Unread) else source_of(value)
-                yield Result(source, error=Failure(error.code, error.message))
+        workers = 2 if workers is None else workers
+        results = map_in_order(self._results, held(expand_inputs(inputs)), workers)
+        return chain.from_iterable(results)
+
+    def _results(self, value: ImageInput | Unread) -> list[Result]:
+        try:
+            if isinstance(value, Unread):
+                raise value.error
+            return self._ask(value)
+        except ServiceError:
+            raise
+        except PlatemarkError as error:
+            source = value.source if isinstance(value, Unread) else source_of(value)
+            return [Result(source, error=Failure(error.code, error.message))]
 
     def _ask(self, value: ImageInput, **params: Any) -> list[Result]:
         source, data = upload(value)

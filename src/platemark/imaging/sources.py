@@ -256,6 +256,15 @@ def expand_inputs(
             yield from _expand_path(name, suffixes)
 
 
+def held(items: Iterable[ImageInput | Unread]) -> Iterator[ImageInput | Unread]:
+    """What `expand_inputs` gave, to be read later: arrays are copied.
+
+    Whoever gives an array may put the next picture into it.
+    """
+    for item in items:
+        yield item.copy() if isinstance(item, np.ndarray) else item
+
+
 def _listed(inputs: ImageInput | Iterable[ImageInput]) -> Iterable[ImageInput]:
     match inputs:
         # A string would be taken letter by letter, and its "/" for the whole disk.

@@ -21,6 +21,7 @@ from platemark.apps.cli.common import (
     writable_folder,
 )
 from platemark.apps.cli.find import MinScoreOption
+from platemark.apps.cli.stamps import KnownOption, ReadOption
 
 if TYPE_CHECKING:
     from platemark.apps.batch import Tally
@@ -71,13 +72,8 @@ def batch(
     ] = Format.JSONL,
     min_score: MinScoreOption = None,
     model: ModelOption = None,
-    registry: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Name every stamp by the known stamps of this registry."),
-    ] = None,
-    read: Annotated[
-        bool, typer.Option("--read", help="Read the text of each stamp, line by line.")
-    ] = False,
+    registry: KnownOption = None,
+    read: ReadOption = False,
     embedding: Annotated[
         bool, typer.Option("--embedding", help="Write the vector of each stamp.")
     ] = False,

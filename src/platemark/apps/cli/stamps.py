@@ -32,6 +32,18 @@ if TYPE_CHECKING:
     from platemark.stamps.vectors import StampVectors
     from platemark.types import Result
 
+KnownOption = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        metavar="URL",
+        help="Name every stamp by the known stamps of this registry.",
+    ),
+]
+ReadOption = Annotated[
+    bool, typer.Option("--read", help="Read the text of each stamp, line by line.")
+]
+
 
 def stamps(
     inputs: InputsArgument,
@@ -61,13 +73,8 @@ def stamps(
         Path | None,
         typer.Option(metavar="FILE", help="Write the vectors of all stamps: .npz or .parquet."),
     ] = None,
-    registry: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Name every stamp by the known stamps of this registry."),
-    ] = None,
-    read: Annotated[
-        bool, typer.Option("--read", help="Read the text of each stamp, line by line.")
-    ] = False,
+    registry: KnownOption = None,
+    read: ReadOption = False,
     present: Annotated[
         bool,
         typer.Option(
