@@ -36,7 +36,8 @@ class Models:
 
     def __init__(self) -> None:
         self.plates = PlatePipeline.from_pretrained(threads=1)
-        self.stamps = StampPipeline.from_pretrained(threads=1, read=True)
+        self.reading = StampPipeline.from_pretrained(threads=1, read=True)
+        self.stamps = self.reading.with_parts(reader=None)
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +76,7 @@ def serve(models: Models) -> Serve:
     ) -> Iterator[httpx.Client]:
         known = Registry.open(registry) if registry else None
         patient = Settings(**{"request_seconds": PATIENCE} | settings)
-        services = Services(patient, models.plates, models.stamps, known)
+        services = Services(patient, models.plates, models.reading, known)
         with serving(services, mounts) as client:
             yield client
 

@@ -79,6 +79,13 @@ def test_stamps_are_those_of_the_pipeline(api: httpx.Client, models: Any, letter
     assert "embedding" not in plain[0]["marks"][0]
 
 
+def test_stamps_are_read_where_that_is_asked(api: httpx.Client, models: Any, letter: bytes) -> None:
+    answer = api.post("/v1/stamps?read=true", files={"files": ("a.jpg", letter)})
+    expected = models.reading(letter).to_dict() | {"source": "a.jpg"}
+    assert expected["marks"][0]["text"]
+    assert without_time(answer.json()) == without_time([expected])
+
+
 def test_a_file_comes_in_three_ways_and_the_answer_is_the_same(
     api: httpx.Client, photo: bytes
 ) -> None:
