@@ -1,18 +1,25 @@
 """Fine-tuning on composites: what is learned from, when it ends, which detector is taken."""
 
+import json
 import signal
+from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from platemark.metrics.rates import Rate  # noqa: E402
+from platemark.models.card import ModelCard  # noqa: E402
+from platemark.stamps.pipeline import StampPipeline  # noqa: E402
 from platemark.synth.composites import CompositeStudio, Overlay  # noqa: E402
 from platemark.train.finetune import CompositeTask, _stopped_by_interrupt  # noqa: E402
-from platemark.train.learn import model_name  # noqa: E402
+from platemark.train.learn import Lengths, learn, model_name  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
 from platemark.train.nets.detector import DetectorNet  # noqa: E402
+from platemark.usecases.reference import read_reference  # noqa: E402
 
 
 def label() -> np.ndarray:
@@ -59,7 +66,7 @@ def test_steps_on_composites_lower_the_loss(task: CompositeTask) -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        totals.append(float(loss))
+        totals.append(float(loss.detach()))
     assert totals[-1] < totals[0]
 
 
@@ -74,6 +81,38 @@ def test_the_first_interrupt_ends_the_fine_tuning_and_the_second_the_run() -> No
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is usual
     assert len(said) == 1
+
+
+def test_a_fine_tuned_model_comes_out_whole_and_the_better_detector_is_taken(
+    tmp_path: Path,
+) -> None:
+    picture = tmp_path / "fresh.png"
+    PIL.Image.fromarray(label()).save(picture)
+    reference = read_reference(StampPipeline.from_pretrained(), picture, (0, 0, 180, 120))
+    stages: list[str] = []
+    learned = learn(
+        [reference],
+        tmp_path / "model",
+        lengths=Lengths(minutes=0.02, choosing=4, reporting=4),
+        threads=1,
+        report=lambda line: None,
+        progress=lambda stage, done, total: stages.append(stage),
+    )
+    assert list(dict.fromkeys(stages)) == [
+        "bundled detector",
+        "fine-tuning",
+        "fine-tuned",
+        "report",
+    ]
+    training = ModelCard.read(tmp_path / "model" / "card.json").training
+    assert training["steps"] >= 1
+    precisions = training["average_precision"]
+    better = precisions["fine-tuned"] > precisions["bundled detector"]
+    assert learned.fine_tuned is better
+    assert isinstance(learned.recall, Rate)
+    assert json.loads(learned.to_json())["detector"] == training["detector"]
+    assert not list((tmp_path / "model").glob(".fine-tuning-*"))
+    StampPipeline.from_pretrained(tmp_path / "model")(label())
 
 
 @pytest.mark.parametrize(

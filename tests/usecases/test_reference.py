@@ -9,11 +9,16 @@ import pytest
 from numpy.typing import NDArray
 
 from platemark.errors import InputError, NoStampFound, SeveralStamps
-from platemark.imaging.image import read_alpha
+from platemark.imaging.image import Image, read_alpha
 from platemark.stamps.pipeline import StampPipeline
 from platemark.usecases.reference import read_reference
 
 Pixels = NDArray[np.uint8]
+DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
+SEALS = {
+    "letter-seal.jpg": (141, 822, 333, 1004),
+    "letter-composite.jpg": (160, 14, 318, 190),
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +65,10 @@ def test_a_box_says_where_it_is(pipeline: StampPipeline, tmp_path: Path) -> None
 def test_two_different_stamps_are_refused_with_their_boxes(
     pipeline: StampPipeline, tmp_path: Path
 ) -> None:
-    page = np.full((900, 1200, 3), 250, np.uint8)
-    page[100:400, 100:400] = seal(300)
-    cv2.rectangle(page, (700, 500), (1050, 650), (190, 30, 30), 6)
-    cv2.putText(page, "RECEIVED", (715, 600), 0, 2.0, (190, 30, 30), 6)
+    page = np.full((700, 700, 3), 250, np.uint8)
+    for (name, (x0, y0, x1, y1)), (x, y) in zip(SEALS.items(), ((60, 60), (420, 380)), strict=True):
+        letter = Image.read(DOCUMENTS / name).pixels
+        page[y : y + y1 - y0, x : x + x1 - x0] = letter[y0:y1, x0:x1]
     with pytest.raises(SeveralStamps, match=r"with a box, one of: \d+,\d+,\d+,\d+; \d+"):
         read_reference(pipeline, save(tmp_path / "two.png", page))
 
@@ -94,6 +99,16 @@ def test_a_coloured_label_is_opaque_as_a_whole(pipeline: StampPipeline, tmp_path
     found = read_reference(pipeline, save(tmp_path / "label.png", label), (0, 0, 200, 120))
     assert found.alpha is not None
     assert found.alpha.min() == 255
+
+
+def test_a_coloured_label_is_taken_to_its_edge_without_a_box(
+    pipeline: StampPipeline, tmp_path: Path
+) -> None:
+    label = np.full((120, 180, 3), (250, 190, 20), np.uint8)
+    cv2.putText(label, "FRESH", (14, 78), 0, 1.5, (190, 20, 20), 6, cv2.LINE_AA)
+    found = read_reference(pipeline, save(tmp_path / "label.png", label))
+    assert found.box == (0.0, 0.0, 180.0, 120.0)
+    assert found.alpha is not None
 
 
 def test_a_cut_out_with_transparent_paper_is_taken_as_it_is(

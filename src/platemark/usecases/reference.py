@@ -104,7 +104,7 @@ def _find(pipeline: StampPipeline, image: Image) -> Box:
 
 
 def _content(image: Image) -> Box:
-    """The box of all that differs from the edge of a picture; the whole of it where that is uneven.
+    """The box of all that differs from the paper at the edge of a picture; the whole without paper.
 
     Raises:
         NoStampFound: Nothing differs.
@@ -112,8 +112,6 @@ def _content(image: Image) -> Box:
     pixels = image.pixels.astype(np.int16)
     rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     colour = np.median(rim, axis=0)
-    if float(np.median(np.abs(rim - colour))) > _EVEN:
-        return (0.0, 0.0, float(image.width), float(image.height))
     differs = (np.abs(pixels - colour).max(axis=2) > _LEAST_CONTRAST).astype(np.uint8)
     differs = np.asarray(cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)))
     rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
@@ -123,6 +121,9 @@ def _content(image: Image) -> Box:
             "which the mark is darker or lighter than what is about it",
             source=image.source,
         )
+    even = float(np.median(np.abs(rim - colour))) <= _EVEN
+    if not even or colour.mean() < _LIGHT or np.ptp(colour) > _TINTED:
+        return (0.0, 0.0, float(image.width), float(image.height))
     return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from platemark.metrics.rates import Rate
     from platemark.train.learn import Learned
 
+# Share of the marks below which a model is of little use.
+_LITTLE = 0.5
+
 
 def learn(
     pictures: Annotated[
@@ -122,10 +125,13 @@ def _ignore(line: str) -> None:
 def _print(learned: "Learned", folder: Path) -> None:
     console = report_console()
     console.print(f"{learned.card.name} is in {folder}", markup=False)
+    tried = len(learned.card.training["average_precision"]) > 1
     detector = "fine-tuned" if learned.fine_tuned else "bundled"
-    console.print(f"detector: {detector}, which did better on generated pictures")
+    console.print(f"detector:     {detector}{', the better of two' if tried else ''}")
     console.print(f"found:        {_rate(learned.recall)} of the marks")
     console.print(f"false alarms: {_rate(learned.false_alarms)} of the pictures")
+    if learned.recall.value < _LITTLE:
+        console.print("Little was found: give more --minutes, and --backgrounds of your own.")
 
 
 def _rate(rate: "Rate") -> str:
