@@ -2,6 +2,7 @@
 
 from platemark.evaluate.detection import DetectionScores, Evaluation, Outcome
 from platemark.evaluate.masks import MaskScores
+from platemark.evaluate.plate_classes import ClassScores
 from platemark.evaluate.plates import (
     ImageOutcome,
     PlateEvaluation,
@@ -20,6 +21,7 @@ from platemark.evaluate.stamps import (
 )
 
 __all__ = [
+    "ClassScores",
     "DetectionScores",
     "Evaluation",
     "ImageOutcome",

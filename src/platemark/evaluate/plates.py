@@ -7,6 +7,7 @@ What is counted:
 - *end to end*: an annotated text is right when some mark with IoU >= 0.5 shows exactly it, letters
   and digits only. *Folded* takes O for 0 and I for 1, as some published figures do.
 - *reader*: the text read from the annotated corners, without the detector.
+- what is said beside the text: see `platemark.evaluate.plate_classes`.
 
 An image that fails stays in the count with all its plates missed, and is listed as an error.
 """
@@ -34,9 +35,11 @@ from platemark.evaluate.detection import (
     number,
     reliability,
 )
+from platemark.evaluate.plate_classes import ClassOutcome, ClassScores, stood
+from platemark.imaging.image import Image
 from platemark.metrics import Coverage, Rate
 from platemark.plates.pipeline import PlatePipeline
-from platemark.types import PlateMark, Reading
+from platemark.types import PlateClasses, PlateMark, Reading
 
 IOU_THRESHOLDS = (FOUND_IOU, 0.75)
 PRECISIONS = (0.95, 0.99, 0.999)
@@ -135,9 +138,11 @@ class ImageOutcome(Outcome):
 
     Attributes:
         plates: One per annotated plate.
+        classes: What is said of each beside its text.
     """
 
     plates: tuple[PlateOutcome, ...]
+    classes: tuple[ClassOutcome, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -188,6 +193,10 @@ class PlateEvaluation(Evaluation[ImageOutcome]):
         pairs = self.text_reliability()
         return {wanted: metrics.coverage_at_precision(*pairs, wanted) for wanted in PRECISIONS}
 
+    def classes(self) -> ClassScores:
+        """Figures of what is said of plates beside their text."""
+        return ClassScores.of([one for outcome in self.outcomes for one in outcome.classes])
+
     def to_dict(self) -> dict[str, object]:
         """Return all figures as one JSON object."""
         per_image, with_any = self.false_plates()
@@ -205,6 +214,7 @@ class PlateEvaluation(Evaluation[ImageOutcome]):
             "text_coverage": {
                 str(wanted): one.to_dict() for wanted, one in self.text_coverage().items()
             },
+            "classes": self.classes().to_dict(),
             "negatives": {
                 "images": with_any.n,
                 "false_plates_per_image": number(per_image),
@@ -259,9 +269,8 @@ def score(outcomes: Sequence[ImageOutcome]) -> PlateScores:
 
 
 def _judge(path: Path, entry: ManifestEntry, pipeline: PlatePipeline) -> ImageOutcome:
-    corners = [plate.corners for plate in entry.plates]
-    result, candidates, readings = examine(
-        path, entry, pipeline, lambda image: pipeline.read(image, corners), len(corners)
+    result, candidates, said = examine(
+        path, entry, pipeline, lambda image: _ask(pipeline, image, entry), len(entry.plates)
     )
     marks = [mark for mark in result.marks if isinstance(mark, PlateMark)]
     truth = [plate.box for plate in entry.plates]
@@ -269,11 +278,50 @@ def _judge(path: Path, entry: ManifestEntry, pipeline: PlatePipeline) -> ImageOu
     candidate_matches, _ = match(candidates, truth, IOU_THRESHOLDS, entry.ignore)
     taken = matches[FOUND_IOU].tolist()
     plates = tuple(
-        _plate_outcome(plate, marks, overlap[:, index], taken, index, reading)
-        for index, (plate, reading) in enumerate(zip(entry.plates, readings, strict=True))
+        _plate_outcome(plate, marks, overlap[:, index], taken, index, one.reading if one else None)
+        for index, (plate, one) in enumerate(zip(entry.plates, said, strict=True))
+    )
+    classes = tuple(
+        _class_outcome(pipeline, plate, one, crop=entry.kind == "crop")
+        for plate, one in zip(plates, said, strict=True)
     )
     scores = np.array([candidate.score for candidate in candidates], dtype=np.float64)
-    return ImageOutcome(path, entry, result, matches, scores, candidate_matches, plates)
+    return ImageOutcome(path, entry, result, matches, scores, candidate_matches, plates, classes)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What is said of a plate from its annotated corners."""
+
+    reading: Reading
+    classes: PlateClasses | None
+    stood: tuple[str, ...]
+
+
+def _ask(pipeline: PlatePipeline, image: Image, entry: ManifestEntry) -> list[_Said]:
+    corners = [plate.corners for plate in entry.plates]
+    readings, classes = pipeline.read(image, corners), pipeline.classify(image, corners)
+    stands = [stood(pipeline, image, quad) for quad in corners]
+    return [_Said(*one) for one in zip(readings, classes, stands, strict=True)]
+
+
+def _class_outcome(
+    pipeline: PlatePipeline, plate: PlateOutcome, said: _Said | None, *, crop: bool
+) -> ClassOutcome:
+    classes = said.classes if said else None
+    seen = classes if crop else plate.mark
+    reading = plate.reading if crop else plate.mark.reading if plate.mark else None
+    text = reading.text if reading else None
+    return ClassOutcome(
+        truth=plate.truth,
+        found=reading is not None,
+        region=reading.region if reading else None,
+        by_text=pipeline.decoder.grammar.region(text) if text else None,
+        known=frozenset([*pipeline.decoder.formats, *(classes.regions if classes else ())]),
+        lines=seen.lines if seen else None,
+        obscured=seen.obscured if seen else None,
+        stood=said.stood if said else (),
+    )
 
 
 def _plate_outcome(

@@ -21,6 +21,7 @@ from platemark.metrics.detection import (
     recall_at_precision,
     recall_at_precision_interval,
 )
+from platemark.metrics.ranking import Ranking
 from platemark.metrics.rates import Rate, mean_and_median, mean_interval, wilson_interval
 from platemark.metrics.retrieval import (
     average_precision_at,
@@ -35,6 +36,7 @@ __all__ = [
     "FALSE",
     "IGNORED",
     "Coverage",
+    "Ranking",
     "Rate",
     "ReliabilityBin",
     "average_precision",

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from platemark.apps.cli.common import report_console
 from platemark.evaluate import (
+    ClassScores,
     MaskScores,
     PlateEvaluation,
     PlateScores,
@@ -30,6 +31,8 @@ def plate_report(evaluation: PlateEvaluation) -> None:
     sets = _sets(evaluation)
     console.print(_detection_table(sets))
     console.print(_reading_table(sets))
+    if (classes := evaluation.classes()).region.n or classes.upright.n:
+        console.print(_class_table(classes))
     for name, pairs in (
         ("detection", evaluation.detection_reliability()),
         ("text", evaluation.text_reliability()),
@@ -47,6 +50,22 @@ def plate_report(evaluation: PlateEvaluation) -> None:
             f"Photos without plates: {per_image:.3f} false plates per image; "
             f"{with_any.hits} of {with_any.n} have any."
         )
+
+
+def _class_table(scores: ClassScores) -> Table:
+    """What is said of plates beside their text, each with the plates that it was counted on."""
+    rates = {
+        "region": scores.region,
+        "region by text alone": scores.region_by_text,
+        "lines": scores.lines,
+        "upright": scores.upright,
+        "orientation, each way": scores.orientation,
+    }
+    rows = {name: [_share(rate), str(rate.n)] for name, rate in rates.items()}
+    hidden = scores.obscured
+    counts = f"{hidden.positives} + {hidden.negatives}"
+    rows["obscured, AUROC"] = [_mean(hidden.value, hidden.interval), counts]
+    return _table("Beside the text", ["right", "plates"], rows)
 
 
 def stamp_report(evaluation: StampEvaluation) -> None:
