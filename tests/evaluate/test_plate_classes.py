@@ -11,7 +11,7 @@ from platemark.datasets import Manifest, ManifestEntry, PlateAnnotation
 from platemark.evaluate import evaluate_plates
 from platemark.metrics import Ranking
 from platemark.plates.pipeline import PlatePipeline
-from platemark.types import ORIENTATIONS, Crop, Obscured, Orientation, PlateClasses
+from platemark.types import ORIENTATIONS, Crop, Obscured, PlateClasses
 
 Paint = Callable[..., Path]
 LEFT, RIGHT = (20, 100, 120, 125), (180, 60, 280, 85)
@@ -40,7 +40,7 @@ class Bands:
             if value in ("right", "left") and not tall:
                 value = "mirrored"
         seen = Obscured(self.hidden > 0.5, self.hidden)
-        return PlateClasses(self.regions, self.lines, seen, Orientation(value, 1.0))
+        return PlateClasses(self.regions, self.lines, seen, {value: 1.0})
 
 
 def entry(*plates: dict[str, object], kind: str = "scene") -> ManifestEntry:

@@ -257,12 +257,12 @@ def test_picture_and_text_join_as_bayes_says(french: float, score: float) -> Non
     grammar = Grammar({code: FORMATS[code] for code in ("eu-fr", "eu-it")})
     picture = {"eu-fr": french, "eu-it": 0.95 - french, "cn": 0.05}
     usual = {code: FORMATS[code].weight for code in grammar.formats}
-    mixed = {code: (1 - decoding.OVERLOOKED) * chance for code, chance in picture.items()}
+    part = decoding.USUAL_REGION
     joint = {}
-    for code, chance in mixed.items():
-        chance += decoding.OVERLOOKED * usual.get(code, 0.0) / sum(usual.values())
+    for code, chance in picture.items():
+        mixed = (1 - part) * chance + part * usual.get(code, 0.0) / sum(usual.values())
         ruled = grammar.shares("AB123CD").get(code, 0.0) * 36**7 if code in usual else 1.0
-        joint[code] = chance * (1 - score + score * ruled)
+        joint[code] = mixed * (1 - score + score * ruled**decoding.TOLD)
     region = grammar.region_seen({"AB123CD": score}, picture)
     assert region.code == max(joint, key=lambda code: joint[code])
     assert region.score == pytest.approx(max(joint.values()) / sum(joint.values()))

@@ -41,8 +41,11 @@ MATCH, MISMATCH, CLEAR = 0.5, 1e-3, 0.9
 # A country is told when so much of the probability of a text comes from its formats.
 REGION = 0.9
 # The picture of a plate may show a region that its classifier gives no share: so much of the
-# formats' weights is mixed in.
-OVERLOOKED = 0.05
+# formats' weights is mixed in, where texts are ranked and where a region is told.
+USUAL_TEXT, USUAL_REGION = 0.2, 0.02
+# How much the text counts for the region beside the picture: what a reader gets wrong is no chance
+# text, but one that looks alike.
+TOLD = 0.7
 
 # Of several photos, by how much one may speak against a text, and how much one counts at least.
 OUTLIER, FAINT = 1e-6, 0.05
@@ -138,23 +141,24 @@ class Grammar:
         """
         if seen is None:
             return self._prior
-        shown = self._shown(seen)
+        shown = self._shown(seen, USUAL_TEXT)
         total = sum(shown[code] for code in self.formats) or 1.0
         return {code: shown[code] / total for code in self.formats}
 
-    def _shown(self, seen: Mapping[str, float]) -> dict[str, float]:
+    def _shown(self, seen: Mapping[str, float], usual: float) -> dict[str, float]:
         """Probability of each region, also of formats that the classifier does not know: half of
-        what it gives to none of its regions is theirs."""
+        what it gives to none of its regions is theirs. ``usual`` is the part of the weights."""
         strange = [code for code in self.formats if code not in seen]
         weight = sum(self._prior[code] for code in strange)
         unknown = seen.get(UNKNOWN_REGION, 0.0) / 2
-        shown = {code: (1.0 - OVERLOOKED) * chance for code, chance in seen.items()}
+        shown = dict(seen)
         if strange:
             shown |= {code: unknown * self._prior[code] / weight for code in strange}
             shown[UNKNOWN_REGION] = unknown
-        for code, usual in self._prior.items():
-            shown[code] += OVERLOOKED * usual
-        return shown
+        return {
+            code: (1.0 - usual) * chance + usual * self._prior.get(code, 0.0)
+            for code, chance in shown.items()
+        }
 
     def log_prior(self, text: str, prior: Mapping[str, float] | None = None) -> float:
         """Log P(text) over all formats, with their `prior`, and free text."""
@@ -191,13 +195,13 @@ class Grammar:
         Returns:
             A code of the formats or of ``seen``, with its probability.
         """
-        chances = self._shown(seen)
+        chances = self._shown(seen, USUAL_REGION)
         other = max(0.0, 1.0 - sum(texts.values()))
         for code in chances:
             told = other
             for text, score in texts.items():
                 ruled = self.shares(text).get(code, 0.0) / _free(text)
-                told += score * (ruled if code in self.formats else 1.0)
+                told += score * (ruled**TOLD if code in self.formats else 1.0)
             chances[code] *= told
         total = sum(chances.values())
         names = {code: self._country(code) for code in chances}

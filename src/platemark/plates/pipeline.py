@@ -27,6 +27,7 @@ from platemark.types import (
     Detection,
     Expectation,
     MergedPlate,
+    Orientation,
     PlateClasses,
     PlateMark,
     Reading,
@@ -41,6 +42,9 @@ _CLASSIFIER = "plate-classifier"
 # Of a photo that shows no plate upright, plates that lie on their side count from this score on:
 # nothing else vouches for them.
 _SIDEWAYS = 0.6
+# A plate may stand in a way that has so much probability; which one is told by what is read then,
+# and by the picture alone where nothing is.
+_DOUBT, _UNREAD, _SETTLED = 0.02, 0.1, 0.5
 # How seldom the text of an obscured plate is right where its score says that it is.
 _HIDDEN = 0.8
 
@@ -84,11 +88,26 @@ def _whole_picture(image: Image) -> list[Detection]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is seen of a plate: its corners from its own top-left on, its text and its classes."""
+    """What is seen of a plate.
+
+    Attributes:
+        quad: Its corners, from its own top-left on if it is not mirrored.
+        first: What the reader said.
+        reading: What is decided from that.
+        classes: What the classifier said.
+        mirrored: Whether it is the wrong way round.
+    """
 
     quad: FloatArray
+    first: Reading
     reading: Reading
     classes: PlateClasses | None
+    mirrored: bool = False
+
+    @property
+    def regions(self) -> Mapping[str, float] | None:
+        """Probability of each region from the picture."""
+        return self.classes.regions if self.classes else None
 
     @property
     def honest(self) -> Reading:
@@ -97,6 +116,11 @@ class _Seen:
             return self.reading
         hidden = _HIDDEN * self.classes.obscured.score
         return replace(self.reading, score=(1.0 - hidden) * self.reading.score)
+
+    def standing(self, way: str, reading: Reading) -> float:
+        """How much speaks for a way to stand, with what is read then."""
+        chance = self.classes.orientations.get(way, 0.0) if self.classes else 0.0
+        return float(chance * (reading.score + _UNREAD) ** 2)
 
 
 def crops_for(part: Reads | Classifies, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Crop]:
@@ -370,38 +394,67 @@ class PlatePipeline(Pipeline[PlateMark]):
             reading,
             lines=seen.classes.lines,
             obscured=seen.classes.obscured,
-            mirrored=seen.classes.orientation.mirrored,
+            mirrored=seen.mirrored,
         )
 
     def _see(self, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[_Seen]:
         """Classify, turn and read plates."""
-        corners, classes = self._turned(pixels, quads)
-        shown = [None if one is None else one.regions for one in classes]
-        straight = [i for i, one in enumerate(classes) if not (one and one.orientation.mirrored)]
-        readings = [Reading(None, 0.0) for _ in classes]
-        crops = crops_for(self.reader, pixels, [corners[i] for i in straight])
-        first = dict(zip(straight, self.reader(crops), strict=True))
-        for i, reading in first.items():
-            readings[i] = self.decoder([reading], shown[i])
-        unsure = [i for i in straight if readings[i].score < self.sure_score]
-        views = [other_views(corners[i]) for i in unsure]
+        corners = [np.asarray(quad, dtype=np.float64) for quad in quads]
+        seen = self._turned(pixels, self._look(pixels, corners))
+        unsure = [
+            i
+            for i, plate in enumerate(seen)
+            if plate.reading.score < self.sure_score and not plate.mirrored
+        ]
+        views = [other_views(seen[i].quad) for i in unsure]
         others = crops_for(self.reader, pixels, [view for plate in views for view in plate])
         again = iter(self.reader(others) if others else ())
         for i, plate in zip(unsure, views, strict=True):
-            readings[i] = self.decoder([first[i], *islice(again, len(plate))], shown[i])
-        return [_Seen(*plate) for plate in zip(corners, readings, classes, strict=True)]
+            readings = [seen[i].first, *islice(again, len(plate))]
+            seen[i] = replace(seen[i], reading=self.decoder(readings, seen[i].regions))
+        return seen
 
-    def _turned(
-        self, pixels: Pixels, quads: Sequence[ArrayLike]
-    ) -> tuple[list[FloatArray], list[PlateClasses | None]]:
-        """Corners from each plate's own top-left on, and what the plates look like from there."""
-        corners = [np.asarray(quad, dtype=np.float64) for quad in quads]
-        classes: list[PlateClasses | None] = [*self.classify(pixels, corners)]
-        turns = [one.orientation.quarter_turns if one else 0 for one in classes]
-        turned = [i for i, turn in enumerate(turns) if turn]
-        for i in turned:
-            corners[i] = np.roll(corners[i], -turns[i], axis=0)
-        again = self.classify(pixels, [corners[i] for i in turned])
-        for i, one in zip(turned, again, strict=True):
-            classes[i] = one
-        return corners, classes
+    def _look(self, pixels: Pixels, corners: Sequence[FloatArray]) -> list[_Seen]:
+        """Classify and read plates as they stand."""
+        if not corners:
+            return []
+        classes = self.classify(pixels, corners)
+        first = self.reader(crops_for(self.reader, pixels, corners))
+        return [
+            _Seen(quad, reading, self.decoder([reading], one.regions if one else None), one)
+            for quad, reading, one in zip(corners, first, classes, strict=True)
+        ]
+
+    def _turned(self, pixels: Pixels, seen: list[_Seen]) -> list[_Seen]:
+        """Plates that may stand otherwise than upright, read in each way and left in the best."""
+        asked = [(i, way) for i, plate in enumerate(seen) for way in self._doubts(plate)]
+        crops = [self._standing(pixels, seen[i].quad, way) for i, way in asked]
+        said = [self.decoder([reading]) for reading in self.reader(crops)] if crops else []
+        best = {i: ("upright", seen[i].standing("upright", seen[i].reading)) for i, _ in asked}
+        for (i, way), reading in zip(asked, said, strict=True):
+            chance = seen[i].standing(way, reading)
+            if chance > best[i][1]:
+                best[i] = way, chance
+        stands = {i: Orientation(way, 1.0) for i, (way, _) in best.items() if way != "upright"}
+        turned = {i: one.quarter_turns for i, one in stands.items() if not one.mirrored}
+        corners = [np.roll(seen[i].quad, -turns, axis=0) for i, turns in turned.items()]
+        for i, plate in zip(turned, self._look(pixels, corners), strict=True):
+            seen[i] = plate
+        for i in stands.keys() - turned.keys():
+            seen[i] = replace(seen[i], reading=Reading(None, 0.0), mirrored=True)
+        return seen
+
+    def _doubts(self, plate: _Seen) -> list[str]:
+        """Ways that a plate may stand instead of upright."""
+        if plate.classes is None or plate.standing("upright", plate.reading) > _SETTLED:
+            return []
+        chances = plate.classes.orientations.items()
+        return [way for way, chance in chances if way != "upright" and chance >= _DOUBT]
+
+    def _standing(self, pixels: Pixels, quad: FloatArray, way: str) -> Crop:
+        """The crop of a plate for the reader as if it stood so."""
+        turns = Orientation(way, 1.0).quarter_turns
+        (crop,) = crops_for(self.reader, pixels, [np.roll(quad, -turns, axis=0)])
+        if way != "mirrored":
+            return crop
+        return Crop(np.ascontiguousarray(crop.pixels[:, ::-1]), crop.to_image)

@@ -14,7 +14,7 @@ from platemark.models.preprocess import classifier_input
 from platemark.tasks import ctc
 from platemark.tasks.calibrate import calibrate, sigmoid
 from platemark.tasks.stage import Stage, crop_pixels
-from platemark.types import ORIENTATIONS, Crop, Obscured, Orientation, PlateClasses
+from platemark.types import ORIENTATIONS, Crop, Obscured, PlateClasses
 
 _BATCH = 32
 _EVEN = 0.5
@@ -92,19 +92,11 @@ class PlateClassifier(Stage[ClassifierPreprocess]):
         card = self._model.card
         chances = ctc.soften(regions, card.calibration.temperature).tolist()
         ranked = sorted(zip(self._codes, chances, strict=True), key=lambda pair: -pair[1])
-        stood = np.exp(orientations)
+        stood = ctc.soften(orientations).tolist()
         hidden = float(calibrate(sigmoid(obscured), card.calibration))
         return PlateClasses(
             regions=dict(ranked),
             lines=1 + int(lines.argmax()),
             obscured=Obscured(hidden >= card.thresholds.get("obscured", _EVEN), hidden),
-            orientation=self._orientation(np.asarray(stood, np.float64)),
+            orientations=dict(zip(ORIENTATIONS, stood, strict=True)),
         )
-
-    def _orientation(self, chances: NDArray[np.float64]) -> Orientation:
-        """The likeliest orientation; upright where another one does not reach its threshold."""
-        best = int(chances.argmax())
-        kind = "mirrored" if ORIENTATIONS[best] == "mirrored" else "turned"
-        if best and chances[best] < self._model.card.thresholds.get(kind, _EVEN):
-            best = 0
-        return Orientation(ORIENTATIONS[best], min(1.0, float(chances[best])))

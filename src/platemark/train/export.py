@@ -245,7 +245,7 @@ def export_classifier(net: nn.Module, folder: Path, training: Mapping[str, Any])
         },
         "preprocess": spec,
         "decode": ClassifierDecode(regions=codes),
-        "thresholds": {"obscured": 0.5, "turned": 0.5, "mirrored": 0.9},
+        "thresholds": {"obscured": 0.5},
     }
     return _write(
         ClassifierGraph(net).eval(),

@@ -189,13 +189,18 @@ class PlateClasses:
         regions: Probability of each region code that is known, highest first.
         lines: Number of text lines.
         obscured: Whether a part of the text is hidden.
-        orientation: How it stands in the crop.
+        orientations: Probability of each of `ORIENTATIONS`, how it stands in the crop.
     """
 
     regions: Mapping[str, float]
     lines: int
     obscured: Obscured
-    orientation: Orientation
+    orientations: Mapping[str, float]
+
+    @property
+    def orientation(self) -> Orientation:
+        """The most probable orientation."""
+        return Orientation(*max(self.orientations.items(), key=lambda pair: pair[1]))
 
     @property
     def region(self) -> Region:
