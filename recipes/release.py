@@ -35,6 +35,7 @@ from platemark.synth.studio import PlateStudio
 from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder
+from platemark.tasks.plate_classifier import PlateClassifier
 from platemark.tasks.plate_reader import PlateReader
 from platemark.tasks.segmenter import Segmenter
 from platemark.tasks.stamp_reader import StampReader
@@ -44,6 +45,7 @@ from platemark.train.calibrate import calibrate_reader
 SAMPLE_SEEDS = {
     ("plate", "detector"): 5,
     ("plate", "reader"): 6,
+    ("plate", "classifier"): 7,
     ("stamp", "detector"): 6,
     ("stamp", "verifier"): 35,
     ("stamp", "segmenter"): 7,
@@ -153,6 +155,26 @@ def plate_reader_figures(evaluation: dict[str, Any]) -> Figures:
     return figures
 
 
+def plate_classifier_figures(evaluation: dict[str, Any]) -> Figures:
+    """What the pipeline says of plates beside their text, and the region by the text alone."""
+    names = {
+        "region": "region by picture and text",
+        "region_by_text": "region by the text alone",
+        "lines": "lines",
+        "upright": "upright plates said to be upright",
+        "orientation": "orientation, each plate standing in five ways",
+    }
+    classes = evaluation["classes"]
+    figures = [rate(name, classes[key]) for key, name in names.items() if classes[key]["n"]]
+    obscured = classes["obscured"]
+    if obscured["auroc"] is not None:
+        name = f"AUROC of {obscured['positives']} obscured plates"
+        count = obscured["positives"] + obscured["negatives"]
+        figure = {"value": obscured["auroc"], "interval": obscured["interval"]}
+        figures.append({"name": name, "n": count} | interval_of(figure))
+    return figures
+
+
 def stamp_detector_figures(evaluation: dict[str, Any]) -> Figures:
     """Recall, precision and average precision by origin, and false marks on empty pages."""
     figures = []
@@ -227,6 +249,7 @@ def stamp_reader_figures(evaluation: dict[str, Any]) -> Figures:
 FIGURES: dict[tuple[str, str], Callable[[dict[str, Any]], Figures]] = {
     ("plate", "detector"): plate_detector_figures,
     ("plate", "reader"): plate_reader_figures,
+    ("plate", "classifier"): plate_classifier_figures,
     ("stamp", "detector"): stamp_detector_figures,
     ("stamp", "verifier"): stamp_detector_figures,
     ("stamp", "segmenter"): segmenter_figures,
@@ -286,6 +309,16 @@ def verifier_sample(folder: Path, rng: np.random.Generator) -> Sample:
     return picture, {"boxes": boxes, "log_odds": odds.tolist()}
 
 
+def classifier_sample(folder: Path, rng: np.random.Generator) -> Sample:
+    """What a classifier says of a synthetic plate."""
+    classifier = PlateClassifier.from_pretrained(folder)
+    photo, label = PlateStudio().crop(rng)
+    assert label.quad is not None, "a synthetic crop has its corners"
+    picture = rectify(photo, label.quad, classifier.crop_size, classifier.margin).pixels
+    region = classifier(picture).region
+    return picture, {"region": region.code, "score": region.score, "truth": label.region}
+
+
 def segmenter_sample(folder: Path, rng: np.random.Generator) -> Sample:
     """How much ink a segmenter sees in a drawn imprint."""
     studio = StampStudio()
@@ -342,6 +375,7 @@ SAMPLES: dict[tuple[str, str], Callable[[Path, np.random.Generator], Sample]] = 
     ),
     ("plate", "reader"): reader_sample,
     ("stamp", "verifier"): verifier_sample,
+    ("plate", "classifier"): classifier_sample,
     ("stamp", "segmenter"): segmenter_sample,
     ("stamp", "embedder"): embedder_sample,
     ("stamp", "comparer"): comparer_sample,

@@ -77,6 +77,7 @@ def test_an_unknown_model_lists_the_names() -> None:
 def test_bundled_models_are_listed_and_whole() -> None:
     listed = json.loads(run("list").stdout)
     assert [row["name"] for row in listed] == [
+        "plate-classifier",
         "plate-detector",
         "plate-reader",
         "stamp-comparer",

@@ -13,6 +13,7 @@ CARDS = sorted(BUNDLED.glob("*/card.json"))
 
 def test_the_models_ship_with_their_samples() -> None:
     assert [card.parent.name for card in CARDS] == [
+        "plate-classifier",
         "plate-detector",
         "plate-reader",
         "stamp-comparer",

@@ -39,9 +39,9 @@ from platemark.types import (
 _WIDER, _TIGHTER = 0.04, -0.035
 _ACROSS, _ALONG = 0.03, 0.025
 _CLASSIFIER = "plate-classifier"
-# Of a photo that shows no plate upright, plates that lie on their side count from this score on:
-# nothing else vouches for them.
-_SIDEWAYS = 0.6
+# Of a photo that shows no plate upright, plates that lie on their side count with such a score, and
+# where the text is read with such a one.
+_SIDEWAYS, _SIDEWAYS_TEXT = 0.45, 0.5
 # A plate may stand in a way that has so much probability; which one is told by what is read then,
 # and by the picture alone where nothing is.
 _DOUBT, _UNREAD, _SETTLED = 0.02, 0.1, 0.5
@@ -111,14 +111,17 @@ class _Seen:
 
     @property
     def honest(self) -> Reading:
-        """The reading, its score lower where a part of the text is hidden."""
-        if self.classes is None:
+        """The reading, its score lower where a part of the text is hidden.
+
+        The scores of texts are calibrated on plates of which hardly any is obscured.
+        """
+        if self.classes is None or not self.classes.obscured.value:
             return self.reading
         hidden = _HIDDEN * self.classes.obscured.score
         return replace(self.reading, score=(1.0 - hidden) * self.reading.score)
 
     def standing(self, way: str, reading: Reading) -> float:
-        """How much speaks for a way to stand, with what is read then."""
+        """How much speaks for a way to stand, with what the reader says then."""
         chance = self.classes.orientations.get(way, 0.0) if self.classes else 0.0
         return float(chance * (reading.score + _UNREAD) ** 2)
 
@@ -245,7 +248,7 @@ class PlatePipeline(Pipeline[PlateMark]):
 
     def find(self, image: Image) -> Sequence[Detection]:
         """Find the plates of an image; where there are none and plates can be classified, those
-        that lie on their side.
+        that lie on their side and can be read.
 
         Returns:
             The detections, highest score first.
@@ -257,7 +260,13 @@ class PlatePipeline(Pipeline[PlateMark]):
         if found or self.classifier is None:
             return found
         turned = super().find(Image(np.rot90(image.pixels), image.source, image.page))
-        return [_turned_back(one, image.width) for one in turned if one.score >= _SIDEWAYS]
+        likely = [_turned_back(one, image.width) for one in turned if one.score >= _SIDEWAYS]
+        seen = self._see(image.pixels, [one.quad for one in likely])
+        return [
+            one
+            for one, plate in zip(likely, seen, strict=True)
+            if plate.reading.score >= _SIDEWAYS_TEXT
+        ]
 
     def with_regions(
         self,
@@ -416,8 +425,6 @@ class PlatePipeline(Pipeline[PlateMark]):
 
     def _look(self, pixels: Pixels, corners: Sequence[FloatArray]) -> list[_Seen]:
         """Classify and read plates as they stand."""
-        if not corners:
-            return []
         classes = self.classify(pixels, corners)
         first = self.reader(crops_for(self.reader, pixels, corners))
         return [
@@ -429,8 +436,8 @@ class PlatePipeline(Pipeline[PlateMark]):
         """Plates that may stand otherwise than upright, read in each way and left in the best."""
         asked = [(i, way) for i, plate in enumerate(seen) for way in self._doubts(plate)]
         crops = [self._standing(pixels, seen[i].quad, way) for i, way in asked]
-        said = [self.decoder([reading]) for reading in self.reader(crops)] if crops else []
-        best = {i: ("upright", seen[i].standing("upright", seen[i].reading)) for i, _ in asked}
+        said = self.reader(crops) if crops else []
+        best = {i: ("upright", seen[i].standing("upright", seen[i].first)) for i, _ in asked}
         for (i, way), reading in zip(asked, said, strict=True):
             chance = seen[i].standing(way, reading)
             if chance > best[i][1]:
@@ -438,7 +445,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         stands = {i: Orientation(way, 1.0) for i, (way, _) in best.items() if way != "upright"}
         turned = {i: one.quarter_turns for i, one in stands.items() if not one.mirrored}
         corners = [np.roll(seen[i].quad, -turns, axis=0) for i, turns in turned.items()]
-        for i, plate in zip(turned, self._look(pixels, corners), strict=True):
+        for i, plate in zip(turned, self._look(pixels, corners) if turned else (), strict=True):
             seen[i] = plate
         for i in stands.keys() - turned.keys():
             seen[i] = replace(seen[i], reading=Reading(None, 0.0), mirrored=True)
@@ -446,7 +453,7 @@ class PlatePipeline(Pipeline[PlateMark]):
 
     def _doubts(self, plate: _Seen) -> list[str]:
         """Ways that a plate may stand instead of upright."""
-        if plate.classes is None or plate.standing("upright", plate.reading) > _SETTLED:
+        if plate.classes is None or plate.standing("upright", plate.first) > _SETTLED:
             return []
         chances = plate.classes.orientations.items()
         return [way for way, chance in chances if way != "upright" and chance >= _DOUBT]
