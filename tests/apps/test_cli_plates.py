@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 import typer
@@ -291,6 +292,56 @@ def test_together_gives_one_reading_for_each_plate(tmp_path: Path, paint: Paint)
     assert "AB12CD" in target.read_text()
     refused = run(tmp_path / "in", "--together", "--expect", "AB12CD")
     assert refused.exit_code == 2
+
+
+def test_a_region_of_interest_leaves_out_the_rest(tmp_path: Path, paint: Paint) -> None:
+    photo = paint("car.png", (LEFT, "AB12CD"), (RIGHT, "KA777"))
+
+    def boxes(region: object) -> list[list[float]]:
+        (row,) = rows(run(photo, "--region-of-interest", region))
+        return [mark["box"] for mark in row["marks"]]  # type: ignore[attr-defined]
+
+    mask = np.zeros((240, 320), np.uint8)
+    mask[:90] = 255
+    PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
+    # In pixels of the whole picture.
+    assert boxes("0,90,200,200") == [list(LEFT)]
+    assert boxes("150,0 320,0 320,120 150,120") == [list(RIGHT)]
+    assert boxes(tmp_path / "mask.png") == [list(RIGHT)]
+    assert boxes("0,0,320,240") != []
+    assert boxes("900,900,990,990") == []
+    refused = run(photo, "--region-of-interest", "1,2,3")
+    assert refused.exit_code == 2
+    assert "x0,y0,x1,y1" in refused.stderr
+
+
+def test_alternatives_are_as_many_as_asked_for(tmp_path: Path, paint: Paint) -> None:
+    photo = paint("car.png", (LEFT, "AB12CD"))
+    (row,) = rows(run(photo, "--alternatives", "0"))
+    assert row["marks"][0]["alternatives"] == []  # type: ignore[index]
+    assert run(photo, "--alternatives", "-1").exit_code == 2
+
+
+def test_plates_of_a_watch_list_are_named_and_change_the_exit_status(
+    tmp_path: Path, paint: Paint
+) -> None:
+    photo, other = paint("a.png", (LEFT, "AB12CD")), paint("b.png", (LEFT, "KA777"))
+    listed = tmp_path / "list.csv"
+    listed.write_text("text,note\nab-12-cd,stolen\n")
+    result = run(photo, other, "--watch-list", listed)
+    assert result.exit_code == 3
+    marks = [row["marks"][0] for row in rows(result)]  # type: ignore[index]
+    assert marks[0]["watch"] == {"text": "AB12CD", "score": 1.0, "note": "stolen"}
+    assert "watch" not in marks[1]
+    for row in rows(result):
+        assert PlateResult.from_dict(row).to_dict() == row
+    assert "watched" in run(photo, "--watch-list", listed, "--format", "table").stdout
+    csv_out = run(photo, "--watch-list", listed, "--format", "csv").stdout
+    assert [row["watch"] for row in csv.DictReader(io.StringIO(csv_out))] == ["AB12CD"]
+    assert run(other, "--watch-list", listed).exit_code == 0
+    # Inputs that failed come first.
+    assert run(photo, tmp_path / "none.jpg", "--watch-list", listed).exit_code == 1
+    assert run(photo, "--watch-list", tmp_path / "none.csv").exit_code == 2
 
 
 def test_cropped_takes_each_picture_for_one_plate(tmp_path: Path, paint: Paint) -> None:

@@ -55,6 +55,34 @@ def test_plates_are_taken_as_cut_out_and_regions_narrowed(api: httpx.Client, pho
     assert "nowhere" in problem(answer, 422, "invalid_request")["detail"]
 
 
+def test_a_region_of_interest_and_texts_to_watch_for(
+    api: httpx.Client, models: Any, photo: bytes, letter: bytes
+) -> None:
+    (mark,) = models.plates(photo)
+    x0, y0, x1, y1 = mark.box
+    near = f"{x0 - 40},{y0 - 40},{x1 + 40},{y1 + 40}"
+    url = f"/v1/plates?watch=AB12,{mark.text}&region_of_interest="
+    (found,) = api.post(f"{url}{near}", files={"files": photo}).json()
+    assert found["marks"][0]["watch"]["text"] == mark.text
+    assert np.allclose(found["marks"][0]["box"], mark.box, atol=20)
+    (nothing,) = api.post(f"{url}0,0,100,100", files={"files": photo}).json()
+    assert nothing["marks"] == []
+    (page,) = api.post("/v1/stamps?region_of_interest=0,0,800,300", files={"files": letter}).json()
+    assert page["marks"] == []
+    problem(api.post(f"{url}1,2", files={"files": photo}), 422, "invalid_request")
+    problem(api.post("/v1/plates?watch=--", files={"files": photo}), 422, "invalid_request")
+
+
+def test_alternatives_are_as_many_as_asked_for(api: httpx.Client, photo: bytes) -> None:
+    for most in (0, 2, 12):
+        answer = api.post(f"/v1/plates?alternatives={most}", files={"files": photo}).json()
+        listed = answer[0]["marks"][0]["alternatives"]
+        assert len(listed) == most
+        assert [one["score"] for one in listed] == sorted(
+            (one["score"] for one in listed), reverse=True
+        )
+
+
 def test_several_photos_give_one_plate(api: httpx.Client, models: Any, photo: bytes) -> None:
     smaller = io.BytesIO()
     picture = PIL.Image.open(io.BytesIO(photo))

@@ -18,6 +18,8 @@ platemark stamps DIR --workers 2 --threads 1
 platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.csv
 platemark plates DIR --annotated OUT --crops OUT --min-score 0.4 --model DIR --threads 2 --quiet
 platemark plates DIR --together
+platemark plates DIR --region-of-interest 10,20,300,200 --watch-list plates.csv
+platemark stamps DIR --region-of-interest mask.png
 platemark stamps DIR --format jsonl --embedding
 platemark stamps a.pdf b.tif --output stamps.csv --format csv --annotated OUT --crops OUT
 platemark stamps a.pdf --min-score 0.4 --model DIR --threads 2 --quiet

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import cv2
 
@@ -14,6 +14,7 @@ from platemark.apps.work import WorkQueue
 from platemark.errors import InputTooLarge, InvalidRequest, PlatemarkError, RegistryUnavailable
 from platemark.imaging.cover import Style
 from platemark.imaging.image import Image
+from platemark.imaging.interest import RegionOfInterest
 from platemark.imaging.sources import PageReader, Pages, open_pages
 from platemark.pipeline import Pipeline
 from platemark.plates.pipeline import PlatePipeline
@@ -26,6 +27,7 @@ from platemark.usecases.look import Item
 from platemark.usecases.redact import Redactor
 
 Kind = Literal["plate", "stamp"]
+AnyPipeline = TypeVar("AnyPipeline", bound=Pipeline[Any])
 
 
 class Services:
@@ -143,6 +145,8 @@ class Services:
         cropped: bool = False,
         regions: str | None = None,
         expected: str | None = None,
+        watched: str | None = None,
+        alternatives: int | None = None,
     ) -> PlatePipeline:
         """The pipeline for plates.
 
@@ -151,9 +155,11 @@ class Services:
             cropped: Every picture is one plate already cut out.
             regions: Names of the plates to expect, comma-separated.
             expected: A text that results say of whether a plate shows it.
+            watched: Texts to watch for, comma-separated.
+            alternatives: Other texts to give of each plate at most.
 
         Raises:
-            InvalidRequest: A region has no format, or the text neither letters nor digits.
+            InvalidRequest: A region has no format, or a text neither letters nor digits.
         """
         plates = self.plates if min_score is None else self.plates.with_min_score(min_score)
         if cropped:
@@ -161,9 +167,26 @@ class Services:
         try:
             if regions is not None:
                 plates = plates.with_regions(regions.split(","))
+            if alternatives is not None:
+                plates = plates.with_alternatives(alternatives)
+            if watched is not None:
+                plates = plates.watching(watched.split(","))
             return plates if expected is None else plates.expecting(expected)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
+
+    @staticmethod
+    def within(pipeline: AnyPipeline, region: str | None) -> AnyPipeline:
+        """A pipeline that looks into a region of interest only, given as numbers.
+
+        Raises:
+            InvalidRequest: It is none.
+        """
+        try:
+            parsed = None if region is None else RegionOfInterest.parse(region)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from error
+        return pipeline.with_region_of_interest(parsed)
 
     def finder(
         self,

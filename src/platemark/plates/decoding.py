@@ -356,7 +356,8 @@ class PlateDecoder:
         """
         first = readings[0]
         if first.text and first.score > _CERTAIN and self.grammar.matches(first.text):
-            return self._told(first, seen)
+            others = first.alternatives[: self.alternatives]
+            return self._told(replace(first, alternatives=others), seen)
         frames = tuple(frame for reading in readings for frame in reading.frames)
         shown = [blurred(frame) for frame in frames]
         texts = self._candidates(readings, shown)

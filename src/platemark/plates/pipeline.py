@@ -18,6 +18,7 @@ from platemark.pipeline import Covering, Pipeline
 from platemark.plates.decoding import PlateDecoder
 from platemark.plates.formats import choose_formats
 from platemark.plates.together import merge_plates
+from platemark.plates.watchlist import WatchList
 from platemark.protocols import Classifies, Finds, Reads, Verifies
 from platemark.tasks.detector import Detector
 from platemark.tasks.plate_classifier import PlateClassifier
@@ -192,6 +193,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         self.reader = reader
         self.classifier = classifier
         self.expected = expected
+        self.watch_list: WatchList | None = None
         self.decoder = decoder or PlateDecoder()
         self.sure_score = sure_score
         self.legible_text = legible_text
@@ -246,20 +248,13 @@ class PlatePipeline(Pipeline[PlateMark]):
         models = [getattr(part, "model", None) for part in parts]
         return [model for model in models if isinstance(model, OnnxModel)]
 
-    def find(self, image: Image) -> Sequence[Detection]:
+    def _find(self, image: Image) -> Sequence[Detection]:
         """Find the plates of an image; where there are none and plates can be classified, those
-        that lie on their side and can be read.
-
-        Returns:
-            The detections, highest score first.
-
-        Raises:
-            InferenceFailed: A network did not run.
-        """
-        found = super().find(image)
+        that lie on their side and can be read."""
+        found = super()._find(image)
         if found or self.classifier is None:
             return found
-        turned = super().find(Image(np.rot90(image.pixels), image.source, image.page))
+        turned = super()._find(Image(np.rot90(image.pixels), image.source, image.page))
         likely = [_turned_back(one, image.width) for one in turned if one.score >= _SIDEWAYS]
         seen = self._see(image.pixels, [one.quad for one in likely])
         return [
@@ -308,6 +303,29 @@ class PlatePipeline(Pipeline[PlateMark]):
         """
         self.decoder.verify((), text)
         return self.with_parts(expected=text)
+
+    def with_alternatives(self, most: int) -> Self:
+        """Return a copy that gives so many other texts of each plate at most, by default four.
+
+        Raises:
+            ValueError: ``most`` is negative.
+        """
+        if most < 0:
+            raise ValueError(f"alternatives are 0 or more, not {most}")
+        return self.with_parts(decoder=replace(self.decoder, alternatives=most))
+
+    def watching(self, watch_list: WatchList | Iterable[str] | None) -> Self:
+        """Return a copy whose marks say which text of a list they show, see `WatchList`.
+
+        Args:
+            watch_list: The list, or its texts; None for none.
+
+        Raises:
+            ValueError: A text has neither letters nor digits.
+        """
+        if watch_list is not None and not isinstance(watch_list, WatchList):
+            watch_list = WatchList(watch_list)
+        return self.with_parts(watch_list=watch_list)
 
     def merge(self, results: Iterable[Result]) -> list[MergedPlate]:
         """Merge the plates that several photos of one car show; see `merge_plates`.
@@ -389,7 +407,10 @@ class PlatePipeline(Pipeline[PlateMark]):
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
         """Read detected plates: a mark for each, in the same order, legible or not."""
         seen = self._see(image.pixels, [detection.quad for detection in detections])
-        return [self._mark(*pair) for pair in zip(detections, seen, strict=True)]
+        marks = [self._mark(*pair) for pair in zip(detections, seen, strict=True)]
+        if (listed := self.watch_list) is None:
+            return marks
+        return [replace(one, watch=listed.match(one.reading, self.decoder)) for one in marks]
 
     def _mark(self, detection: Detection, seen: _Seen) -> PlateMark:
         legible = seen.reading.score >= self.legible_text

@@ -205,9 +205,9 @@ class StampPipeline(Pipeline[StampMark]):
             return self.with_parts(verifier=self.verifier.with_min_score(min_score))
         return super().with_min_score(min_score)
 
-    def find(self, image: Image) -> Sequence[Detection]:
+    def _find(self, image: Image) -> Sequence[Detection]:
         """Find stamps; on a negative, light ink on dark paper, those of its positive."""
-        return super().find(positive(image))
+        return super()._find(positive(image))
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
         """Cut out, describe, embed and identify stamps: a mark for each, in the same order.

@@ -22,6 +22,7 @@ from platemark.types.plates import (
     PlateView,
     Reading,
     Region,
+    Watched,
 )
 from platemark.types.redacted import RedactedFile, RedactedPage
 from platemark.types.result import Failure, Mark, Result
@@ -83,6 +84,7 @@ __all__ = [
     "StampMark",
     "StripCharacter",
     "TextLine",
+    "Watched",
     "as_box",
     "as_matrix",
     "as_quad",

@@ -119,6 +119,18 @@ class Detection:
         x0, y0, x1, y1 = box
         return cls(kind, 1.0, box, ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
 
+    @property
+    def centre(self) -> Point:
+        """Centre of the box."""
+        x0, y0, x1, y1 = self.box
+        return (x0 + x1) / 2.0, (y0 + y1) / 2.0
+
+    def moved(self, x: float, y: float) -> Self:
+        """The same mark in a picture of which this one is the part from (x, y) on."""
+        by = np.array((x, y))
+        box = (np.reshape(self.box, (2, 2)) + by).ravel()
+        return type(self)(self.kind, self.score, as_box(box), as_quad(np.array(self.quad) + by))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
         return {

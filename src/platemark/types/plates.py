@@ -217,6 +217,21 @@ class PlateClasses:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Watched(FlatValue):
+    """A text of a watch list that a plate shows.
+
+    Attributes:
+        text: The text as the list has it, without separators.
+        score: Its share of its likelihood and that of the best other text; not calibrated.
+        note: What the list says of it.
+    """
+
+    text: str
+    score: float
+    note: str | None = None
+
+
 ANSWERS = ("match", "mismatch", "unsure")
 
 
@@ -258,6 +273,8 @@ class PlateMark:
         obscured: Whether a part is hidden, ``None`` where it was not determined.
         mirrored: Whether the picture shows the plate the wrong way round, so that it was not read;
             in the JSON where it is so.
+        watch: The text of a watch list that it shows; ``None`` without a list, or where it shows
+            none.
         frames: What the text was read from, see `Reading`. Not part of the JSON.
         kind: Always ``"plate"``.
     """
@@ -274,6 +291,7 @@ class PlateMark:
     lines: int | None = None
     obscured: Obscured | None = None
     mirrored: bool = False
+    watch: Watched | None = field(default=None, repr=False)
     frames: tuple[Frames, ...] = field(default=(), repr=False, compare=False)
     kind: str = field(default="plate", repr=False)
 
@@ -329,6 +347,8 @@ class PlateMark:
         }
         if self.mirrored:
             data["mirrored"] = True
+        if self.watch is not None:
+            data["watch"] = self.watch.to_dict()
         return data
 
     @classmethod
@@ -341,6 +361,7 @@ class PlateMark:
             lines=data.get("lines"),
             obscured=None if obscured is None else Obscured.from_dict(obscured),
             mirrored=data.get("mirrored", False),
+            watch=Watched.from_dict(data["watch"]) if "watch" in data else None,
         )
 
 

@@ -67,6 +67,7 @@ def _plate_values(mark: Mapping[str, Any]) -> Mapping[str, object]:
         **{key: mark[key] for key in same},
         "region": (mark["region"] or {}).get("code"),
         "obscured": str(hidden["value"]).lower() if hidden else None,
+        "watch": mark.get("watch", {}).get("text"),
     }
 
 
@@ -82,7 +83,9 @@ def _stamp_values(mark: Mapping[str, Any]) -> Mapping[str, object]:
     return {key: mark[key] for key in same} | identity
 
 
-PLATES = Layout("plate", ("text", "text_score", "region", "lines", "obscured"), _plate_values)
+PLATES = Layout(
+    "plate", ("text", "text_score", "region", "lines", "obscured", "watch"), _plate_values
+)
 STAMPS = Layout(
     "stamp",
     (

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FAILED = 1
 WRONG_USAGE = 2
 ABSENT = 3
+SEEN = 3
 INTERRUPTED = 130
 
 _WRONG_USAGE_ERRORS = (MissingExtra, ModelNotFound, SettingsError)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import PIL.Image
 
     from platemark.imaging.image import Image
+    from platemark.imaging.interest import RegionOfInterest
     from platemark.imaging.sources import PageRead
     from platemark.pipeline import Pipeline
     from platemark.types import Result
@@ -68,6 +69,15 @@ MinScoreOption = Annotated[
     ),
 ]
 
+RegionOfInterestOption = Annotated[
+    str | None,
+    typer.Option(
+        "--region-of-interest",
+        metavar="X0,Y0,X1,Y1|POINTS|MASK",
+        help="Look there only: a box, a polygon 'x,y x,y x,y', or a picture that is white there.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Request:
@@ -87,6 +97,7 @@ class Request:
         registry: Known stamps that found ones are named by, a file or a URL.
         adapt: What the command changes about the pipeline.
         read: Whether stamps are read; plates always are.
+        region: Part of the pictures in which marks are looked for: numbers, or a picture.
         writer: What prints the results of a pipeline to a stream, in place of the usual.
     """
 
@@ -103,6 +114,7 @@ class Request:
     registry: str | None = None
     adapt: "Callable[[Pipeline[Any]], Pipeline[Any]] | None" = None
     read: bool = False
+    region: str | None = None
     writer: "Callable[[Any, TextIO, ResultFormat], ResultWriter] | None" = None
 
 
@@ -144,6 +156,8 @@ def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = (
             if layout.kind == "plate"
             else load_stamps(model, **rules, registry=known, read=request.read)
         )
+        if request.region is not None:
+            pipeline = pipeline.with_region_of_interest(_region(request.region))
         if request.adapt is not None:
             pipeline = request.adapt(pipeline)
         # Opened last, so that a mistake above does not empty the results of an earlier run.
@@ -156,6 +170,24 @@ def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = (
         tally = _run(pipeline, request, layout.kind, writers, pictures)
     if tally.failed:
         raise typer.Exit(FAILED)
+
+
+def _region(text: str) -> "RegionOfInterest":
+    """The region of interest that an option gives.
+
+    Raises:
+        typer.BadParameter: It is neither numbers nor a picture.
+    """
+    from platemark.errors import InputError
+    from platemark.imaging.interest import RegionOfInterest
+
+    try:
+        # os.path answers False where pathlib raises, as for a name that is too long.
+        if os.path.isfile(text):  # noqa: PTH113
+            return RegionOfInterest.read(text)
+        return RegionOfInterest.parse(text)
+    except (ValueError, InputError) as error:
+        raise typer.BadParameter(str(error), param_hint="--region-of-interest") from error
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ def _plate_cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
     region = (mark["region"] or {}).get("code", "")
     hidden = mark["obscured"] is not None and mark["obscured"]["value"]
     kind = "[yellow]obscured[/yellow]" if hidden else escape(region)
+    if mark.get("watch"):
+        kind = "[red]watched[/red]"
     scores = f"{mark['text_score']:.2f}", f"{mark['score']:.2f}"
     return text, kind, "" if mark["lines"] is None else str(mark["lines"]), *scores
 

@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from platemark.apps.cli.common import ModelOption, QuietOption, ThreadsOption, WorkersOption
+from platemark.apps.cli.common import SEEN, ModelOption, QuietOption, ThreadsOption, WorkersOption
 from platemark.apps.cli.find import (
     AnnotatedOption,
     FormatOption,
     InputsArgument,
     MinScoreOption,
     OutputOption,
+    RegionOfInterestOption,
     Request,
     find,
 )
 from platemark.apps.cli.output import PLATES
 from platemark.apps.cli.together import TogetherWriter
+from platemark.errors import InputError
 
 if TYPE_CHECKING:
     from platemark.pipeline import Pipeline
+    from platemark.types import Result
 
 RegionsOption = Annotated[
     str | None,
@@ -41,6 +44,7 @@ def plates(
         Path | None, typer.Option(help="Write each plate, rectified, to this folder.")
     ] = None,
     min_score: MinScoreOption = None,
+    region_of_interest: RegionOfInterestOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
@@ -58,6 +62,17 @@ def plates(
             "--together", help="The pictures show one car: give one reading of all for each plate."
         ),
     ] = False,
+    alternatives: Annotated[
+        int, typer.Option(min=0, help="So many other texts of each plate at most.")
+    ] = 4,
+    watch_list: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Say which plates show a text of this list: one a line, at will with a comma and "
+            "a note. Exit status 3 if one does.",
+        ),
+    ] = None,
     regions: RegionsOption = None,
     ban_regions: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Plates not to expect, in the same way.")
@@ -79,6 +94,7 @@ def plates(
 
     def adapt(pipeline: "Pipeline[Any]") -> "Pipeline[Any]":
         from platemark.plates.pipeline import PlatePipeline
+        from platemark.plates.watchlist import WatchList
 
         assert isinstance(pipeline, PlatePipeline)
         if cropped:
@@ -86,16 +102,38 @@ def plates(
         try:
             if expect is not None:
                 pipeline = pipeline.expecting(expect)
+            pipeline = pipeline.with_alternatives(alternatives)
+            if watch_list is not None:
+                pipeline = pipeline.watching(WatchList.read(watch_list))
             return pipeline.with_regions(
                 names(regions), banned=names(ban_regions) or (), default=default_region
             )
-        except ValueError as error:
+        except (ValueError, InputError) as error:
             raise typer.BadParameter(str(error)) from error
 
     request = Request(
         inputs, format, output, annotated, crops, min_score, model, threads, workers, quiet
     )
-    find(replace(request, adapt=adapt, writer=TogetherWriter if together else None), PLATES)
+    writer = TogetherWriter if together else None
+    request = replace(request, adapt=adapt, region=region_of_interest, writer=writer)
+    watched = _Watched()
+    find(request, PLATES, [watched])
+    if watched.seen:
+        raise typer.Exit(SEEN)
+
+
+class _Watched:
+    """Takes note of plates of the watch list."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def write(self, result: "Result") -> None:
+        """Look at the plates of one result."""
+        self.seen |= any(getattr(mark, "watch", None) for mark in result.marks)
+
+    def close(self) -> None:
+        """Nothing is held back."""
 
 
 def names(listed: str | None) -> list[str] | None:

@@ -21,6 +21,7 @@ from platemark.apps.cli.find import (
     InputsArgument,
     MinScoreOption,
     OutputOption,
+    RegionOfInterestOption,
     Request,
     find,
     keep_inputs,
@@ -55,6 +56,7 @@ def stamps(
         typer.Option(help="Write each stamp, cut out with transparent paper, to this folder."),
     ] = None,
     min_score: MinScoreOption = None,
+    region_of_interest: RegionOfInterestOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
@@ -103,6 +105,7 @@ def stamps(
         quiet,
         registry,
         read=read,
+        region=region_of_interest,
     )
     layout = KNOWN_STAMPS if registry is not None or present else STAMPS
     if read:

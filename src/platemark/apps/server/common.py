@@ -21,6 +21,13 @@ MinScore = Annotated[
     float | None,
     Query(ge=0, le=1, description="Least score of a mark; default: the model's own rules."),
 ]
+RegionOfInterest = Annotated[
+    str | None,
+    Query(
+        max_length=1000,
+        description="Look there only: a box `x0,y0,x1,y1` or a polygon `x,y x,y x,y` in pixels.",
+    ),
+]
 Name = Annotated[
     str | None, Query(max_length=255, description="What to call a file that is the raw body.")
 ]

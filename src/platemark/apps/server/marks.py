@@ -17,6 +17,7 @@ from platemark.apps.server.common import (
     Outcome,
     PageNumber,
     ReadStamps,
+    RegionOfInterest,
     Shared,
     answer_list,
     found,
@@ -106,6 +107,17 @@ async def plates(
     min_score: MinScore = None,
     cropped: PlatesCropped = False,
     regions: Regions = None,
+    region_of_interest: RegionOfInterest = None,
+    alternatives: Annotated[
+        int, Query(ge=0, le=100, description="So many other texts of each plate at most.")
+    ] = 4,
+    watch: Annotated[
+        str | None,
+        Query(
+            max_length=4000,
+            description="Texts to watch for, comma-separated; a plate that shows one has `watch`.",
+        ),
+    ] = None,
     together: Annotated[
         bool,
         Query(description="The files show one car: one object for each plate, read in all."),
@@ -114,7 +126,10 @@ async def plates(
     name: Name = None,
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
-    pipeline = services.plate_finder(min_score, cropped=cropped, regions=regions)
+    pipeline = services.plate_finder(
+        min_score, cropped=cropped, regions=regions, watched=watch, alternatives=alternatives
+    )
+    pipeline = services.within(pipeline, region_of_interest)
     if together:
         return await _merged(request, services, pipeline, page)
     work = partial(found, services, "plate", pipeline, Result.to_dict)
@@ -173,6 +188,7 @@ async def stamps(
     request: Request,
     services: Shared,
     min_score: MinScore = None,
+    region_of_interest: RegionOfInterest = None,
     embedding: Annotated[bool, Query(description="Also give the vector of each stamp.")] = False,
     identify: Annotated[
         bool, Query(description="Ask the registry, where there is one, whose each stamp is.")
@@ -182,7 +198,9 @@ async def stamps(
     name: Name = None,
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
-    pipeline = services.finder(min_score, identify=identify, read=read)
+    pipeline = services.within(
+        services.finder(min_score, identify=identify, read=read), region_of_interest
+    )
     work = partial(found, services, "stamp", pipeline, partial(Result.to_dict, embedding=embedding))
     return answer_list(request, await each_page(request, work, only=page))
 

@@ -25,6 +25,7 @@ from platemark.types import (
     RedactedFile,
     StampMark,
     TextLine,
+    Watched,
 )
 
 
@@ -109,7 +110,13 @@ _STAMP: dict[str, Any] = {
     "embedding_model": (str | None, None),
 }
 shape_of(TextLine, leave_out=["places"], optional=["score", "characters", "script"])
-PlateShape = shape_of(PlateMark, leave_out=["frames"], kind=(Literal["plate"], ...))
+shape_of(Watched, optional=["note"])
+PlateShape = shape_of(
+    PlateMark,
+    leave_out=["frames"],
+    optional=["mirrored", "watch"],
+    kind=(Literal["plate"], ...),
+)
 StampShape = shape_of(StampMark, leave_out=["crop"], **_STAMP)
 IdentityShape, MaskShape = _MADE[Identity], _MADE[InkMask]
 ComparisonShape = shape_of(Comparison, leave_out=["differences", "draw"])
