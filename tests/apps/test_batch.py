@@ -176,8 +176,11 @@ def test_two_runs_do_not_fill_one_folder(tmp_path: Path, inputs: list[str]) -> N
     out = tmp_path / "out"
     process = start(out, 1, *inputs)
     wait_for(out, 1, process)
+    # It must not end before the other begins.
+    process.send_signal(signal.SIGSTOP)
     other = start(out, 1, *inputs)
     said, _ = other.communicate(timeout=300)
+    process.send_signal(signal.SIGCONT)
     assert other.returncode != 0
     assert "another run is writing" in said
     process.communicate(timeout=300)

@@ -72,7 +72,9 @@ def test_steps_on_composites_lower_the_loss(task: CompositeTask) -> None:
 
 def test_the_first_interrupt_ends_the_fine_tuning_and_the_second_the_run() -> None:
     said: list[str] = []
-    usual = signal.getsignal(signal.SIGINT)
+    # Where the tests run in the background, it is ignored.
+    usual = signal.default_int_handler
+    signal.signal(signal.SIGINT, usual)
     with _stopped_by_interrupt(said.append) as stopped:
         assert not stopped.is_set()
         signal.raise_signal(signal.SIGINT)

@@ -413,12 +413,11 @@ class PlatePipeline(Pipeline[PlateMark]):
         return [replace(one, watch=listed.match(one.reading, self.decoder)) for one in marks]
 
     def _mark(self, detection: Detection, seen: _Seen) -> PlateMark:
-        legible = seen.reading.score >= self.legible_text
-        if seen.classes is None:
-            return PlateMark.of(detection, seen.reading if legible else seen.reading.illegible())
         reading = seen.honest
-        if not legible:
-            reading = replace(reading.illegible(), region=reading.region)
+        if reading.score < self.legible_text:
+            reading = replace(reading.illegible(), region=seen.classes and reading.region)
+        if seen.classes is None:
+            return PlateMark.of(detection, reading)
         return PlateMark.of(
             replace(detection, quad=as_quad(seen.quad)),
             reading,

@@ -117,7 +117,7 @@ PlateShape = shape_of(
     optional=["mirrored", "watch"],
     kind=(Literal["plate"], ...),
 )
-StampShape = shape_of(StampMark, leave_out=["crop"], **_STAMP)
+StampShape = shape_of(StampMark, leave_out=["crop"], optional=["fields", "mirrored"], **_STAMP)
 IdentityShape, MaskShape = _MADE[Identity], _MADE[InkMask]
 ComparisonShape = shape_of(Comparison, leave_out=["differences", "draw"])
 PlatesShape = _marks("PlatesShape", PlateShape, expected=(shape_of(Expectation) | None, None))
