@@ -415,7 +415,7 @@ class PlatePipeline(Pipeline[PlateMark]):
     def _mark(self, detection: Detection, seen: _Seen) -> PlateMark:
         reading = seen.honest
         if reading.score < self.legible_text:
-            reading = replace(reading.illegible(), region=seen.classes and reading.region)
+            reading = replace(reading.illegible(), region=reading.region if seen.classes else None)
         if seen.classes is None:
             return PlateMark.of(detection, reading)
         return PlateMark.of(
