@@ -104,11 +104,11 @@ class DetectorPreprocess(_Section):
     refine: Refine | None = None
 
 
-class ReaderPreprocess(_Section):
-    """How a mark becomes the input of a reader.
+class CropPreprocess(_Section):
+    """How a mark becomes a rectified crop.
 
     Attributes:
-        height: Height of the rectified grey crop in pixels.
+        height: Height of the crop in pixels.
         width: Its width; the aspect ratio is not kept.
         margin: What is taken around the mark, as a fraction of its width and height.
     """
@@ -118,18 +118,12 @@ class ReaderPreprocess(_Section):
     margin: float = Field(default=0.0, ge=0, lt=1)
 
 
-class ClassifierPreprocess(_Section):
-    """How a plate becomes the input of a classifier.
+class ReaderPreprocess(CropPreprocess):
+    """How a mark becomes the input of a reader: a grey crop."""
 
-    Attributes:
-        height: Height of the rectified RGB crop in pixels.
-        width: Its width; the aspect ratio is not kept.
-        margin: What is taken around the plate, as a fraction of its width and height.
-    """
 
-    height: int = Field(ge=8)
-    width: int = Field(ge=8)
-    margin: float = Field(default=0.0, ge=0, lt=1)
+class ClassifierPreprocess(CropPreprocess):
+    """How a plate becomes the input of a classifier: an RGB crop."""
 
 
 class StripPreprocess(_Section):

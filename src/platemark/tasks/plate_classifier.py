@@ -13,14 +13,14 @@ from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import classifier_input
 from platemark.tasks import ctc
 from platemark.tasks.calibrate import calibrate, sigmoid
-from platemark.tasks.stage import Stage, crop_pixels
+from platemark.tasks.stage import CropStage, crop_pixels
 from platemark.types import ORIENTATIONS, Crop, Obscured, PlateClasses
 
 _BATCH = 32
 _EVEN = 0.5
 
 
-class PlateClassifier(Stage[ClassifierPreprocess]):
+class PlateClassifier(CropStage[ClassifierPreprocess]):
     """Classifies rectified plates; may be shared by threads.
 
     Args:
@@ -41,16 +41,6 @@ class PlateClassifier(Stage[ClassifierPreprocess]):
         if not isinstance(decode, ClassifierDecode):
             raise ModelMismatch(f"model {model.card.name} is no classifier")
         self._codes = decode.regions
-
-    @property
-    def crop_size(self) -> tuple[int, int]:
-        """Width and height at which the network takes crops; others are resized."""
-        return self._spec.width, self._spec.height
-
-    @property
-    def margin(self) -> float:
-        """What crops have around the plate, as a fraction of its width and height."""
-        return self._spec.margin
 
     @overload
     def __call__(self, crops: Crop | Pixels) -> PlateClasses: ...

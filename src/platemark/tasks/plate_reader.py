@@ -12,7 +12,7 @@ from platemark.models.onnx import OnnxModel
 from platemark.models.preprocess import reader_input
 from platemark.tasks import ctc
 from platemark.tasks.calibrate import calibrate
-from platemark.tasks.stage import Stage, crop_pixels
+from platemark.tasks.stage import CropStage, crop_pixels
 from platemark.types import Alternative, Character, Crop, Frames, Reading
 
 _BATCH = 32
@@ -20,7 +20,7 @@ _BATCH = 32
 _SURE = 0.9999
 
 
-class PlateReader(Stage[ReaderPreprocess]):
+class PlateReader(CropStage[ReaderPreprocess]):
     """Reads the text of rectified plates; may be shared by threads.
 
     Args:
@@ -40,16 +40,6 @@ class PlateReader(Stage[ReaderPreprocess]):
         if not isinstance(decode, ReaderDecode):
             raise ModelMismatch(f"model {model.card.name} is no reader")
         self._decode = decode
-
-    @property
-    def crop_size(self) -> tuple[int, int]:
-        """Width and height at which the network takes crops; others are resized."""
-        return self._spec.width, self._spec.height
-
-    @property
-    def margin(self) -> float:
-        """What crops have around the plate, as a fraction of its width and height."""
-        return self._spec.margin
 
     @property
     def sure_score(self) -> float:

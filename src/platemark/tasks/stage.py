@@ -7,11 +7,13 @@ from pydantic import BaseModel
 
 from platemark.errors import ModelMismatch
 from platemark.imaging.image import Pixels
+from platemark.models.card import CropPreprocess
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, find_model
 from platemark.types import Crop
 
 Preprocess = TypeVar("Preprocess", bound=BaseModel)
+CropSpec = TypeVar("CropSpec", bound=CropPreprocess)
 
 
 class Stage(Generic[Preprocess]):
@@ -59,6 +61,20 @@ class Stage(Generic[Preprocess]):
     def name(self) -> str:
         """Name and version of the model, ``name@version``."""
         return self._model.card.label
+
+
+class CropStage(Stage[CropSpec]):
+    """A stage that takes rectified marks."""
+
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Width and height at which the network takes crops; others are resized."""
+        return self._spec.width, self._spec.height
+
+    @property
+    def margin(self) -> float:
+        """What crops have around the plate, as a fraction of its width and height."""
+        return self._spec.margin
 
 
 def crop_pixels(crop: Crop | Pixels) -> Pixels:
