@@ -59,7 +59,7 @@ def show_dataset(
         dataset: Annotated images.
         folder: Where the pages go; it exists.
         cells: Whole images, or marks cut out by their corners.
-        count: Show so many images, drawn at random; None shows all.
+        count: Show this number of images, chosen at random; None shows all.
         split: Show this split alone.
         seed: Of the choice.
         progress: Called with the number of images done.

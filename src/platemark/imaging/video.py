@@ -32,7 +32,7 @@ class Frame:
 
     Attributes:
         image: Its pixels, turned upright; its ``page`` is the number of the frame.
-        number: Counted from 0, those that were passed over included.
+        number: Counted from 0, those that were skipped included.
         seconds: When it is shown, from the beginning of the video, or when it came.
     """
 
@@ -50,7 +50,7 @@ def read_video(source: str | os.PathLike[str], *, rate: float | None = None) -> 
     Args:
         source: A file (MP4, MOV, MKV, WebM, AVI, MPEG), or the address of a file or stream
             (``rtsp://``, ``https://`` ...). A password in it is left out of results and errors.
-        rate: Frames a second at most; others are passed over, which costs a fraction of reading
+        rate: Frames a second at most; others are skipped, which costs a fraction of reading
             them. None for all.
 
     Raises:

@@ -96,7 +96,7 @@ class Sample:
         page: Page of a document or TIFF, counted from 0.
         box: The part of the page that it shows, in pixels of the page.
         digest: SHA-256 of its pictures as they are kept, hexadecimal.
-        text: What the imprint says, lines parted by ``" / "``; None where it was not read.
+        text: What the imprint says, lines separated by ``" / "``; None where it was not read.
     """
 
     id: str

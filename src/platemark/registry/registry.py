@@ -582,7 +582,7 @@ class Registry:
         """Read all samples anew, so that designs are found by what their stamps say.
 
         Args:
-            read: Says what an imprint says, lines parted by ``" / "``, or None.
+            read: Says what an imprint says, lines separated by ``" / "``, or None.
             progress: Is told how many are done, and of how many.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Vectors and texts of all samples made anew, while others go on to use the registry."""
+"""Vectors and texts of all samples recomputed, while others go on to use the registry."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ from platemark.types import Embedding
 EmbedInk = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
 """Makes vectors (N, D) of unit length of ink (h, w) uint8, 255 where it is surely ink."""
 ReadInk = Callable[[InkCrop], str | None]
-"""Says what an imprint says, lines parted by ``" / "``; None where it cannot be read."""
+"""Says what an imprint says, lines separated by ``" / "``; None where it cannot be read."""
 Progress = Callable[[int, int], None]
 """Is told how many are done, and of how many."""
 

@@ -50,7 +50,7 @@ _HIDDEN, _TURNED = 0.18, 0.28
 # Of those: turned right, upside down, left, mirrored.
 _WAYS = (0.2, 0.3, 0.2, 0.3)
 _WEIGHTS = {"region": 1.0, "lines": 0.4, "orientation": 0.7, "obscured": 0.7}
-_NOBODY_LOOKED = -1
+_NOT_ANNOTATED = -1
 # Regions with few synthetic plates come this much more often than their number says.
 _EVENNESS = 0.5
 
@@ -73,9 +73,9 @@ class PlateCrop:
         pixels: (H, W, 3) uint8 RGB cut-out with some surroundings.
         quad: (4, 2) corners in it.
         loose: whether the corners are those of a box, which fits less well.
-        regions: (R,) float32, 1 for each region code that it may have, all 0 where nobody looked.
-        lines: place of its number of lines in `LINES`, -1 where nobody looked.
-        obscured: 1 where a part of the text is hidden, 0 where none is, -1 where nobody looked.
+        regions: (R,) float32, 1 for each region code that it may have, all 0 where unannotated.
+        lines: place of its number of lines in `LINES`, -1 where unannotated.
+        obscured: 1 where a part of the text is hidden, 0 where none is, -1 where unannotated.
         drawn: the region code of a synthetic plate.
     """
 
@@ -130,8 +130,8 @@ class ClassifierTask(MixedExamples[PlateCrop]):
             quad,
             plate.quad is None,
             np.array([code in meant for code in self._codes], np.float32),
-            LINES.index(plate.lines) if plate.lines in LINES else _NOBODY_LOOKED,
-            _NOBODY_LOOKED if hidden is None else int(hidden),
+            LINES.index(plate.lines) if plate.lines in LINES else _NOT_ANNOTATED,
+            _NOT_ANNOTATED if hidden is None else int(hidden),
             (plate.region or "") if synthetic else "",
         )
 
@@ -176,7 +176,7 @@ class ClassifierTask(MixedExamples[PlateCrop]):
             return pixels, crop.regions, crop.lines, 0, hidden
         way = 1 + int(rng.choice(len(_WAYS), p=_WAYS))
         # The pipeline turns such plates and asks again.
-        return stand(pixels, way, rng), 0 * crop.regions, _NOBODY_LOOKED, way, hidden
+        return stand(pixels, way, rng), 0 * crop.regions, _NOT_ANNOTATED, way, hidden
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of each head. Where an annotation leaves several regions, as ``eu``, it is
@@ -190,7 +190,7 @@ class ClassifierTask(MixedExamples[PlateCrop]):
         terms = {
             "region": region,
             "lines": functional.cross_entropy(
-                said.lines, lines, ignore_index=_NOBODY_LOOKED, reduction="sum"
+                said.lines, lines, ignore_index=_NOT_ANNOTATED, reduction="sum"
             )
             / len(crops),
             "orientation": functional.cross_entropy(said.orientations, orientations),

@@ -179,7 +179,7 @@ class StampMark:
         rotation: Clockwise turn of the imprint in degrees, 0 for upright; ``None`` where the
             imprint does not tell.
         mask: Which pixels of the image are its ink.
-        text: What it says, lines parted by ``" / "``; ``None`` when it was not read.
+        text: What it says, lines separated by ``" / "``; ``None`` when it was not read.
         text_score: Probability that the whole text is right.
         lines: The text line by line.
         fields: Dates and registration numbers of the text; in the JSON where there are some.

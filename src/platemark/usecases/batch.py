@@ -163,7 +163,7 @@ class Batch:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """See that no other run fills the folder during the block.
+        """Check that no other run fills the folder during the block.
 
         Raises:
             InputError: One does.

@@ -295,7 +295,7 @@ def show(
     ] = False,
     count: Annotated[
         int | None,
-        typer.Option(min=1, help="Show so many images, drawn at random; default: all."),
+        typer.Option(min=1, help="Show this number of images, chosen at random; default: all."),
     ] = None,
     split: Annotated[Split | None, typer.Option(help="Show this split alone.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice.")] = 0,

@@ -62,9 +62,7 @@ def plates(
             "--together", help="The pictures show one car: give one reading of all for each plate."
         ),
     ] = False,
-    alternatives: Annotated[
-        int, typer.Option(min=0, help="So many other texts of each plate at most.")
-    ] = 4,
+    alternatives: Annotated[int, typer.Option(min=0, help="Most alternatives of each plate.")] = 4,
     watch_list: Annotated[
         Path | None,
         typer.Option(

@@ -109,7 +109,7 @@ async def plates(
     regions: Regions = None,
     region_of_interest: RegionOfInterest = None,
     alternatives: Annotated[
-        int, Query(ge=0, le=100, description="So many other texts of each plate at most.")
+        int, Query(ge=0, le=100, description="Most alternatives of each plate.")
     ] = 4,
     watch: Annotated[
         str | None,

@@ -53,7 +53,7 @@ def read_json(file: Path) -> Any:
 
 
 def xml_elements(file: Path, *tags: str) -> Iterator[Element]:
-    """The elements of these names of an XML file, each when it is whole; then it is let go of.
+    """The elements of these names of an XML file, each when it is whole; then it is freed.
 
     Raises:
         DatasetError: The file cannot be read, is not XML, or declares entities.
