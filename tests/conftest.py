@@ -7,11 +7,14 @@ tiny networks are ONNX files made by hand: what they answer can be told from the
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -606,3 +609,68 @@ def held_file() -> Callable[[str], AbstractContextManager[Callable[[], None]]]:
 def draw_stamp() -> Callable[..., NDArray[np.float32]]:
     """Print a stamp on a page; see `_draw_stamp`."""
     return _draw_stamp
+
+
+class Receiver:
+    """A receiver of webhooks on a free port that answers as it is told.
+
+    Attributes:
+        answers: Status of each answer to come, ``"drop"`` to close the connection, ``"hang"`` for
+            no answer; 200 when there are no more.
+        headers: Of answers that refuse.
+        got: Headers, with names in lower case, and body of each request.
+        times: When each came.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[int | str] = []
+        self.headers: dict[str, str] = {}
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.times: list[float] = []
+        self._ended = threading.Event()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                receiver.take(self)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/plates"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def take(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer a request."""
+        body = request.rfile.read(int(request.headers["content-length"]))
+        self.times.append(time.monotonic())
+        answer = self.answers.pop(0) if self.answers else 200
+        self.got.append(({name.lower(): value for name, value in request.headers.items()}, body))
+        if answer == "hang":
+            self._ended.wait(5)
+        if isinstance(answer, str):
+            request.close_connection = True
+            return
+        request.send_response(answer)
+        for name, value in self.headers.items() if answer >= 400 else ():
+            request.send_header(name, value)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver of webhooks."""
+    with Receiver() as one:
+        yield one

@@ -173,7 +173,11 @@ def test_the_web_app_library_is_imported_by_the_web_app_only() -> None:
 
 
 def test_the_client_library_is_imported_by_the_client_only() -> None:
-    assert files_that_import("httpx") == {"client/connection.py"}
+    assert files_that_import("httpx") == {"client/connection.py", "client/webhook.py"}
+
+
+def test_folders_are_watched_in_one_file() -> None:
+    assert files_that_import("watchdog") == {"usecases/folder.py"}
 
 
 def test_the_command_line_library_is_imported_in_apps_only() -> None:
