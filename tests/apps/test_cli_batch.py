@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet
 from typer.testing import CliRunner, Result
@@ -57,3 +58,18 @@ def test_stamps_in_parquet(tmp_path: Path) -> None:
 def test_options_for_stamps_are_wrong_for_plates(tmp_path: Path) -> None:
     assert run("batch", tmp_path, "--output", tmp_path, "--read").exit_code == 2
     assert run("batch", tmp_path).exit_code == 2
+
+
+def test_results_are_posted(tmp_path: Path, receiver: Any) -> None:
+    shutil.copy(EXAMPLES / "photos" / "golf-front.jpg", tmp_path)
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    receiver.answers = [500]
+    words = ("batch", tmp_path, "-o", tmp_path / "out", "--workers", 1, "--webhook", receiver.url)
+    done = run(*words)
+    assert done.exit_code == 1, done.output
+    posted = [json.loads(body)["data"] for _, body in receiver.got]
+    assert [Path(row["source"]).name for row in posted] == ["bad.jpg", "bad.jpg", "golf-front.jpg"]
+    part = (tmp_path / "out" / "part-00000.jsonl").read_text(encoding="utf-8")
+    assert posted[1:] == [json.loads(line) for line in part.splitlines()]
+    run(*words)
+    assert len(receiver.got) == 3

@@ -30,6 +30,10 @@ platemark redact a.pdf --output OUT --kind stamp --style pixelate --min-score 0.
 platemark watch clip.mp4 --format jsonl
 platemark watch rtsp://camera/gate --rate 5
 platemark watch a.mp4 b.avi --output events.jsonl --annotated OUT --rate 5 --workers 2 --quiet
+platemark watch DIR --output rows.csv --settle 2 --poll --stop-after 60 --state STATE
+platemark watch DIR --kind stamp --registry stamps.db --read --webhook http://localhost/in
+platemark watch 0 --webhook http://localhost/in --webhook-secret text
+platemark batch DIR --output OUT --webhook http://localhost/in
 platemark batch DIR '*.jpg' @files.txt shards.tar s3://bucket/photos --output OUT
 platemark batch DIR --output OUT --engine local --kind stamps --workers 2 --format parquet --quiet
 platemark batch DIR --output OUT --kind stamps --registry stamps.db --read --embedding

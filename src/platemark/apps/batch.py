@@ -11,9 +11,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from platemark.client.webhook import Outbox
 from platemark.errors import WorkerLost
 from platemark.imaging.sources import PageRead
 from platemark.pipeline import Pipeline
+from platemark.types import Result
 from platemark.usecases.batch import Batch, Begun, Ended, Part, Reached, Told
 
 # Not forked: the networks of this process have threads and locks, which a fork would break.
@@ -46,6 +48,7 @@ def run_local(
     *,
     progress: Callable[[Tally], None],
     report: Callable[[str], None],
+    outbox: Outbox | None = None,
 ) -> Tally:
     """Do what is left of a batch.
 
@@ -58,6 +61,8 @@ def run_local(
         workers: Processes.
         progress: Is told how far the run is.
         report: Is told what was wrong with a page.
+        outbox: Gets the results too, for a webhook; those of a page that was begun before a kill
+            may be put there twice, with one id.
 
     Returns:
         What was done.
@@ -67,7 +72,7 @@ def run_local(
         OSError: The folder cannot be written.
     """
     with batch.alone(), ExitStack() as stack:
-        return _Run(batch, pipeline, progress, report, stack).do(workers)
+        return _Run(batch, pipeline, progress, report, outbox, stack).do(workers)
 
 
 @dataclass(eq=False)
@@ -112,9 +117,10 @@ class _Run:
         pipeline: Pipeline[Any],
         progress: Callable[[Tally], None],
         report: Callable[[str], None],
+        outbox: Outbox | None,
         stack: ExitStack,
     ) -> None:
-        self._batch, self._pipeline = batch, pipeline
+        self._batch, self._pipeline, self._outbox = batch, pipeline, outbox
         self._progress, self._report, self._stack = progress, report, stack
         self._tally = Tally()
         self._again: deque[Part] = deque()
@@ -155,7 +161,7 @@ class _Run:
     def _start(self) -> _Worker:
         pipe, end = _CONTEXT.Pipe()
         process = _CONTEXT.Process(
-            target=_work, args=(self._batch, self._pipeline, end), daemon=True
+            target=_work, args=(self._batch, self._pipeline, self._outbox, end), daemon=True
         )
         process.start()
         end.close()  # so that the pipe ends with the process
@@ -198,7 +204,9 @@ class _Run:
             raise WorkerLost(f"workers end with {how}, whatever they do; see what they said above")
         if worker.begun is not None and self._deaths[place] > 1:
             self._tally.pages += 1
-            self._fail(self._batch.blame(worker.part, worker.begun, how).message)
+            lost = self._batch.blame(worker.part, worker.begun, how)
+            _put(self._outbox, self._batch, lost)
+            self._fail(lost.error.message if lost.error else None)
 
     def _fail(self, error: str | None) -> None:
         if error is not None:
@@ -213,8 +221,17 @@ def _ending(status: int | None) -> str:
     return f"exit status {status}"
 
 
+def _put(outbox: Outbox | None, batch: Batch, result: Result) -> None:
+    if outbox is not None:
+        key = f"{batch.folder.resolve()}\n{result.source}\n{result.page}"
+        outbox.put("result", result.to_dict(embedding=batch.layout.embedding), key)
+
+
 def _work(
-    batch: Batch, pipeline: Pipeline[Any], pipe: "Connection[Told | None, Part | None]"
+    batch: Batch,
+    pipeline: Pipeline[Any],
+    outbox: Outbox | None,
+    pipe: "Connection[Told | None, Part | None]",
 ) -> None:
     """Do parts until there are no more, or nobody is there any more to take what was done."""
     import cv2
@@ -223,8 +240,10 @@ def _work(
     warnings.filterwarnings("ignore", module="PIL")
     cv2.setNumThreads(1)
 
-    def look(read: PageRead) -> Any:
-        return pipeline.result(read())
+    def look(read: PageRead) -> Result:
+        result = pipeline.result(read())
+        _put(outbox, batch, result)
+        return result
 
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (part := pipe.recv()) is not None:

@@ -1,12 +1,14 @@
-"""Videos and live streams as frames, one at a time: the only place that reads them."""
+"""Videos, live streams and cameras as frames, one at a time: the only place that reads them."""
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, Queue
 
 import cv2
@@ -20,6 +22,7 @@ from platemark.imaging.image import Image, is_address, open_file
 # A video that states no rate, or an impossible one, is taken for one of so many frames a second.
 _USUAL_RATE, _HIGHEST_RATE = 25.0, 1000.0
 _STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt")
+_DEVICE = re.compile(r"(?:/dev/video)?([0-9]{1,3})", re.ASCII)
 _PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 # How long a stream may take to open, and be silent; and how long to wait before it is opened again,
 # twice as long after each time that fails.
@@ -44,12 +47,14 @@ class Frame:
 def read_video(source: str | os.PathLike[str], *, rate: float | None = None) -> Iterator[Frame]:
     """Read the frames of a video, each when it is asked for.
 
-    A live stream has no end. Frames that come while nobody asks are dropped, all but the newest;
-    when it breaks off it is opened again, as often as need be.
+    A live stream, or a camera, has no end. Frames that come while nobody asks are dropped, all but
+    the newest; when it breaks off it is opened again, as often as need be.
 
     Args:
-        source: A file (MP4, MOV, MKV, WebM, AVI, MPEG), or the address of a file or stream
-            (``rtsp://``, ``https://`` ...). A password in it is left out of results and errors.
+        source: A file (MP4, MOV, MKV, WebM, AVI, MPEG), the address of a file or stream
+            (``rtsp://``, ``https://`` ...), or a camera of this machine: its number, counted from
+            0, or on Linux ``/dev/video0``. A password in an address is left out of results and
+            errors.
         rate: Frames a second at most; others are skipped, which costs a fraction of reading
             them. None for all.
 
@@ -62,7 +67,16 @@ def read_video(source: str | os.PathLike[str], *, rate: float | None = None) -> 
         raise ValueError(f"rate is above 0, got {rate}")
     place = os.fspath(source)
     name = _PASSWORD.sub("", place)
-    if is_address(place):
+    camera = _camera(place)
+    if camera is not None:
+        capture = _open(place)
+        if not capture.isOpened():
+            raise UnreadableImage(
+                f"{name}: there is no such camera, or another program has it, or it may not be "
+                "used; cameras are counted from 0",
+                source=name,
+            )
+    elif is_address(place):
         if place.split(":")[0].lower() not in _STREAMS:
             raise UnsupportedInput(
                 f"{name} is no address of a video; those begin with {', '.join(_STREAMS)}",
@@ -74,9 +88,10 @@ def read_video(source: str | os.PathLike[str], *, rate: float | None = None) -> 
                 raise UnsupportedInput(
                     f"{name} is no video; for pictures: platemark plates {name}", source=name
                 )
-    capture = _open(place)
-    endless = is_address(place) and capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
-    if endless and capture.isOpened():
+    if camera is None:
+        capture = _open(place)
+        endless = is_address(place) and capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+    if camera is not None or (endless and capture.isOpened()):
         shown = _live(place, capture, _Pace(rate, 0.0))
     else:
         shown = _recorded(capture, name, rate)
@@ -85,7 +100,15 @@ def read_video(source: str | os.PathLike[str], *, rate: float | None = None) -> 
         yield Frame(Image(rgb, name, number), number, seconds)
 
 
+def _camera(place: str) -> int | None:
+    """The number of a camera of this machine; None for a file or an address."""
+    device = _DEVICE.fullmatch(place)
+    return int(device[1]) if device and not Path(place).is_file() else None
+
+
 def _open(place: str) -> cv2.VideoCapture:
+    if (camera := _camera(place)) is not None:
+        return cv2.VideoCapture(camera, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
     # FFmpeg and nothing else, since others take names for patterns of file names.
     timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
     options = [word for timeout in timeouts for word in (timeout, _TIMEOUT_MS)]

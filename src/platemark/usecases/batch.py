@@ -161,6 +161,11 @@ class Batch:
         size = min(max(-(-count // _PARTS), _LEAST), _MOST)
         return cls(folder, format, layout, count, size)
 
+    @property
+    def outbox(self) -> Path:
+        """Where results wait for a webhook."""
+        return self._ledger / "webhook"
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Check that no other run fills the folder during the block.
@@ -235,8 +240,8 @@ class Batch:
         self._journal_file(part).unlink(missing_ok=True)
         tell(Reached(len(part.inputs)))
 
-    def blame(self, part: Part, begun: Begun, how: str) -> PlatemarkError:
-        """Write the row of a page whose worker was lost, and return its error.
+    def blame(self, part: Part, begun: Begun, how: str) -> Result:
+        """Write the row of a page whose worker was lost, and return it.
 
         Args:
             part: The part that the worker had.
@@ -248,11 +253,10 @@ class Batch:
             f"{how}, twice; leave it out, or save it anew with another program",
             source=begun.source,
         )
+        result = Result(begun.source, begun.page, error=Failure(error.code, error.message))
         with self._journal(part) as journal:
-            journal.write(
-                Result(begun.source, begun.page, error=Failure(error.code, error.message))
-            )
-        return error
+            journal.write(result)
+        return result
 
     @property
     def _ledger(self) -> Path:

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Protocol, TextIO
@@ -45,6 +45,27 @@ class Layout:
             *("error_code", "error_message"),
         )
 
+    @property
+    def event_columns(self) -> tuple[str, ...]:
+        """All columns of the CSV of events of a video."""
+        return ("source", "start", "end", "frame", "frames", *self.columns[4:])
+
+    def event_row(self, data: Mapping[str, Any]) -> dict[str, object]:
+        """The JSON object of an event, or of what was wrong with a video, by column."""
+        if "error" in data:
+            error = data["error"]
+            return {
+                "source": data["source"],
+                "error_code": error["code"],
+                "error_message": error["message"],
+            }
+        row = {**data, **self.values(data), **self._corners(data)}
+        return {column: row.get(column) for column in self.event_columns}
+
+    @staticmethod
+    def _corners(mark: Mapping[str, Any]) -> dict[str, object]:
+        return dict(zip(("x0", "y0", "x1", "y1"), mark["box"], strict=True))
+
     def rows(self, result: "Result") -> list[dict[str, object]]:
         """A row for each mark by column; one for a page without marks, or with an error."""
         page: dict[str, object] = {"source": result.source, "page": result.page}
@@ -56,7 +77,7 @@ class Layout:
         rows: list[dict[str, object]] = []
         for mark in result.to_dict()["marks"]:
             row = page | {"kind": mark["kind"], "score": mark["score"], **self.values(mark)}
-            rows.append(row | dict(zip(("x0", "y0", "x1", "y1"), mark["box"], strict=True)))
+            rows.append(row | self._corners(mark))
         return rows or [page]
 
 
@@ -173,22 +194,43 @@ class JsonLinesWriter:
 
 
 class CsvWriter:
-    """One row per mark; an image without marks, or with an error, has a row of its own."""
+    """One row per mark; an image without marks, or with an error, has a row of its own.
 
-    def __init__(self, stream: TextIO, layout: Layout = PLATES) -> None:
-        self._stream, self._layout = stream, layout
-        self._write_rows([dict(zip(layout.columns, layout.columns, strict=True))])
+    Args:
+        stream: Is written to.
+        layout: The kind of marks.
+        headed: Whether a row with the names of the columns comes first.
+    """
+
+    def __init__(self, stream: TextIO, layout: Layout = PLATES, *, headed: bool = True) -> None:
+        self._rows, self._layout = CsvRows(stream, layout.columns, headed=headed), layout
 
     def write(self, result: "Result") -> None:
         """Print the rows of the result."""
-        self._write_rows(self._layout.rows(result))
+        self._rows.write(self._layout.rows(result))
 
     def close(self) -> None:
         """Nothing is held back."""
 
-    def _write_rows(self, rows: list[dict[str, object]]) -> None:
+
+class CsvRows:
+    """Rows of CSV, out as soon as they are there.
+
+    Args:
+        stream: Is written to.
+        columns: Names of the columns.
+        headed: Whether a row with these comes first.
+    """
+
+    def __init__(self, stream: TextIO, columns: Sequence[str], *, headed: bool = True) -> None:
+        self._stream, self._columns = stream, columns
+        if headed:
+            self.write([dict(zip(columns, columns, strict=True))])
+
+    def write(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Print rows by column, so that an interrupt leaves none half done."""
         buffer = io.StringIO()
-        csv.DictWriter(buffer, self._layout.columns, lineterminator="\n").writerows(rows)
+        csv.DictWriter(buffer, self._columns, lineterminator="\n").writerows(rows)
         self._stream.write(buffer.getvalue())
         self._stream.flush()
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,19 +13,17 @@ from platemark.apps.cli.common import (
     INTERRUPTED,
     ModelOption,
     QuietOption,
-    load_plates,
-    load_stamps,
+    load_pipeline,
     messages,
-    open_registry,
     progress,
     writable_folder,
 )
 from platemark.apps.cli.find import MinScoreOption
 from platemark.apps.cli.stamps import KnownOption, ReadOption
+from platemark.apps.cli.webhook import SecretOption, WebhookOption, sending
 
 if TYPE_CHECKING:
     from platemark.apps.batch import Tally
-    from platemark.pipeline import Pipeline
 
 
 class Engine(StrEnum):
@@ -77,6 +75,8 @@ def batch(
     embedding: Annotated[
         bool, typer.Option("--embedding", help="Write the vector of each stamp.")
     ] = False,
+    webhook: WebhookOption = None,
+    webhook_secret: SecretOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Find the marks of very many inputs; the same command goes on where it was broken off.
@@ -107,16 +107,14 @@ def batch(
         "embedding": embedding,
     }
     with ExitStack() as stack:
-        pipeline: Pipeline[Any]
-        if kind is Kind.PLATES:
-            pipeline = load_plates(model, threads=None, min_score=min_score)
-        else:
-            known = None
-            if registry is not None:
-                known = stack.enter_context(open_registry(registry, model=model))
-            pipeline = load_stamps(
-                model, threads=None, min_score=min_score, registry=known, read=read
-            )
+        pipeline = load_pipeline(
+            stack,
+            kind.removesuffix("s"),
+            model,
+            min_score=min_score,
+            registry=registry,
+            read=read,
+        )
         todo = Batch.open(
             writable_folder(output, "--output"),
             inputs,
@@ -132,6 +130,7 @@ def batch(
                 todo,
                 pipeline,
                 workers or usable_cores(),
+                outbox=stack.enter_context(sending(webhook, webhook_secret, todo.outbox)),
                 progress=lambda tally: bar(tally.inputs, todo.count),
                 report=lambda error: messages().print(f"error: {error}", style="red", markup=False),
             )

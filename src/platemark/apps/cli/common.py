@@ -3,11 +3,11 @@
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -28,6 +28,7 @@ from rich.text import Text
 from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, SettingsError
 
 if TYPE_CHECKING:
+    from platemark.pipeline import Pipeline
     from platemark.plates.pipeline import PlatePipeline
     from platemark.registry import Registry
     from platemark.stamps.pipeline import StampPipeline
@@ -40,6 +41,13 @@ SEEN = 3
 INTERRUPTED = 130
 
 _WRONG_USAGE_ERRORS = (MissingExtra, ModelNotFound, SettingsError)
+
+
+class MarkKind(StrEnum):
+    """The marks that are meant."""
+
+    PLATE = "plate"
+    STAMP = "stamp"
 
 
 class TextFormat(StrEnum):
@@ -141,6 +149,46 @@ def load_stamps(
     return StampPipeline.from_pretrained(
         model, threads=threads, min_score=min_score, registry=registry, read=read
     )
+
+
+def load_pipeline(
+    stack: ExitStack,
+    kind: str,
+    model: str | None,
+    *,
+    threads: int | None = None,
+    min_score: float | None = None,
+    registry: str | None = None,
+    read: bool = False,
+    regions: Sequence[str] | None = None,
+) -> "Pipeline[Any]":
+    """Load the models for plates or stamps.
+
+    Args:
+        stack: Closes the registry.
+        kind: ``"plate"`` or ``"stamp"``.
+        model: Name or path of a model.
+        threads: CPU threads for a picture.
+        min_score: Least score of a mark.
+        registry: Known stamps that found ones are named by, a file or a URL.
+        read: Whether stamps are read; plates always are.
+        regions: Plates to expect, see `PlatePipeline.with_regions`.
+
+    Raises:
+        typer.BadParameter: There is no such region.
+        ModelError: The models cannot be used.
+        RegistryError: The registry cannot be opened.
+    """
+    if kind == MarkKind.PLATE:
+        plates = load_plates(model, threads=threads, min_score=min_score)
+        try:
+            return plates if regions is None else plates.with_regions(regions)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    known = None
+    if registry is not None:
+        known = stack.enter_context(open_registry(registry, model=model))
+    return load_stamps(model, threads=threads, min_score=min_score, registry=known, read=read)
 
 
 def _set_threads(threads: int | None) -> None:

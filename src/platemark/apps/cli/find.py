@@ -13,10 +13,8 @@ import typer
 from platemark.apps.cli.common import (
     FAILED,
     interrupted,
-    load_plates,
-    load_stamps,
+    load_pipeline,
     messages,
-    open_registry,
     progress,
     workers_for,
     writable_folder,
@@ -143,18 +141,18 @@ def find(request: Request, layout: TableLayout, more: Sequence[ResultWriter] = (
         kind = request.format or usual_format(request.output)
         keep_inputs(request.inputs, request.annotated, "--annotated")
         keep_inputs(request.inputs, request.output, "--output")
-        pictures = _Pictures(
+        pictures = Pictures(
             request.annotated and writable_folder(request.annotated, "--annotated"),
             request.crops and writable_folder(request.crops, "--crops"),
         )
-        model, known = request.model, None
-        if request.registry is not None:
-            known = stack.enter_context(open_registry(request.registry, model=model))
-        rules: dict[str, Any] = {"threads": request.threads, "min_score": request.min_score}
-        pipeline: Pipeline[Any] = (
-            load_plates(model, **rules)
-            if layout.kind == "plate"
-            else load_stamps(model, **rules, registry=known, read=request.read)
+        pipeline = load_pipeline(
+            stack,
+            layout.kind,
+            request.model,
+            threads=request.threads,
+            min_score=request.min_score,
+            registry=request.registry,
+            read=request.read,
         )
         if request.region is not None:
             pipeline = pipeline.with_region_of_interest(_region(request.region))
@@ -191,7 +189,7 @@ def _region(text: str) -> "RegionOfInterest":
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
     """A picture as it is to be written.
 
     Attributes:
@@ -205,7 +203,7 @@ class _Picture:
     content: bytes
 
 
-class _Pictures:
+class Pictures:
     """Makes annotated pictures and crops for the folders that were asked for."""
 
     def __init__(self, annotated: Path | None, crops: Path | None) -> None:
@@ -214,7 +212,7 @@ class _Pictures:
         self._names = PictureNames()
         self.folders = [folder for folder in (annotated, crops) if folder]
 
-    def draw(self, image: "Image", result: "Result") -> list[_Picture]:
+    def draw(self, image: "Image", result: "Result") -> list[Picture]:
         """Make the pictures of one image, in any thread."""
         if result.error is not None or not self.folders:
             return []
@@ -223,14 +221,14 @@ class _Pictures:
         pictures = []
         if self._annotated:
             drawn = _encoded(draw_image(image, result.marks), "JPEG")
-            pictures.append(_Picture(self._annotated, ".jpg", drawn))
+            pictures.append(Picture(self._annotated, ".jpg", drawn))
         if self._crops:
             for number, mark in enumerate(result.marks, 1):
                 cut = _encoded(cut_mark(image.pixels, mark), "PNG")
-                pictures.append(_Picture(self._crops, f"-{number:02d}.png", cut))
+                pictures.append(Picture(self._crops, f"-{number:02d}.png", cut))
         return pictures
 
-    def write(self, result: "Result", pictures: list[_Picture]) -> None:
+    def write(self, result: "Result", pictures: list[Picture]) -> None:
         """Write the pictures of one image, which is named in the order of the results.
 
         Raises:
@@ -253,14 +251,14 @@ def _run(
     request: Request,
     kind: str,
     writers: Sequence[ResultWriter],
-    pictures: _Pictures,
+    pictures: Pictures,
 ) -> _Tally:
     """Do all inputs, results in order, so that an interrupt loses only those in hand."""
     from platemark.imaging.image import Image
     from platemark.parallel import map_in_order
     from platemark.usecases.look import reads_of_inputs
 
-    def look(read: "PageRead") -> "tuple[Result, list[_Picture]]":
+    def look(read: "PageRead") -> "tuple[Result, list[Picture]]":
         item = read()
         result = pipeline.result(item)
         return result, pictures.draw(item, result) if isinstance(item, Image) else []

@@ -121,7 +121,13 @@ KNOWN_STAMPS = replace(
 )
 
 
-def with_text(layout: TableLayout) -> TableLayout:
+def stamp_layout(*, known: bool, read: bool) -> TableLayout:
+    """The layout of stamps, ``known`` with a column for whose they are, ``read`` for their text."""
+    layout = KNOWN_STAMPS if known else STAMPS
+    return _with_text(layout) if read else layout
+
+
+def _with_text(layout: TableLayout) -> TableLayout:
     """The layout of stamps with a last column for what they say."""
 
     def cells(mark: Mapping[str, Any]) -> tuple[str, ...]:
@@ -232,14 +238,14 @@ def standard_output(kind: ResultFormat) -> TextIO:
     return sys.stdout
 
 
-def open_output(path: Path, option: str = "--output") -> TextIO:
-    """Open a file for results.
+def open_output(path: Path, option: str = "--output", *, add: bool = False) -> TextIO:
+    """Open a file for results; ``add``, after those that it has.
 
     Raises:
         typer.BadParameter: It cannot be written.
     """
     try:
-        return path.open("w", encoding="utf-8", errors=_UNWRITABLE, newline="")
+        return path.open("a" if add else "w", encoding="utf-8", errors=_UNWRITABLE, newline="")
     except OSError as error:
         raise typer.BadParameter(
             f"cannot write to {path} ({error.strerror}); choose another file", param_hint=option

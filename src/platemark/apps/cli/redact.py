@@ -10,6 +10,7 @@ import typer
 
 from platemark.apps.cli.common import (
     FAILED,
+    MarkKind,
     ModelOption,
     ProgressBar,
     QuietOption,
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
     from platemark.pipeline import Pipeline
     from platemark.types import RedactedFile
     from platemark.usecases.look import Item
-
-
-class MarkKind(StrEnum):
-    """What to cover."""
-
-    PLATE = "plate"
-    STAMP = "stamp"
 
 
 class CoverStyle(StrEnum):

@@ -26,7 +26,7 @@ from platemark.apps.cli.find import (
     find,
     keep_inputs,
 )
-from platemark.apps.cli.output import KNOWN_STAMPS, STAMPS, with_text
+from platemark.apps.cli.output import stamp_layout
 from platemark.usecases.export import ResultWriter, bears
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ def stamps(
         read=read,
         region=region_of_interest,
     )
-    layout = KNOWN_STAMPS if registry is not None or present else STAMPS
-    if read:
-        layout = with_text(layout)
+    layout = stamp_layout(known=registry is not None or present, read=read)
     bearers = _Bearers()
     find(
         request,
