@@ -22,7 +22,8 @@
     │  ├─ RegistryUnavailable         registry_unavailable
     │  └─ ArchiveError                archive_error          (damaged, or no registry archive)
     ├─ DatasetError                   dataset_error          (file, line and key)
-    │  └─ MissingImage                missing_image          (that annotations name)
+    │  ├─ MissingImage                missing_image          (that annotations name)
+    │  └─ EditConflict                edit_conflict          (somebody else changed the image)
     ├─ FormatError                    format_error           (plate-format file and key)
     ├─ SettingsError                  settings_error         (key)
     ├─ ServiceError                   service_error          (of a server and its client)
@@ -238,6 +239,12 @@ class MissingImage(DatasetError):
     """Annotations name an image that is not there."""
 
     code = "missing_image"
+
+
+class EditConflict(DatasetError):
+    """A change builds on a version of an image that is no longer its last; it is kept beside it."""
+
+    code = "edit_conflict"
 
 
 class FormatError(PlatemarkError):

@@ -1,6 +1,7 @@
 """A real server on a real port, with the bundled models, and files to send to it."""
 
 import io
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import httpx
 import numpy as np
 import PIL.Image
 import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
 
 from platemark.apps.server import create_app
 from platemark.apps.server.app import Mount
@@ -100,6 +102,19 @@ def photo() -> bytes:
 def letter() -> bytes:
     """A letter with a seal, JPEG."""
     return LETTER.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium: that of the system, or the one that Playwright installed."""
+    place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    with sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(executable_path=place, args=["--no-sandbox"])
+        except Error as error:
+            pytest.fail(f"these tests need Chromium; install it with: make browser ({error})")
+        yield chromium
+        chromium.close()
 
 
 def as_png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Download, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Download, Page, expect
 
 from platemark.apps.web import mount
 from platemark.registry import Registry
@@ -22,19 +21,6 @@ from .conftest import LETTER, PHOTO, Serve
 READ, WRITE = "read-key-0123456789", "write-key-0123456789"
 # A busy machine takes its time.
 PATIENCE = 90_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium: that of the system, or the one that Playwright installed."""
-    place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    with sync_playwright() as playwright:
-        try:
-            chromium = playwright.chromium.launch(executable_path=place, args=["--no-sandbox"])
-        except Error as error:
-            pytest.fail(f"these tests need Chromium; install it with: make browser ({error})")
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from platemark.apps.cli import app
 
 COMMANDS = {
     *("plates", "stamps", "batch", "watch", "compare", "redact", "registry", "serve"),
-    *("synth", "train", "learn", "evaluate", "models", "bench", "dataset"),
+    *("synth", "train", "learn", "evaluate", "models", "bench", "dataset", "review"),
 }
 FORMS = """
 platemark plates DIR --format jsonl
@@ -60,6 +60,9 @@ platemark dataset convert SRC DST --split dev --only dev --skip-errors --regions
 platemark dataset split SRC DST --train 0.7 --dev 0.2 --by identity,text --seed 1 --to yolo
 platemark dataset check DATASET --report r.html --formats DIR --no-duplicates --format json
 platemark dataset show DATASET --output DIR --marks --count 9 --split dev --seed 1
+platemark review DATASET --port 8010
+platemark review DATASET --kind stamp --host 0.0.0.0 --port 0 --no-open --annotator anna
+platemark review DATASET --open --model DIR --no-predict --threads 2 --quiet
 platemark synth plates --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 10 --seed 1 --fonts DIR --backgrounds DIR
 platemark synth stamps --output DIR --count 9 --kind imprints --near-copies 0.5 --no-masks

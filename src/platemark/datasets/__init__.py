@@ -12,6 +12,7 @@ from platemark.datasets.manifest import (
 )
 from platemark.datasets.outlines import Reading
 from platemark.datasets.report import write_check
+from platemark.datasets.review import Proposal, ReviewImage, ReviewStore, Revision
 from platemark.datasets.show import Sheets, show_dataset
 from platemark.datasets.split import REASONS, Splitting, split_dataset
 
@@ -23,7 +24,11 @@ __all__ = [
     "Manifest",
     "ManifestEntry",
     "PlateAnnotation",
+    "Proposal",
     "Reading",
+    "ReviewImage",
+    "ReviewStore",
+    "Revision",
     "Sheets",
     "Splitting",
     "StampAnnotation",

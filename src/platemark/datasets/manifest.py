@@ -106,6 +106,11 @@ class PlateAnnotation(Annotation):
     obscured: bool | None = None
 
 
+def plate_text(text: str) -> str | None:
+    """What a plate shows as the manifest has it: upper case, no separators; None for nothing."""
+    return "".join(filter(str.isalnum, text.upper())) or None
+
+
 class StampLine(BaseModel):
     """One line of a stamp's text.
 
@@ -253,7 +258,12 @@ def write_manifest(path: str | Path, entries: Iterable[ManifestEntry]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8") as stream:
         for entry in entries:
-            stream.write(entry.model_dump_json(exclude_unset=True) + "\n")
+            stream.write(as_line(entry))
+
+
+def as_line(entry: ManifestEntry) -> str:
+    """An entry as a line of a manifest."""
+    return entry.model_dump_json(exclude_unset=True) + "\n"
 
 
 def read_entries(file: Path) -> Iterator[ManifestEntry | DatasetError]:

@@ -23,6 +23,7 @@ from platemark.datasets.manifest import (
     PlateAnnotation,
     StampAnnotation,
     first_fault,
+    plate_text,
 )
 from platemark.errors import DatasetError, MissingImage, PlatemarkError
 from platemark.geometry import is_convex, order_corners
@@ -440,7 +441,7 @@ def _fields(outline: Outline, kind: MarkKind) -> dict[str, Any]:
         else:
             fields[known] = decoded(value)
     if kind == "plate" and fields.get("text") is not None:
-        fields["text"] = "".join(filter(str.isalnum, fields["text"].upper())) or None
+        fields["text"] = plate_text(fields["text"])
     if not outline.is_box:
         fields["quad"] = _quad(outline, kind)
         if len(outline.points) != 4:

@@ -17,6 +17,7 @@ from platemark.apps.cli import (
     plates,
     redact,
     registry,
+    review,
     serve,
     stamps,
     synth,
@@ -60,6 +61,7 @@ app.add_typer(synth.app, name="synth")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
+app.command("review")(review.review)
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("learn")(learn.learn)

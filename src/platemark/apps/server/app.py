@@ -57,7 +57,7 @@ def create_app(services: Services, mounts: tuple[Mount, ...] = ()) -> FastAPI:
         app.include_router(router)
     for mount in mounts:
         mount(app, services)
-    app.add_middleware(Guard, services=services)
+    app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -66,5 +66,5 @@ def create_app(services: Services, mounts: tuple[Mount, ...] = ()) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
-    app.add_middleware(RequestLog, services=services)
+    app.add_middleware(RequestLog, settings=settings, figures=services.figures)
     return app

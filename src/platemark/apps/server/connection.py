@@ -20,8 +20,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from platemark.apps.figures import Figures
 from platemark.apps.server.problems import of_error, problem
-from platemark.apps.services import Services
+from platemark.apps.settings import Settings
 from platemark.errors import Forbidden, PlatemarkError, Unauthorized
 
 ACCESS = logging.getLogger("platemark.access")
@@ -43,8 +44,8 @@ class RequestLog:
     lose the answer with the connection.
     """
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
-        self._app, self._services = app, services
+    def __init__(self, app: ASGIApp, settings: Settings, figures: Figures) -> None:
+        self._app, self._settings, self._figures = app, settings, figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,7 +55,7 @@ class RequestLog:
         if method == "HEAD":
             # Answered as GET by every route; the server in front of this keeps the body back.
             scope = {**scope, "method": "GET"}
-        exchange = _Exchange(scope, receive, send, self._services.settings.max_request_bytes)
+        exchange = _Exchange(scope, receive, send, self._settings.max_request_bytes)
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception:
@@ -72,7 +73,7 @@ class RequestLog:
 
     def _tell(self, scope: Scope, method: str, exchange: "_Exchange", seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
-        figures = self._services.figures
+        figures = self._figures
         figures.requests.labels(route, method, str(exchange.status)).inc()
         figures.request_seconds.labels(route).observe(seconds)
         client = scope.get("client")
@@ -168,8 +169,7 @@ class Guard:
     is how a browser asks for it.
     """
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
-        settings = services.settings
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         # Digests are looked up, so that the time it takes tells nothing about a key.
         self._roles = _digests(settings.read_keys, "read") | _digests(settings.write_keys, "write")

@@ -29,11 +29,26 @@ def serve(
         SettingsError: The address cannot be listened on.
         ModelError: A model cannot be used.
     """
+    run(lambda: create_app(Services.load(settings), mounts), settings, ready)
+
+
+def run(
+    make: Callable[[], FastAPI], settings: Settings, ready: Callable[[str], None] | None = None
+) -> None:
+    """Serve an application until the process is told to stop.
+
+    Args:
+        make: Makes it, once the port is known to be free.
+        settings: How.
+        ready: Is told the address once requests are taken.
+
+    Raises:
+        SettingsError: The address cannot be listened on.
+    """
     log_as_json(settings.log_level)
     # Bound first: a port that is taken is found out before the models are loaded.
     listener = _listen(settings.host, settings.port)
-    server = make_server(create_app(Services.load(settings), mounts), settings, ready)
-    server.run(sockets=[listener])
+    make_server(make(), settings, ready).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

@@ -7,10 +7,11 @@ from gradio.routes import App
 
 from platemark.apps.services import Services
 from platemark.apps.web import views
+from platemark.apps.web.assets import ICON
 from platemark.apps.web.compare import CompareTab
 from platemark.apps.web.find import FindTab
 from platemark.apps.web.registry import RegistryTab
-from platemark.apps.web.theme import ICON, css, head, theme
+from platemark.apps.web.theme import css, head, theme
 from platemark.apps.web.uploads import quiet, role_of
 
 if TYPE_CHECKING:

@@ -30,12 +30,12 @@ def data_url(picture: PIL.Image.Image) -> str:
 
 def page_url(pixels: Pixels) -> str:
     """A page (H, W, 3) uint8 RGB, made smaller where it is larger than any screen shows."""
-    return data_url(_shrunk(PIL.Image.fromarray(pixels), _PAGE_SIDE))
+    return data_url(shrunk(PIL.Image.fromarray(pixels), _PAGE_SIDE))
 
 
 def crop_url(picture: PIL.Image.Image) -> str:
     """A mark that was cut out."""
-    return data_url(_shrunk(picture, _CROP_SIDE))
+    return data_url(shrunk(picture, _CROP_SIDE))
 
 
 def ink_picture(crop: InkCrop) -> PIL.Image.Image:
@@ -73,7 +73,8 @@ def _around(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, min(width, round(x1 + reach) + 1), min(height, round(y1 + reach) + 1)
 
 
-def _shrunk(picture: PIL.Image.Image, side: int) -> PIL.Image.Image:
+def shrunk(picture: PIL.Image.Image, side: int) -> PIL.Image.Image:
+    """A picture whose longer side has no more pixels than told."""
     if max(picture.size) <= side:
         return picture
     smaller = picture.copy()

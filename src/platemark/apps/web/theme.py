@@ -4,8 +4,9 @@ from pathlib import Path
 
 from gradio.themes import Base, Color, sizes
 
-_HERE = Path(__file__).parent
-ICON = _HERE / "favicon.svg"
+from platemark.apps.web.assets import STYLE
+
+_SCRIPT = Path(__file__).with_name("page.js")
 _SANS = (
     *("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue"),
     *("Noto Sans", "Liberation Sans", "DejaVu Sans", "sans-serif"),
@@ -79,12 +80,12 @@ def theme() -> Base:
 
 def css() -> str:
     """Rules of our own."""
-    return (_HERE / "style.css").read_text(encoding="utf-8")
+    return STYLE.read_text(encoding="utf-8")
 
 
 def head() -> str:
     """What goes into the head of the page: a description and scripts of our own."""
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = _SCRIPT.read_text(encoding="utf-8")
     return (
         '<meta name="description" content="Finds licence plates and stamps in pictures.">'
         f"<script>{script}</script>"

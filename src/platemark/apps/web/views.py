@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 
 from platemark.apps.services import Kind
+from platemark.apps.web.assets import LOGO
 from platemark.apps.web.pictures import crop_url, data_url, ink_picture, page_url
 from platemark.errors import PlatemarkError
 from platemark.geometry import quad_to_box
@@ -25,12 +26,6 @@ _LOW_CHARACTER, _LEAST_SAID = 0.8, 0.01
 MOST_COMPARED = 40
 """Stamps of a document that the matrix of similarities shows."""
 
-# The mark of the app: an imprint's two rings around the corners of a plate.
-_LOGO = (
-    '<svg viewBox="0 0 32 32" fill="none" stroke="currentColor" stroke-width="2.4" '
-    'aria-hidden="true"><circle cx="16" cy="16" r="14"/><rect x="7.5" y="11.5" width="17" '
-    'height="9" rx="2.2"/><path d="M11 16h2.6M15 16h2M18.4 16H21"/></svg>'
-)
 _PICTURES = {
     "plate": '<rect x="8" y="34" width="80" height="28" rx="5"/><path d="M20 34v28M30 48h8M44 48h8'
     'M58 48h8M72 48h8"/>',
@@ -47,7 +42,7 @@ def masthead(role: str | None = None) -> str:
     """The head of the page; says so where the visitor may only look."""
     note = '<p class="pm-role">Read only</p>' if role == "read" else ""
     return (
-        f'<div class="pm-head"><h1>{_LOGO}platemark</h1>'
+        f'<div class="pm-head"><h1>{LOGO}platemark</h1>'
         f"<p>Reads licence plates, knows stamps.</p>{note}</div>"
     )
 
