@@ -126,7 +126,7 @@ class Reader:
 
     def _run(self, command: str, place: str) -> None:
         words = shlex.split(command, comments=True)
-        if words[:2] == ["platemark", "serve"]:
+        if words[:2] in (["platemark", "serve"], ["platemark", "review"]):
             self._serve(words[1:])
         elif words[:2] == ["platemark", "train"]:
             train(words[1:])

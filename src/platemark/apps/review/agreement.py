@@ -72,8 +72,8 @@ class Agreement:
 def certainty(found: Sequence[Mark], annotated: Sequence[Annotation] | None) -> float:
     """Probability, by the model alone, that all that is annotated in an image is right.
 
-    It is that of the least certain mark: a mark that was found and is not annotated, or is with
-    another text, is as certain as the model takes itself to be wrong there.
+    It is that of the least certain mark: a mark that was found and is not annotated, or a plate
+    with another text, is as certain as the model takes itself to be wrong there.
 
     Args:
         found: The marks that the model found.
@@ -90,7 +90,7 @@ def certainty(found: Sequence[Mark], annotated: Sequence[Annotation] | None) -> 
         truth = pairs.get(id(one))
         if truth is None:
             values.append(1.0 - mark.score)
-        elif truth.text is None or mark.text is None:
+        elif truth.text is None or mark.text is None or not isinstance(mark, PlateMark):
             values.append(mark.score)
         else:
             right = _probability(mark)
