@@ -95,6 +95,20 @@ def test_a_verifier_drops_candidates_and_changes_scores(pipeline: Widths) -> Non
         verified.with_parts(gate=None)
 
 
+def test_what_the_last_search_of_a_page_finds_is_covered_too() -> None:
+    calls = iter(range(100))
+
+    def one_more(image: Image, *, min_score: float = 0.5) -> list[Detection]:
+        x = 20.0 * next(calls)
+        return [Detection.given("plate", (x, 5.0, x + 10.0, 10.0))]
+
+    covered = Widths(one_more).redact(np.full((20, 400, 3), 200, np.uint8), "box")
+    assert len(covered.marks) == next(calls) > 2
+    for mark in covered.marks:
+        x0, y0, x1, y1 = map(int, mark.box)
+        assert not covered.image.pixels[y0:y1, x0:x1].any()
+
+
 def test_a_stream_goes_on_after_errors(pipeline: Widths, tmp_path: Path) -> None:
     save(tmp_path / "a.png", 30)
     (tmp_path / "b.jpg").write_bytes(b"no picture")

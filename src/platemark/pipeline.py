@@ -27,7 +27,8 @@ from platemark.types import Detection, Failure, Mark, Result
 
 MarkT = TypeVar("MarkT", bound=Mark)
 Images = list[ImageInput] | tuple[ImageInput, ...]
-# Runs of the detector for one page that is redacted, at most, besides the first.
+# Runs of the detector for one page that is redacted, at most, besides the first; what the last one
+# finds is covered too.
 _MOST_ROUNDS = 4
 
 
@@ -221,17 +222,20 @@ class Pipeline(ABC, Generic[MarkT]):
         """
         page = open_pages(image).read(0)
         least = self.covering.min_score if min_score is None else min_score
-        new, marks = list(self.with_min_score(least).find(page)), list[Detection]()
-        page = replace(page, file=None)
+        page, marks = replace(page, file=None), list[Detection]()
+        new = list(self.with_min_score(least).find(page))
         for _ in range(_MOST_ROUNDS):
-            pixels = cover(page.pixels, new, style, self.covering.margin)
-            page, marks = replace(page, pixels=pixels), marks + new
+            page, marks = self._covered(page, new, style), marks + new
             # A detector may find some marks only once those with a high score are gone.
             found = (mark for mark in self.find(page) if mark.score >= least)
             new = [mark for mark in found if not is_covered(mark, marks)]
             if not new:
                 break
-        return Redacted(page, tuple(marks))
+        return Redacted(self._covered(page, new, style), (*marks, *new))
+
+    def _covered(self, page: Image, marks: Sequence[Detection], style: Style) -> Image:
+        """A page with marks covered; also for none, where an unknown style is refused."""
+        return replace(page, pixels=cover(page.pixels, marks, style, self.covering.margin))
 
     def pages(self, document: ImageInput) -> "PageResults":
         """Find and describe the marks of each page of a PDF or TIFF, a page when it is asked for.

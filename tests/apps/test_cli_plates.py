@@ -266,6 +266,11 @@ def test_expect_says_whether_a_plate_shows_the_text(tmp_path: Path, paint: Paint
             *(text.upper().replace("-", "").replace(" ", ""), verdict),
         )
         assert PlateResult.from_dict(row).to_dict() == row
+        listed = run(tmp_path / "a.png", "--expect", text, "--format", "csv").stdout
+        assert [one["expected"] for one in csv.DictReader(io.StringIO(listed))] == [verdict]
+        target = tmp_path / "plates.txt"
+        assert run(tmp_path / "a.png", "--expect", text, "--output", target).exit_code == 0
+        assert verdict in target.read_text()
     refused = run(tmp_path / "a.png", "--expect", "-.-")
     assert refused.exit_code == 2
     assert "neither letters nor digits" in refused.output
@@ -290,8 +295,12 @@ def test_together_gives_one_reading_for_each_plate(tmp_path: Path, paint: Paint)
     target = tmp_path / "plates.txt"
     assert run(tmp_path / "in", "--together", "--output", target).exit_code == 1
     assert "AB12CD" in target.read_text()
-    refused = run(tmp_path / "in", "--together", "--expect", "AB12CD")
-    assert refused.exit_code == 2
+    asked = run(tmp_path / "in", "--together", "--expect", "ab12 cd")
+    _, car, other = rows(asked)
+    assert car["expected"] == {"text": "AB12CD", "verdict": "match", "score": 1.0}
+    assert other["expected"]["verdict"] != "match"  # type: ignore[index]
+    listed = run(tmp_path / "in", "--together", "--expect", "AB12CD", "--format", "csv").stdout
+    assert [one["expected"] for one in csv.DictReader(io.StringIO(listed))][:2] == ["", "match"]
 
 
 def test_a_region_of_interest_leaves_out_the_rest(tmp_path: Path, paint: Paint) -> None:

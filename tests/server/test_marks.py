@@ -101,6 +101,9 @@ def test_several_photos_give_one_plate(api: httpx.Client, models: Any, photo: by
 def test_stamps_are_those_of_the_pipeline(api: httpx.Client, models: Any, letter: bytes) -> None:
     answer = api.post("/v1/stamps?embedding=true", files={"files": ("a.jpg", letter)})
     expected = models.stamps(letter).to_dict(embedding=True) | {"source": "a.jpg"}
+    assert "expected" not in car
+    (asked,) = api.post(f"/v1/plates/verify?together=true&text={car['text']}", files=files).json()
+    assert asked["expected"]["verdict"] == "match"
     assert expected["marks"]
     assert without_time(answer.json()) == without_time([expected])
     plain = api.post("/v1/stamps", files={"files": letter}).json()

@@ -339,14 +339,18 @@ class PlatePipeline(Pipeline[PlateMark]):
             results: What this pipeline gave for the photos.
 
         Returns:
-            A plate for each car, that in most photos first.
+            A plate for each car, that in most photos first. Where a text is expected each says
+            whether it shows it.
         """
-        return [
-            one
-            if one.reading.score >= self.legible_text
-            else replace(one, reading=one.reading.illegible())
-            for one in merge_plates(results, self.decoder)
-        ]
+        return [self._merged(one) for one in merge_plates(results, self.decoder)]
+
+    def _merged(self, plate: MergedPlate) -> MergedPlate:
+        reading, expected = plate.reading, None
+        if reading.score < self.legible_text:
+            reading = reading.illegible()
+        if self.expected is not None:
+            expected = self.decoder.verify([reading], self.expected)
+        return replace(plate, reading=reading, expected=expected)
 
     def verify(self, image: ImageInput, text: str) -> Expectation:
         """Say whether a picture shows a plate with a text, as a site asks of what users typed.

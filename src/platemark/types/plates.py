@@ -393,12 +393,15 @@ class MergedPlate:
     Attributes:
         reading: What it says, by all of them.
         views: Where it is in each; the clearest first.
+        expected: Whether it shows the text that was asked for; ``None`` when none was.
     """
 
     reading: Reading
     views: tuple[PlateView, ...]
+    expected: Expectation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
         views = [view.to_dict() for view in self.views]
-        return {"kind": "plate", **self.reading.to_dict(), "views": views}
+        data = {"kind": "plate", **self.reading.to_dict(), "views": views}
+        return data if self.expected is None else data | {"expected": self.expected.to_dict()}

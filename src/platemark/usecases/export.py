@@ -27,6 +27,7 @@ class Layout:
         values: The fields of a mark's JSON object.
         embedding: Whether JSON Lines have the embeddings of stamps.
         presence: Whether JSON Lines, CSV and table say if a page bears a wanted stamp.
+        expectation: Whether the CSV says if a page shows a plate with an expected text.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Layout:
     values: Callable[[Mapping[str, Any]], Mapping[str, object]]
     embedding: bool = False
     presence: bool = False
+    expectation: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -42,6 +44,7 @@ class Layout:
             *("source", "page", "width", "height", "kind", "score", "x0", "y0", "x1", "y1"),
             *self.fields,
             *(("present",) if self.presence else ()),
+            *(("expected",) if self.expectation else ()),
             *("error_code", "error_message"),
         )
 
@@ -74,6 +77,8 @@ class Layout:
         page |= {"width": result.width, "height": result.height}
         if self.presence:
             page["present"] = str(bears(result)).lower()
+        if self.expectation and result.expected is not None:
+            page["expected"] = result.expected.verdict
         rows: list[dict[str, object]] = []
         for mark in result.to_dict()["marks"]:
             row = page | {"kind": mark["kind"], "score": mark["score"], **self.values(mark)}

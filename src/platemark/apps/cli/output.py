@@ -175,7 +175,10 @@ class TableWriter:
             rows.append((name, self._layout.cells(mark), corners, elapsed))
             name = elapsed = ""
         nothing = "not present" if self._layout.presence else f"no {self._layout.kind}"
-        self._print(rows or [(name, (f"[dim]{nothing}[/dim]",), "", elapsed)])
+        rows = rows or [(name, (f"[dim]{nothing}[/dim]",), "", elapsed)]
+        if result.expected is not None:
+            rows.append(("", (f"[bold]{result.expected.verdict}[/bold]",), "", ""))
+        self._print(rows)
 
     def close(self) -> None:
         """Nothing is held back."""

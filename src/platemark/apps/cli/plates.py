@@ -85,11 +85,6 @@ def plates(
     inputs done, 1 some failed (the others are done), 2 wrong usage.
     """
 
-    if together and expect is not None:
-        raise typer.BadParameter(
-            "it is about each picture; leave out --expect", param_hint="--together"
-        )
-
     def adapt(pipeline: "Pipeline[Any]") -> "Pipeline[Any]":
         from platemark.plates.pipeline import PlatePipeline
         from platemark.plates.watchlist import WatchList
@@ -115,7 +110,7 @@ def plates(
     writer = TogetherWriter if together else None
     request = replace(request, adapt=adapt, region=region_of_interest, writer=writer)
     watched = _Watched()
-    find(request, PLATES, [watched])
+    find(request, replace(PLATES, expectation=expect is not None), [watched])
     if watched.seen:
         raise typer.Exit(SEEN)
 

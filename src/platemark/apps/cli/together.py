@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 _PLATE = ("text", "text_score", "region")
 _VIEW = ("source", "page", "score", "x0", "y0", "x1", "y1", "own_text", "own_text_score")
-_COLUMNS = ("plate", *_PLATE, *_VIEW, "error_code", "error_message")
+_COLUMNS = ("plate", *_PLATE, "expected", *_VIEW, "error_code", "error_message")
 
 
 def _lines(row: Row) -> Iterator[list[object]]:
     views = row["views"]
     text, score = row["text"] or "not legible", f"{row['text_score']:.2f}"
-    yield [text, score, len(views), views[0]["source"]]
+    asked = row.get("expected", {}).get("verdict", "")
+    yield [text, score, asked, len(views), views[0]["source"]]
 
 
-_LAYOUT = RowLayout(("plate", "text", "photos", "clearest"), _lines)
+_LAYOUT = RowLayout(("plate", "score", "expected", "photos", "clearest"), _lines)
 
 
 class TogetherWriter:
@@ -65,6 +66,7 @@ def _csv_rows(rows: list[dict[str, Any]]) -> Iterator[Mapping[str, object]]:
         number += 1
         plate = {"plate": number, **{key: row[key] for key in _PLATE}}
         plate["region"] = (row["region"] or {}).get("code")
+        plate["expected"] = row.get("expected", {}).get("verdict")
         for view in row["views"]:
             box = dict(zip(("x0", "y0", "x1", "y1"), view["box"], strict=True))
             own = {"own_text": view["text"], "own_text_score": view["text_score"]}

@@ -118,10 +118,7 @@ async def plates(
             description="Texts to watch for, comma-separated; a plate that shows one has `watch`.",
         ),
     ] = None,
-    together: Annotated[
-        bool,
-        Query(description="The files show one car: one object for each plate, read in all."),
-    ] = False,
+    together: Together = False,
     page: OnePage = None,
     name: Name = None,
 ) -> Response:
@@ -155,7 +152,7 @@ async def _merged(
 @router.post(
     "/v1/plates/verify",
     summary="Does a plate show this text?",
-    response_model=answers(PlatesShape),
+    response_model=answers(PlatesShape | MergedPlateShape),
     responses=listed(VERIFY_EXAMPLE),
     openapi_extra=file_body(),
 )
@@ -187,11 +184,14 @@ async def verify(
 async def stamps(
     request: Request,
     services: Shared,
+    together: Together = False,
     min_score: MinScore = None,
     region_of_interest: RegionOfInterest = None,
     embedding: Annotated[bool, Query(description="Also give the vector of each stamp.")] = False,
     identify: Annotated[
         bool, Query(description="Ask the registry, where there is one, whose each stamp is.")
+    if together:
+        return await _merged(request, services, pipeline, page)
     ] = True,
     read: ReadStamps = False,
     page: OnePage = None,

@@ -133,6 +133,7 @@ _MERGED: dict[str, Any] = {
     "kind": (Literal["plate"], ...),
     "text_score": (float, Score),
     "views": (many(shape_of(PlateView, leave_out=["mark"], **_VIEW)), ...),
+    "expected": (_MADE[Expectation] | None, None),
 }
 MergedPlateShape = create_model(
     "MergedPlateShape",
