@@ -44,7 +44,7 @@ def test_stages_come_back_the_same(page: Path) -> None:
     # one network for all that uses it
     assert again.verifier.reader is again.reader
     assert again.reader.model.card == plates.reader.model.card
-    assert (again.sure_score, again.verifier.sure) == (plates.sure_score, plates.verifier.sure)
+    assert (again.sure_score, again.verifier.odds) == (plates.sure_score, plates.verifier.odds)
     for stage in (pm.Detector, pm.Segmenter, pm.Embedder, pm.Comparer, pm.PlateReader):
         kind = {"kind": "stamp"} if stage is pm.Detector else {}
         one = stage.from_pretrained(threads=1, **kind)

@@ -7,6 +7,8 @@ import pytest
 
 from platemark.geometry import is_convex, quad_area
 from platemark.imaging.image import Image
+from platemark.models.card import PlateOdds
+from platemark.models.store import locate_model
 from platemark.plates.pipeline import Gate, PlatePipeline, other_views
 from platemark.types import Alternative, Character, Crop, Detection, Reading
 
@@ -61,15 +63,21 @@ class Says:
 
 
 @pytest.mark.parametrize(
-    ("score", "text_score", "kept"),
-    [(0.9, 0.0, True), (0.3, 0.9, True), (0.3, 0.1, False), (0.02, 1.0, False)],
+    ("score", "text", "text_score", "kept"),
+    [
+        (0.9, "AB12", 0.0, True),
+        (0.3, "AB12", 0.9, True),
+        (0.3, "AB12", 0.1, False),
+        (0.3, "TRUCK", 0.9, False),
+        (0.8, "TRUCK", 0.9, True),
+        (0.02, "AB12", 0.9, False),
+    ],
 )
-def test_a_doubtful_detection_counts_when_it_can_be_read(
-    score: float, text_score: float, kept: bool
+def test_a_low_confidence_detection_counts_when_a_plate_is_read(
+    score: float, text: str, text_score: float, kept: bool
 ) -> None:
-    reader = Says(reading("AB12", text_score))
-    gate = Gate.of(reader, {"min_score": 0.01, "sure_score": 0.5, "legible_score": 0.08})
-    assert gate is not None
+    reader = Says(reading(text, text_score))
+    gate = Gate(reader, PlateOdds(bias=0.0, detector=1.3, text=0.6, lettering=-1.6))
     detection = Detection("plate", score, (10, 10, 110, 36), QUAD.tolist())
     image = Image(np.full((60, 140, 3), 128, np.uint8))
     assert bool(gate(image, [detection])) is kept
@@ -79,7 +87,10 @@ def test_a_doubtful_detection_counts_when_it_can_be_read(
 
 
 def test_a_card_without_a_gate_has_none() -> None:
-    assert Gate.of(Says(reading("AB12", 0.9)), {"min_score": 0.5}) is None
+    card = locate_model("plate-detector").card
+    reader = Says(reading("AB12", 0.9))
+    assert Gate.of(reader, card) == Gate(reader, card.gate)
+    assert Gate.of(reader, card.model_copy(update={"gate": None})) is None
 
 
 def test_a_text_below_the_threshold_is_null_and_the_first_alternative() -> None:

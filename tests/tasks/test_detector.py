@@ -223,6 +223,37 @@ def test_small_plates_are_looked_at_again_for_their_corners(
     assert looks[-1] == (1, 256, 256, 3)
 
 
+def test_a_crop_decides_on_a_small_candidate(
+    make_detector: MakeModel, looks: list[tuple[int, ...]]
+) -> None:
+    pixels = photo(1600, 1200, (800, 600, 860, 620))
+    weak = {"sure_width": 20, "thresholds": {"min_score": 0.05}}
+    (first,) = Detector.from_pretrained(make_detector(**weak))(pixels)
+    (judged,) = Detector.from_pretrained(make_detector(**weak, preprocess=REFINE))(pixels)
+    assert first.score < 0.5 < judged.score
+    for rule in ({"from_score": 0.5}, {"below_score": 0.05}, {"from_ratio": 9.0}):
+        spec = REFINE | {"refine": REFINE["refine"] | rule}  # type: ignore[operator]
+        (left,) = Detector.from_pretrained(make_detector(**weak, preprocess=spec))(pixels)
+        assert left.score == first.score
+    looks.clear()
+    second = {"second_look": {"long_side": 960, "below_score": 0.5}}
+    Detector.from_pretrained(make_detector(**weak, preprocess=REFINE | second))(pixels)
+    # what the crop finds makes another pass needless
+    assert looks == [(1, 256, 320, 3), (1, 256, 256, 3)]
+
+
+def test_there_is_no_second_pass_without_a_trace_of_a_mark(
+    make_detector: MakeModel, looks: list[tuple[int, ...]]
+) -> None:
+    second = {"long_side": 960, "below_score": 0.5, "from_score": 0.02}
+    spec = {"long_side": 320, "second_look": second}
+    detector = Detector.from_pretrained(make_detector(sure_width=20, preprocess=spec))
+    detector(photo(1600, 1200))
+    assert len(looks) == 1
+    detector(photo(1600, 1200, (800, 600, 860, 620)))
+    assert len(looks) == 3
+
+
 def test_plates_that_are_large_enough_are_not_refined(
     make_detector: MakeModel, looks: list[tuple[int, ...]]
 ) -> None:

@@ -1,4 +1,4 @@
-"""``platemark evaluate plates --calibrate`` fits the text scores of a reader."""
+"""``platemark evaluate plates --calibrate`` fits a reader's text scores, or a detector's gate."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 import PIL.Image
 from typer.testing import CliRunner
 
+import platemark as pm
 from platemark.apps.cli import app
 from platemark.models.card import ModelCard
 from platemark.models.store import BUNDLED
@@ -39,3 +40,27 @@ def test_the_fit_is_written_into_the_card_alone(tmp_path: Path) -> None:
     figures = json.loads(result.stdout)
     assert figures["text_coverage"]["0.99"]["hits"] == 0
     assert figures["reliability"]["text"]["expected_calibration_error"] < 0.1
+
+
+def test_the_gate_of_a_detector_is_fitted(tmp_path: Path) -> None:
+    folder = tmp_path / "detector"
+    shutil.copytree(BUNDLED / "plate-detector", folder)
+    (found, *_) = pm.Detector.from_pretrained()(CASES / "plate_ok.jpg")
+    truth = {"plate_ok.jpg": [{"box": found.box, "quad": None, "text": None}], "sticker.jpg": []}
+    with (tmp_path / "train.jsonl").open("w", encoding="utf-8") as manifest:
+        for name, plates in truth.items():
+            shutil.copy(CASES / name, tmp_path)
+            width, height = PIL.Image.open(CASES / name).size
+            size = {"width": width, "height": height, "kind": "scene", "split": "train"}
+            manifest.write(json.dumps({"image": name, **size, "plates": plates}) + "\n")
+    before = ModelCard.read(folder / "card.json")
+    words = ["evaluate", "plates", str(tmp_path / "train.jsonl"), "--split", "train", "--quiet"]
+    result = CliRunner().invoke(app, [*words, "--calibrate", str(folder), "--format", "json"])
+    assert result.exit_code == 0, result.output
+    after = ModelCard.read(folder / "card.json")
+    assert after.gate is not None
+    assert after.gate != before.gate
+    assert after.model_copy(update={"gate": before.gate}) == before
+    wrong = CliRunner().invoke(app, [*words, "--calibrate", str(BUNDLED / "plate-classifier")])
+    assert wrong.exit_code == 1
+    assert "readers and detectors of plates" in " ".join(wrong.output.split())

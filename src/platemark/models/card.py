@@ -39,6 +39,8 @@ class SecondLook(_Section):
         below_score: The second look is taken when the first found nothing with this score
         below_width: ... that is at least so wide in the network's input, in pixels: where one mark
             is small, others may be too small.
+        from_score: It is taken only where the first found something with this score: even marks
+            that are too small for it leave traces.
         from_ratio: It shows the image larger than the first look by at least this factor: at its
             own size, or enlarged as far as the detector enlarges images; where that is not enough
             there is no second look.
@@ -47,6 +49,7 @@ class SecondLook(_Section):
     long_side: int = Field(default=1920, ge=32)
     below_score: float = Field(default=0.5, ge=0, le=1)
     below_width: float = Field(default=0.0, ge=0)
+    from_score: float = Field(default=0.0, ge=0, le=1)
     from_ratio: float = Field(default=1.6, ge=1)
 
 
@@ -67,17 +70,26 @@ class CoarseLooks(_Section):
 
 
 class Refine(_Section):
-    """When and how marks that came out small are looked at again, for sharper corners.
+    """When and how candidates that came out small are judged again in a crop at more pixels.
+
+    The crop decides: its score and corners take the place of the first ones, and a candidate of
+    which it shows nothing is dropped.
 
     Attributes:
-        below_width: Marks narrower than this in the network's input are refined, in pixels.
+        from_score: Candidates with this score are refined
+        below_score: ... and a lower one than this
+        below_width: ... that are narrower than this in the network's input, in pixels.
         width: Width to which they are brought, in pixels; never enlarged.
+        from_ratio: They are refined where that shows them larger by at least this factor.
         side: Side of the square network input around one mark, in pixels.
-        limit: At most so many marks per image, best first.
+        limit: At most so many candidates per image, best first.
     """
 
+    from_score: float = Field(default=0.0, ge=0, le=1)
+    below_score: float = Field(default=1.0, ge=0, le=1)
     below_width: float = Field(default=48.0, gt=0)
     width: float = Field(default=96.0, gt=0)
+    from_ratio: float = Field(default=1.0, ge=1)
     side: int = Field(default=256, ge=32, multiple_of=32)
     limit: int = Field(default=8, ge=1)
 
@@ -92,7 +104,7 @@ class DetectorPreprocess(_Section):
         pad: Grey value of the padding.
         second_look: Whether and when photos get a second look.
         coarse_looks: Whether marks that fill much of the image are looked for at fewer pixels.
-        refine: Whether and when small marks are looked at again.
+        refine: Whether and when small candidates are judged again.
     """
 
     long_side: int = Field(ge=32)
@@ -301,6 +313,27 @@ class Fusion(_Section):
     least_agreement: float = Field(ge=0, le=1)
 
 
+class PlateOdds(_Section):
+    """Log-odds that a detection is a plate, by what is read of it, as a weighted sum (logistic
+    regression).
+
+    Attributes:
+        bias: What is added.
+        detector: Weight of the log-odds of the detector.
+        text: Weight of the log-odds of the text score, where the text has a digit.
+        lettering: What is added where it has none: most plates have digits, most lettering has not.
+        least_text: Text scores below this count as this.
+        least: Least probability of a detection that counts.
+    """
+
+    bias: float
+    detector: float = Field(gt=0)
+    text: float = Field(ge=0)
+    lettering: float
+    least_text: float = Field(default=0.018, gt=0, lt=1)
+    least: float = Field(default=0.3, ge=0, le=1)
+
+
 class LikenessOdds(_Section):
     """Log-odds that a candidate is a taught mark, as a weighted sum (logistic regression).
 
@@ -369,6 +402,7 @@ class ModelCard(_Section):
         thresholds: Scores by name, such as ``min_score``.
         text_calibration: How what a reader says becomes a probability once plate formats had their
             say; None where it was not fitted.
+        gate: Which plates of a detector count, by what a reader says of them; None for all.
         fusion: How a comparer joins what several signals say; None where the network alone decides.
         likeness: The marks that a detector was taught from pictures of them; None for any mark of
             its kind.
@@ -400,6 +434,7 @@ class ModelCard(_Section):
     thresholds: dict[str, float] = {}
     calibration: Calibration = Calibration()
     text_calibration: Calibration | None = None
+    gate: PlateOdds | None = None
     fusion: Fusion | None = None
     likeness: Likeness | None = None
     classes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from platemark.geometry import FloatArray, enlarge_quad, quad_to_box
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.imaging.warp import rectify
-from platemark.models.card import Calibration
+from platemark.models.card import Calibration, ModelCard, PlateOdds
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, bundled_names, choose_parts
 from platemark.pipeline import Covering, Pipeline
@@ -21,6 +21,7 @@ from platemark.plates.together import merge_plates
 from platemark.plates.watchlist import WatchList
 from platemark.protocols import Classifies, Finds, Reads, Verifies
 from platemark.tasks.detector import Detector
+from platemark.tasks.calibrate import logit, sigmoid
 from platemark.tasks.plate_classifier import PlateClassifier
 from platemark.tasks.plate_reader import PlateReader
 from platemark.types import (
@@ -52,36 +53,51 @@ _HIDDEN = 0.8
 
 @dataclass(frozen=True)
 class Gate:
-    """Which detections count as plates: high-confidence ones, and low-confidence legible ones.
+    """Which detections count as plates, by their score and by what is read of them.
 
     Attributes:
-        reader: Reads the low-confidence ones.
-        sure: Detections with this score pass, whatever they show.
-        legible: Others pass when the product of detection score and text score reaches this.
+        reader: Reads those that their score does not decide.
+        odds: How score and text join.
     """
 
     reader: Reads
-    sure: float
-    legible: float
+    odds: PlateOdds
 
     @classmethod
-    def of(cls, reader: Reads, thresholds: Mapping[str, float]) -> Self | None:
+    def of(cls, reader: Reads, card: ModelCard) -> Self | None:
         """The gate that a detector's card states, or None."""
-        if "sure_score" not in thresholds or "legible_score" not in thresholds:
-            return None
-        return cls(reader, thresholds["sure_score"], thresholds["legible_score"])
+        return None if card.gate is None else cls(reader, card.gate)
 
     def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Detection]:
         """Return the detections that count, in their order."""
-        doubtful = [one for one in detections if one.score < self.sure]
-        crops = crops_for(self.reader, image.pixels, [one.quad for one in doubtful])
-        readings = iter(self.reader(crops))
+        decided = [self._counts(one, *self._worst) for one in detections]
+        asked = [one.quad for one, sure in zip(detections, decided, strict=True) if not sure]
+        crops = crops_for(self.reader, image.pixels, asked)
+        said = iter(self.reader(crops) if crops else ())
         return [
             one
-            for one in detections
-            if one.score >= self.sure or one.score * next(readings).score >= self.legible
+            for one, sure in zip(detections, decided, strict=True)
+            if sure or self._counts(one, *self.signals(next(said)))
         ]
 
+
+    def signals(self, reading: Reading) -> tuple[float, float]:
+        """What the weights ``text`` and ``lettering`` are of."""
+        if not any(char.isdigit() for char in reading.text or ""):
+            return 0.0, 1.0
+        return float(logit(max(reading.score, self.odds.least_text))), 0.0
+
+    @property
+    def _worst(self) -> tuple[float, float]:
+        """The signals that speak most against a plate."""
+        illegible = float(logit(self.odds.least_text))
+        lettering = self.odds.lettering < self.odds.text * illegible
+        return (0.0, 1.0) if lettering else (illegible, 0.0)
+
+    def _counts(self, found: Detection, text: float, lettering: float) -> bool:
+        odds = self.odds.bias + self.odds.detector * float(logit(found.score))
+        odds += self.odds.text * text + self.odds.lettering * lettering
+        return float(sigmoid(odds)) >= self.odds.least
 
 def _whole_picture(image: Image) -> list[Detection]:
     return [Detection.given("plate", (0.0, 0.0, float(image.width), float(image.height)))]
@@ -226,7 +242,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         parts = choose_parts(model, "plate", ("detector", "reader", "classifier"))
         detector = Detector.from_pretrained(parts["detector"], threads=threads, min_score=min_score)
         reader = PlateReader.from_pretrained(parts["reader"], threads=threads)
-        gate = Gate.of(reader, detector.model.card.thresholds) if min_score is None else None
+        gate = Gate.of(reader, detector.model.card) if min_score is None else None
         classifier = None
         bundled = parts["detector"] is None or parts["reader"] is None
         if parts["classifier"] is not None or (bundled and _CLASSIFIER in bundled_names()):

@@ -35,8 +35,9 @@ from platemark.tasks.calibrate import calibrate, checked_score
 from platemark.types import Detection
 
 _DEFAULT_MIN_SCORE = 0.5
-# A refined mark is taken when it is the same one: it overlaps the first finding this much.
-_SAME_MARK = 0.3
+# A crop shows the same mark where it overlaps the first finding so much: the boxes of marks of a
+# few pixels are off by much of their size.
+_SAME_MARK = 0.2
 # A candidate is a part of a larger mark with a higher score that covers this share of it, and that
 # it covers no more of.
 _PART = 0.8
@@ -93,10 +94,10 @@ class _Candidates:
 class Detector:
     """Finds marks of one kind; may be shared by threads.
 
-    The card of the model says which passes an image gets besides the first: one at a higher
-    resolution where the first finds nothing with confidence, or small marks alone, small images
-    enlarged for it; some at a low resolution, for marks that fill much of the image; and one
-    around each small mark, for sharper corners. Images much longer than wide, or wider than long,
+    The card of the model says which passes an image gets besides the first: one over a crop around
+    each small candidate, at a higher resolution; one over the whole image where that finds nothing
+    with confidence, small images enlarged for it; and some at a low resolution, for marks that fill
+    much of the image. Images much longer than wide, or wider than long,
     are also tiled, each tile with passes of its own: their number grows with the ratio of the
     sides.
 
@@ -168,10 +169,7 @@ class Detector:
         least = self._min_score if min_score is None else checked_score(min_score)
         found = self._find(pixels)
         found = found.take(found.scores >= least)
-        found = found.take(nms(found.boxes, found.scores, self._iou))
-        if self._spec.refine is not None:
-            found = self._refine(pixels, found, self._spec.refine)
-        return self._detections(found)
+        return self._detections(found.take(nms(found.boxes, found.scores, self._iou)))
 
     def _find(self, pixels: Pixels) -> _Candidates:
         """Candidates of an image, and of the tiles of one that is long or wide.
@@ -200,6 +198,8 @@ class Detector:
         """Candidates of an image or tile, of all passes over it as a whole."""
         scaled = shrunk(pixels, self._spec.long_side)
         found = self._pass(pixels, self._spec.long_side, scaled)
+        if self._spec.refine is not None:
+            found = self._refine(pixels, found, self._spec.refine)
         if (long_side := self._second_pass(pixels, found)) is not None:
             found = found.join(self._pass(pixels, long_side))
         if self._spec.coarse_looks is not None:
@@ -263,6 +263,8 @@ class Detector:
         widths = (found.boxes[:, 2] - found.boxes[:, 0]) * found.zoom
         if np.any((found.scores >= look.below_score) & (widths >= look.below_width)):
             return None
+        if found.scores.max(initial=0.0) < look.from_score:
+            return None
         least = round(look.from_ratio * self._spec.long_side)
         if least > own * self._spec.max_upscale:
             return None
@@ -278,25 +280,29 @@ class Detector:
         return found.take(sides >= looks.from_share * max(pixels.shape[:2]))
 
     def _refine(self, pixels: Pixels, found: _Candidates, refine: Refine) -> _Candidates:
-        """Look again, nearer, at marks that are small in the network's input."""
-        widths = found.boxes[:, 2] - found.boxes[:, 0]
-        small = np.flatnonzero((widths * found.zoom < refine.below_width) & (widths > 0))
-        zoom = np.minimum(refine.width / np.maximum(widths, 1e-9), 1.0)
-        chosen = [index for index in small[: refine.limit] if zoom[index] > found.zoom[index]]
+        """Judge small candidates again, each in a crop at more pixels."""
+        found = found.take(nms(found.boxes, found.scores, self._iou))
+        widths = np.maximum(found.boxes[:, 2] - found.boxes[:, 0], 1e-9)
+        zoom = np.minimum(refine.width / widths, 1.0)
+        asked = (found.scores >= refine.from_score) & (found.scores < refine.below_score)
+        asked &= (widths * found.zoom < refine.below_width) & (widths > 1.0)
+        asked &= zoom > refine.from_ratio * found.zoom
+        chosen = np.flatnonzero(asked)[: refine.limit].tolist()
         if not chosen:
             return found
         views = [_view(pixels, found.boxes[i], zoom[i], refine.side, self._spec) for i in chosen]
         nearer = self._run(np.concatenate([tensor for tensor, _, _ in views]))
-        boxes, quads = found.boxes.copy(), found.quads.copy()
+        height, width = pixels.shape[:2]
+        boxes, quads, scores = found.boxes.copy(), found.quads.copy(), found.scores.copy()
         for index, (_, scale, origin), view in zip(chosen, views, nearer, strict=True):
             seen = (view.boxes.reshape(-1, 2, 2) / scale + origin).reshape(-1, 4)
-            overlaps = iou_matrix(boxes[index], seen)[0]
-            best = int(np.argmax(np.where(overlaps >= _SAME_MARK, view.scores, -1.0)))
-            if overlaps[best] >= _SAME_MARK and view.scores[best] >= 0.5 * found.scores[index]:
-                height, width = pixels.shape[:2]
+            same = iou_matrix(boxes[index], seen)[0] >= _SAME_MARK
+            best = int(np.argmax(np.where(same, view.scores, -1.0)))
+            scores[index] = view.scores[best] if same[best] else 0.0
+            if same[best]:
                 boxes[index] = clip_boxes(seen[best], width, height)
                 quads[index] = view.quads[best] / scale + origin
-        return _Candidates(boxes, quads, found.scores, found.zoom)
+        return _Candidates(boxes, quads, scores, found.zoom).take(scores > 0.0)
 
     def _detections(self, found: _Candidates) -> list[Detection]:
         return [

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from platemark.datasets import Manifest
+from platemark.errors import ModelMismatch
 from platemark.evaluate import evaluate_plates
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Image, Pixels
@@ -25,11 +26,12 @@ from platemark.models.card import (
     DetailOdds,
     Fusion,
     ModelCard,
+    PlateOdds,
     VerifierDecode,
 )
 from platemark.models.onnx import OnnxModel
-from platemark.models.store import find_model
-from platemark.plates.pipeline import PlatePipeline
+from platemark.models.store import find_model, locate_model
+from platemark.plates.pipeline import Gate, PlatePipeline, crops_for
 from platemark.tasks.calibrate import logit, sigmoid
 from platemark.tasks.comparer import Comparer, Signals
 from platemark.tasks.ctc import soften
@@ -41,6 +43,8 @@ from platemark.tasks.verifier import Verifier
 from platemark.types import Detection
 
 _LEAST_SCORE = 0.02
+# Least score of detections that tell what a gate is to let pass.
+_GATED_SCORE = 0.05
 _RIGHT_IOU = 0.5
 _SAME_PLACE = 0.3
 _PRIOR = 1e-2
@@ -165,6 +169,66 @@ def calibrate_texts(folder: Path, manifest: Manifest) -> ModelCard:
     pipeline = PlatePipeline.from_pretrained(str(folder))
     scores, right = evaluate_plates(manifest, pipeline).text_reliability()
     return _update(folder, text_calibration=platt(scores, right))
+
+
+def calibrate_gate(folder: Path, manifest: Manifest) -> ModelCard:
+    """Fit which detections of the detector in ``folder`` count as plates, read by the bundled
+    reader or the one beside it.
+
+    Args:
+        folder: that of the detector.
+        manifest: annotated photos, some without plates.
+    """
+    card = ModelCard.read(folder / CARD_NAME)
+    pipeline = PlatePipeline.from_pretrained(str(folder))
+    gate = Gate(pipeline.reader, card.gate or PlateOdds(bias=0, detector=1, text=0, lettering=0))
+    find = pipeline.with_min_score(_GATED_SCORE).find
+    signals: list[tuple[float, float, float]] = []
+    truth: list[bool] = []
+    for entry in manifest.entries:
+        if entry.kind != "scene":
+            continue
+        image = Image.read(manifest.path(entry))
+        found = find(image)
+        overlaps = iou_matrix(
+            [one.box for one in found], [plate.box for plate in entry.plates]
+        ).max(axis=1, initial=0.0)
+        crops = crops_for(pipeline.reader, image.pixels, [one.quad for one in found])
+        said = pipeline.reader(crops) if crops else ()
+        for one, reading, overlap in zip(found, said, overlaps, strict=True):
+            if not _SAME_PLACE <= overlap < _RIGHT_IOU:
+                signals.append((float(logit(one.score)), *gate.signals(reading)))
+                truth.append(bool(overlap >= _RIGHT_IOU))
+    if len(set(truth)) < 2:  # nothing to tell apart
+        return card
+    bias, *weights = logistic(np.array(signals), np.array(truth, np.float64), np.ones(len(truth)))
+    detector, text, lettering = weights
+    fitted = gate.odds.model_copy(
+        update={
+            "bias": bias,
+            "detector": max(detector, _LEAST_SLOPE),
+            "text": max(text, 0.0),
+            "lettering": lettering,
+        }
+    )
+    return _update(folder, gate=fitted)
+
+
+def calibrate_plates(folder: Path, manifest: Manifest) -> ModelCard:
+    """Fit the text scores of a reader, or the gate of a detector, to annotated photos.
+
+    Raises:
+        ModelNotFound: there is no model in ``folder``.
+        ModelCorrupt: it cannot be used.
+        ModelMismatch: it neither finds nor reads plates.
+    """
+    card = locate_model(folder).card
+    fits = {"reader": calibrate_texts, "detector": calibrate_gate}
+    if card.task not in fits:
+        raise ModelMismatch(
+            f"{folder} is a {card.kind} {card.task}: readers and detectors of plates are calibrated"
+        )
+    return fits[card.task](folder, manifest)
 
 
 def calibrate_detector(

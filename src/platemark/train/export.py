@@ -26,8 +26,10 @@ from platemark.models.card import (
     EmbedderPreprocess,
     FileEntry,
     ModelCard,
+    PlateOdds,
     ReaderDecode,
     ReaderPreprocess,
+    Refine,
     SecondLook,
     SegmenterPreprocess,
     StripPreprocess,
@@ -159,10 +161,20 @@ _DETECTORS: dict[str, dict[str, Any]] = {
         "preprocess": DetectorPreprocess(
             long_side=512,
             max_upscale=3.0,
-            second_look=SecondLook(below_score=0.3, below_width=40.0),
+            second_look=SecondLook(below_score=0.3, from_score=0.02),
             coarse_looks=CoarseLooks(long_sides=(128,), margin=0.5, from_share=0.5),
+            refine=Refine(
+                from_score=0.04,
+                below_score=0.8,
+                below_width=60.0,
+                width=64.0,
+                from_ratio=1.3,
+                limit=4,
+            ),
         ),
-        "thresholds": {"min_score": 0.1, "sure_score": 0.45, "legible_score": 0.08},
+        "thresholds": {"min_score": 0.1},
+        # That of plate-detector 1.1.1, until `evaluate plates --calibrate` fits its own.
+        "gate": PlateOdds(bias=0.86, detector=1.09, text=0.67, lettering=-2.4),
     },
     "stamp": {
         "preprocess": DetectorPreprocess(

@@ -58,9 +58,9 @@ def plates(
     calibrate: Annotated[
         Path | None,
         typer.Option(
-            metavar="READER",
-            help="First fit the text scores of the reader in this folder to these photos, and "
-            "measure with it.",
+            metavar="MODEL",
+            help="First fit the text scores of the reader, or what counts of a detector's finds, "
+            "in this folder to these photos, and measure with it.",
         ),
     ] = None,
 ) -> None:
@@ -75,9 +75,9 @@ def plates(
 
     annotated = _read(manifest, split)
     if calibrate is not None:
-        from platemark.train.calibrate import calibrate_texts
+        from platemark.train.calibrate import calibrate_plates
 
-        calibrate_texts(calibrate, annotated)
+        calibrate_plates(calibrate, annotated)
     pipeline = load_plates(model if calibrate is None else str(calibrate), threads=threads)
     photos = _pictures(negatives)
     with progress("evaluate", quiet=quiet) as tell:
