@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import platemark as pm
 from platemark.geometry import quad_to_box
 from platemark.imaging.image import Image
+from platemark.plates.decoding import PlateDecoder
 from platemark.types import ORIENTATIONS, Crop, Obscured, PlateClasses, Reading
 
 MakeModel = Callable[..., Path]
@@ -157,6 +158,16 @@ def test_picture_and_text_tell_the_region_together() -> None:
     # a text of one format outweighs a picture that is not certain
     assert (region("AC4249CB", **both) or "").startswith("eu-ua")
     assert region("BRAND", **{"eu-fr": 0.1, "xx-unknown": 0.9}) == "xx-unknown"
+
+
+def test_what_is_read_of_a_hidden_text_tells_less_of_the_region() -> None:
+    read = [Reading("AC4249CB", 0.9)]
+    picture = {"eu-it": 0.8, "xx-unknown": 0.2}
+    decoder = PlateDecoder()
+    for hidden, code in ((0.0, "eu-ua"), (0.99, "eu-it")):
+        region = decoder(read, picture, hidden).region
+        assert region is not None
+        assert region.code.startswith(code)
 
 
 def test_an_illegible_plate_has_the_region_of_its_picture() -> None:

@@ -341,7 +341,10 @@ class PlateDecoder:
         return Grammar(self.formats)
 
     def __call__(
-        self, readings: Sequence[Reading], seen: Mapping[str, float] | None = None
+        self,
+        readings: Sequence[Reading],
+        seen: Mapping[str, float] | None = None,
+        hidden: float = 0.0,
     ) -> Reading:
         """Decide what one plate says.
 
@@ -350,6 +353,8 @@ class PlateDecoder:
                 frames has its texts and alternatives weighed alone.
             seen: Probability of each region from the picture of the plate, as a classifier says;
                 None where the text alone is to tell it.
+            hidden: Probability that a part of the text is hidden, as a classifier says. What was
+                read tells less of the region then.
 
         Returns:
             A reading with region, whose score and alternatives are probabilities of the texts.
@@ -357,16 +362,16 @@ class PlateDecoder:
         first = readings[0]
         if first.text and first.score > _CERTAIN and self.grammar.matches(first.text):
             others = first.alternatives[: self.alternatives]
-            return self._told(replace(first, alternatives=others), seen)
+            return self._told(replace(first, alternatives=others), seen, hidden)
         frames = tuple(frame for reading in readings for frame in reading.frames)
         shown = [blurred(frame) for frame in frames]
         texts = self._candidates(readings, shown)
         if not texts:
-            return self._told(replace(first, frames=frames), seen)
+            return self._told(replace(first, frames=frames), seen, hidden)
         chances = likelihoods(shown, texts).mean(axis=0) if shown else _scores(readings, texts)
         logs, mass = np.log(np.maximum(chances, _LEAST)), float(chances.sum())
         ranked = self._ranked(texts, logs, mass, self.grammar.prior(seen))
-        return self._told(self._reading(ranked, readings, shown, frames), seen)
+        return self._told(self._reading(ranked, readings, shown, frames), seen, hidden)
 
     def merge(self, photos: Sequence[Reading]) -> Reading:
         """Decide what a plate says that several photos show.
@@ -452,19 +457,22 @@ class PlateDecoder:
         """Whether plates of some packaged formats are not expected."""
         return not load_formats().keys() <= self.formats.keys()
 
-    def _told(self, reading: Reading, seen: Mapping[str, float] | None) -> Reading:
+    def _told(
+        self, reading: Reading, seen: Mapping[str, float] | None, hidden: float = 0.0
+    ) -> Reading:
         text = reading.text or ""
-        region = self.grammar.region(text) if seen is None else self._seen(reading, seen)
+        region = self.grammar.region(text) if seen is None else self._seen(reading, seen, hidden)
         if region is None and self.default is not None:
             region = Region(self.default, self.grammar.share(self.default, text))
         return replace(reading, region=region, matches_format=self.grammar.matches(text))
 
-    def _seen(self, reading: Reading, seen: Mapping[str, float]) -> Region | None:
+    def _seen(self, reading: Reading, seen: Mapping[str, float], hidden: float) -> Region | None:
         """The region of a plate whose picture was classified; None where it is not expected, or
         unknown and another one is the default."""
         texts = {other.text: other.score for other in reading.alternatives}
         if reading.text:
             texts[reading.text] = reading.score
+        texts = {text: (1.0 - hidden) * score for text, score in texts.items()}
         region = self.grammar.region_seen(texts, seen)
         if region.code in self.formats:
             return region

@@ -1,6 +1,6 @@
 """Licence plates: the parts and the order of the steps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Self
@@ -120,11 +120,6 @@ class _Seen:
     reading: Reading
     classes: PlateClasses | None
     mirrored: bool = False
-
-    @property
-    def regions(self) -> Mapping[str, float] | None:
-        """Probability of each region from the picture."""
-        return self.classes.regions if self.classes else None
 
     @property
     def honest(self) -> Reading:
@@ -460,7 +455,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         again = iter(self.reader(others) if others else ())
         for i, plate in zip(unsure, views, strict=True):
             readings = [seen[i].first, *islice(again, len(plate))]
-            seen[i] = replace(seen[i], reading=self.decoder(readings, seen[i].regions))
+            seen[i] = replace(seen[i], reading=self._decide(readings, seen[i].classes))
         return seen
 
     def _look(self, pixels: Pixels, corners: Sequence[FloatArray]) -> list[_Seen]:
@@ -468,7 +463,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         classes = self.classify(pixels, corners)
         first = self.reader(crops_for(self.reader, pixels, corners))
         return [
-            _Seen(quad, reading, self.decoder([reading], one.regions if one else None), one)
+            _Seen(quad, reading, self._decide([reading], one), one)
             for quad, reading, one in zip(corners, first, classes, strict=True)
         ]
 
@@ -493,6 +488,12 @@ class PlatePipeline(Pipeline[PlateMark]):
 
     def _doubts(self, plate: _Seen) -> list[str]:
         """Ways that a plate may stand instead of upright."""
+    def _decide(self, readings: Sequence[Reading], classes: PlateClasses | None) -> Reading:
+        """What a plate says, by what was read of it and what its picture shows."""
+        if classes is None:
+            return self.decoder(readings)
+        return self.decoder(readings, classes.regions, classes.obscured.score)
+
         if plate.classes is None or plate.standing("upright", plate.first) > _SETTLED:
             return []
         chances = plate.classes.orientations.items()
