@@ -97,13 +97,19 @@ class Pipeline(ABC, Generic[MarkT]):
         """
         region = self.region_of_interest
         if region is None:
-            return self._find(image)
+            return self._find_within(image, (0, 0, image.width, image.height))
         if (window := region.window(image.width, image.height)) is None:
             return []
-        x0, y0, x1, y1 = window
-        part = replace(image, pixels=image.pixels[y0:y1, x0:x1], file=None)
-        found = (one.moved(x0, y0) for one in self._find(part))
+        found = self._find_within(image, window)
         return [one for one in found if region.contains(one.centre, image.width, image.height)]
+
+    def _find_within(self, image: Image, window: tuple[int, int, int, int]) -> Sequence[Detection]:
+        """Find the marks of a part of an image, x0, y0, x1, y1, in pixels of the image."""
+        x0, y0, x1, y1 = window
+        if (x0, y0, x1, y1) == (0, 0, image.width, image.height):
+            return self._find(image)
+        part = replace(image, pixels=image.pixels[y0:y1, x0:x1], file=None)
+        return [one.moved(x0, y0) for one in self._find(part)]
 
     def _find(self, image: Image) -> Sequence[Detection]:
         """Find the marks of an image, whatever the region of interest."""

@@ -324,6 +324,19 @@ def test_a_region_of_interest_leaves_out_the_rest(tmp_path: Path, paint: Paint) 
     assert "x0,y0,x1,y1" in refused.stderr
 
 
+def test_marks_of_straightened_pictures_are_where_they_were(tmp_path: Path, paint: Paint) -> None:
+    photo = paint("car.png", (LEFT, "AB12CD"))
+    # A rectangle that is upright already, and the lens of a good camera.
+    corners = "20,20 120,20 120,70 20,70"
+    (row,) = rows(run(photo, "--prewarp", corners, "--region-of-interest", "0,90,200,200"))
+    (mark,) = row["marks"]  # type: ignore[misc]
+    assert mark["text"] == "AB12CD"
+    assert np.allclose(mark["box"], LEFT, atol=1.0)
+    refused = run(photo, "--prewarp", "1,2 3,4")
+    assert refused.exit_code == 2
+    assert "clockwise" in " ".join(refused.output.split())
+
+
 def test_alternatives_are_as_many_as_asked_for(tmp_path: Path, paint: Paint) -> None:
     photo = paint("car.png", (LEFT, "AB12CD"))
     (row,) = rows(run(photo, "--alternatives", "0"))

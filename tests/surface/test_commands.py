@@ -19,6 +19,8 @@ platemark plates a.jpg b.pdf '*.png' @files.txt - --format csv --output plates.c
 platemark plates DIR --annotated OUT --crops OUT --min-score 0.4 --model DIR --threads 2 --quiet
 platemark plates DIR --together
 platemark plates DIR --region-of-interest 10,20,300,200 --watch-list plates.csv
+platemark plates DIR --prewarp '100,120 220,160 224,200 96,150 ratio=4.64 lens=-0.2'
+platemark plates DIR --together --expect AB12CD
 platemark stamps DIR --region-of-interest mask.png
 platemark stamps DIR --format jsonl --embedding
 platemark stamps a.pdf b.tif --output stamps.csv --format csv --annotated OUT --crops OUT

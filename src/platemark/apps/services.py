@@ -145,6 +145,7 @@ class Services:
         cropped: bool = False,
         regions: str | None = None,
         expected: str | None = None,
+        prewarp: str | None = None,
         watched: str | None = None,
         alternatives: int | None = None,
     ) -> PlatePipeline:
@@ -157,9 +158,11 @@ class Services:
             expected: A text that results say of whether a plate shows it.
             watched: Texts to watch for, comma-separated.
             alternatives: Other texts to give of each plate at most.
+            prewarp: How pictures of a fixed camera are straightened, see `Prewarp.parse`.
 
         Raises:
-            InvalidRequest: A region has no format, or a text neither letters nor digits.
+            InvalidRequest: A region has no format, a text neither letters nor digits, or a prewarp
+                is none.
         """
         plates = self.plates if min_score is None else self.plates.with_min_score(min_score)
         if cropped:
@@ -167,6 +170,8 @@ class Services:
         try:
             if regions is not None:
                 plates = plates.with_regions(regions.split(","))
+            if prewarp is not None:
+                plates = plates.with_prewarp(prewarp)
             if alternatives is not None:
                 plates = plates.with_alternatives(alternatives)
             if watched is not None:

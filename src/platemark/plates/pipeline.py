@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from platemark.geometry import FloatArray, enlarge_quad, quad_to_box
 from platemark.imaging.image import Image, ImageInput, Pixels
+from platemark.imaging.prewarp import Prewarp
 from platemark.imaging.warp import rectify
 from platemark.models.card import Calibration, ModelCard, PlateOdds
 from platemark.models.onnx import OnnxModel
@@ -20,8 +21,8 @@ from platemark.plates.formats import choose_formats
 from platemark.plates.together import merge_plates
 from platemark.plates.watchlist import WatchList
 from platemark.protocols import Classifies, Finds, Reads, Verifies
-from platemark.tasks.detector import Detector
 from platemark.tasks.calibrate import logit, sigmoid
+from platemark.tasks.detector import Detector
 from platemark.tasks.plate_classifier import PlateClassifier
 from platemark.tasks.plate_reader import PlateReader
 from platemark.types import (
@@ -80,7 +81,6 @@ class Gate:
             if sure or self._counts(one, *self.signals(next(said)))
         ]
 
-
     def signals(self, reading: Reading) -> tuple[float, float]:
         """What the weights ``text`` and ``lettering`` are of."""
         if not any(char.isdigit() for char in reading.text or ""):
@@ -98,6 +98,7 @@ class Gate:
         odds = self.odds.bias + self.odds.detector * float(logit(found.score))
         odds += self.odds.text * text + self.odds.lettering * lettering
         return float(sigmoid(odds)) >= self.odds.least
+
 
 def _whole_picture(image: Image) -> list[Detection]:
     return [Detection.given("plate", (0.0, 0.0, float(image.width), float(image.height)))]
@@ -184,6 +185,10 @@ class PlatePipeline(Pipeline[PlateMark]):
             or upside down are turned, also in photos that were taken so, mirrored ones are not
             read, and marks have a region by picture and text, `lines` and `obscured`; None for
             regions that the text alone tells.
+
+    Attributes:
+        watch_list: See `watching`; None for none.
+        prewarp: See `with_prewarp`; None for pictures as they are.
     """
 
     covering = Covering(min_score=0.05, margin=0.2)
@@ -205,6 +210,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         self.classifier = classifier
         self.expected = expected
         self.watch_list: WatchList | None = None
+        self.prewarp: Prewarp | None = None
         self.decoder = decoder or PlateDecoder()
         self.sure_score = sure_score
         self.legible_text = legible_text
@@ -259,6 +265,14 @@ class PlatePipeline(Pipeline[PlateMark]):
         models = [getattr(part, "model", None) for part in parts]
         return [model for model in models if isinstance(model, OnnxModel)]
 
+    def _find_within(self, image: Image, window: tuple[int, int, int, int]) -> Sequence[Detection]:
+        if self.prewarp is None:
+            return super()._find_within(image, window)
+        view = self.prewarp.view(image.width, image.height, window)
+        straight = replace(image, pixels=view.straighten(image.pixels), file=None)
+        back = [view.original(one, image.width, image.height) for one in self._find(straight)]
+        return [one for one in back if one.box[0] < one.box[2] and one.box[1] < one.box[3]]
+
     def _find(self, image: Image) -> Sequence[Detection]:
         """Find the plates of an image; where there are none and plates can be classified, those
         that lie on their side and can be read."""
@@ -273,6 +287,22 @@ class PlatePipeline(Pipeline[PlateMark]):
             for one, plate in zip(likely, seen, strict=True)
             if plate.reading.score >= _SIDEWAYS_TEXT
         ]
+
+    def with_prewarp(self, prewarp: Prewarp | str | None) -> Self:
+        """Return a copy that looks for plates in straightened pictures, as of a fixed camera.
+
+        Marks stay in pixels of the original pictures, and plates are read from these. A region of
+        interest is given in their pixels too.
+
+        Args:
+            prewarp: How to straighten: a `Prewarp`, or a text as `Prewarp.parse` takes it; None for
+                not at all.
+
+        Raises:
+            ValueError: The text is none.
+        """
+        parsed = Prewarp.parse(prewarp) if isinstance(prewarp, str) else prewarp
+        return self.with_parts(prewarp=parsed)
 
     def with_regions(
         self,
@@ -458,6 +488,12 @@ class PlatePipeline(Pipeline[PlateMark]):
             seen[i] = replace(seen[i], reading=self._decide(readings, seen[i].classes))
         return seen
 
+    def _decide(self, readings: Sequence[Reading], classes: PlateClasses | None) -> Reading:
+        """What a plate says, by what was read of it and what its picture shows."""
+        if classes is None:
+            return self.decoder(readings)
+        return self.decoder(readings, classes.regions, classes.obscured.score)
+
     def _look(self, pixels: Pixels, corners: Sequence[FloatArray]) -> list[_Seen]:
         """Classify and read plates as they stand."""
         classes = self.classify(pixels, corners)
@@ -488,12 +524,6 @@ class PlatePipeline(Pipeline[PlateMark]):
 
     def _doubts(self, plate: _Seen) -> list[str]:
         """Ways that a plate may stand instead of upright."""
-    def _decide(self, readings: Sequence[Reading], classes: PlateClasses | None) -> Reading:
-        """What a plate says, by what was read of it and what its picture shows."""
-        if classes is None:
-            return self.decoder(readings)
-        return self.decoder(readings, classes.regions, classes.obscured.score)
-
         if plate.classes is None or plate.standing("upright", plate.first) > _SETTLED:
             return []
         chances = plate.classes.orientations.items()

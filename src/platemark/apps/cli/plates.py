@@ -78,6 +78,14 @@ def plates(
     default_region: Annotated[
         str | None, typer.Option(metavar="NAME", help="Region to give where the text tells none.")
     ] = None,
+    prewarp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CORNERS",
+            help="Straighten pictures of a fixed camera first: 'x,y x,y x,y x,y' of a rectangle "
+            "in the plane of the plates; also ratio=WIDTH/HEIGHT, and lens=K1,K2.",
+        ),
+    ] = None,
 ) -> None:
     """Find and read licence plates in images.
 
@@ -95,6 +103,8 @@ def plates(
         try:
             if expect is not None:
                 pipeline = pipeline.expecting(expect)
+            if prewarp is not None:
+                pipeline = pipeline.with_prewarp(prewarp)
             pipeline = pipeline.with_alternatives(alternatives)
             if watch_list is not None:
                 pipeline = pipeline.watching(WatchList.read(watch_list))

@@ -72,6 +72,19 @@ Regions = Annotated[
     ),
 ]
 
+PrewarpCorners = Annotated[
+    str | None,
+    Query(
+        max_length=400,
+        description="Straighten pictures of a fixed camera first: `x,y x,y x,y x,y` of a rectangle "
+        "in the plane of the plates, clockwise from its top-left; also `ratio=WIDTH/HEIGHT`, and "
+        "`lens=K1,K2`.",
+    ),
+]
+Together = Annotated[
+    bool, Query(description="The files show one car: one object for each plate, read in all.")
+]
+
 
 class MarkKind(StrEnum):
     """What to look for."""
@@ -108,6 +121,7 @@ async def plates(
     cropped: PlatesCropped = False,
     regions: Regions = None,
     region_of_interest: RegionOfInterest = None,
+    prewarp: PrewarpCorners = None,
     alternatives: Annotated[
         int, Query(ge=0, le=100, description="Most alternatives of each plate.")
     ] = 4,
@@ -124,7 +138,12 @@ async def plates(
 ) -> Response:
     """One object for each image or page, in order; a file that failed has an `error`."""
     pipeline = services.plate_finder(
-        min_score, cropped=cropped, regions=regions, watched=watch, alternatives=alternatives
+        min_score,
+        cropped=cropped,
+        regions=regions,
+        watched=watch,
+        alternatives=alternatives,
+        prewarp=prewarp,
     )
     pipeline = services.within(pipeline, region_of_interest)
     if together:
@@ -165,11 +184,14 @@ async def verify(
     min_score: MinScore = None,
     cropped: PlatesCropped = False,
     regions: Regions = None,
+    together: Together = False,
     page: OnePage = None,
     name: Name = None,
 ) -> Response:
     """As `/v1/plates`, and `expected` says `match`, `mismatch`, or `unsure`."""
     pipeline = services.plate_finder(min_score, cropped=cropped, regions=regions, expected=text)
+    if together:
+        return await _merged(request, services, pipeline, page)
     work = partial(found, services, "plate", pipeline, Result.to_dict)
     return answer_list(request, await each_page(request, work, only=page))
 
@@ -184,14 +206,11 @@ async def verify(
 async def stamps(
     request: Request,
     services: Shared,
-    together: Together = False,
     min_score: MinScore = None,
     region_of_interest: RegionOfInterest = None,
     embedding: Annotated[bool, Query(description="Also give the vector of each stamp.")] = False,
     identify: Annotated[
         bool, Query(description="Ask the registry, where there is one, whose each stamp is.")
-    if together:
-        return await _merged(request, services, pipeline, page)
     ] = True,
     read: ReadStamps = False,
     page: OnePage = None,
