@@ -325,3 +325,11 @@ def test_a_label_moves_with_the_window_it_is_cut_to() -> None:
     ).all()
     assert (moved.quad == label.quad - (left, top)).all()
     assert (apply_homography(np.eye(3), box_to_quad(moved.box))[0] == (10, 20)).all()
+
+
+def test_what_a_worker_cannot_read_ends_the_run(tmp_path: Path) -> None:
+    fonts = tmp_path / "fonts"
+    fonts.mkdir()
+    (fonts / "broken.ttf").write_bytes(b"no font")
+    with pytest.raises(DatasetError, match=r"broken\.ttf: the font cannot be read"):
+        generate(tmp_path / "out", 2 * CHUNK, 1, kind="imprints", fonts=fonts, workers=2)

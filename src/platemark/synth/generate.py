@@ -4,7 +4,9 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol
@@ -80,20 +82,25 @@ def _in_order(
     order: Order, output: Path, chunks: list[range], workers: int | None
 ) -> Iterator[list[dict[str, Any]]]:
     if workers == 1 or len(chunks) == 1:
-        _start(order, output)
-        yield from map(_make_chunk, chunks)
+        cv2.setNumThreads(1)
+        yield from map(partial(_make, order.open(), output), chunks)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=_start_worker, initargs=(order, output)) as pool:
-        yield from pool.imap(_make_chunk, chunks)
+    with ProcessPoolExecutor(workers, context, _start_worker, (order,)) as pool:
+        try:
+            yield from pool.map(partial(_make_in_worker, output), chunks)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-_worker: tuple[Callable[[int], Picture], Path]
+_order: Order
 
 
-def _start_worker(order: Order, output: Path) -> None:
+def _start_worker(order: Order) -> None:
+    global _order
+    _order = order
+    cv2.setNumThreads(1)
     Thread(target=_end_with_parent, daemon=True).start()
-    _start(order, output)
 
 
 def _end_with_parent() -> None:
@@ -107,14 +114,20 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _start(order: Order, output: Path) -> None:
-    global _worker  # opened once per process: typefaces and photos are loaded once
-    cv2.setNumThreads(1)
-    _worker = order.open(), output
+@cache
+def _worker() -> Callable[[int], Picture]:
+    """What makes pictures here: typefaces and photos are loaded once per process.
+
+    They are loaded with the first chunk, whose errors reach the caller, unlike those of a start.
+    """
+    return _order.open()
 
 
-def _make_chunk(indices: range) -> list[dict[str, Any]]:
-    make, output = _worker
+def _make_in_worker(output: Path, indices: range) -> list[dict[str, Any]]:
+    return _make(_worker(), output, indices)
+
+
+def _make(make: Callable[[int], Picture], output: Path, indices: range) -> list[dict[str, Any]]:
     return [_write(make(index), output, index) for index in indices]
 
 
