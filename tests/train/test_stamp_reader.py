@@ -12,7 +12,7 @@ from platemark.synth.stamps import generate  # noqa: E402
 from platemark.tasks.scripts import ALPHABET, fold  # noqa: E402
 from platemark.train.cuts import cut_strips  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
-from platemark.train.nets.reader import StripReaderNet  # noqa: E402
+from platemark.train.nets.lcnet import LcnetReaderNet  # noqa: E402
 from platemark.train.stamp_reader import (  # noqa: E402
     WIDTHS,
     StampReaderTask,
@@ -25,6 +25,10 @@ from platemark.train.strips import StripPress, Texts, is_unseen_face  # noqa: E4
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imprints")
     return generate(folder, 12, 31, kind="imprints", sides=(260, 300), workers=1)
+
+
+def small_net() -> LcnetReaderNet:
+    return LcnetReaderNet(ALPHABET, blocks=((96, 96, 2, True), (96, 96, 2, False)))
 
 
 def test_lines_of_imprints_are_cut_with_the_places_of_their_characters(manifest: Path) -> None:
@@ -57,7 +61,7 @@ def test_batches_are_the_same_for_one_step_and_fit_the_network(manifest: Path) -
     assert strips.shape[3] in WIDTHS
     assert int(lengths.sum()) == len(classes)
     assert int(anchors[:, 1].max()) < strips.shape[3] // 4
-    net = StripReaderNet(len(ALPHABET) + 1, channels=(8, 16, 16, 24), blocks=1)
+    net = small_net()
     losses = StampReaderTask([manifest]).losses(net, (strips, classes, lengths, anchors))
     assert all(torch.isfinite(loss) for loss in losses.values())
 
@@ -66,7 +70,7 @@ def test_a_network_learns_a_batch(manifest: Path) -> None:
     torch.manual_seed(0)
     task = StampReaderTask([manifest])
     batch = task.batch(Schedule(batch=6, rate=1e-3, minutes=None, seed=1), 0)
-    net = StripReaderNet(len(ALPHABET) + 1, channels=(8, 16, 24, 32), blocks=1)
+    net = small_net()
     optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3)
     losses = []
     for _ in range(25):
@@ -98,3 +102,22 @@ def test_texts_are_of_all_scripts_and_can_be_spelt() -> None:
 
 def test_typefaces_of_a_family_are_kept_together() -> None:
     assert is_unseen_face("Lato-Bold") == is_unseen_face("Lato-Italic")
+
+
+def test_the_network_begins_with_the_published_recogniser() -> None:
+    """It reads what PP-OCRv6 reads, with the classes that both have."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    package = Path(str(pytest.importorskip("importlib.util").find_spec("rapidocr").origin)).parent
+    theirs = onnxruntime.InferenceSession(package / "models" / "PP-OCRv6_rec_small.onnx")
+    rng = np.random.default_rng(3)
+    strip = StripPress(None).draw(256, rng).pixels
+    grey = torch.from_numpy(strip).float()[None, None] / 127.5 - 1.0
+    large = torch.nn.functional.interpolate(grey, (48, 512), mode="bilinear", align_corners=False)
+    (expected,) = theirs.run(None, {"x": large.expand(1, 3, 48, 512).numpy()})
+    letters = "ABCDEFGHIKLMNOPRSTabcdehinorst0123456789"
+    characters = theirs.get_modelmeta().custom_metadata_map["character"].split("\n")
+    columns = [0, *(characters.index(char) + 1 for char in letters)]
+    with torch.no_grad():
+        made = LcnetReaderNet(letters, pretrained=True)(grey).exp().numpy()
+    shares = expected[..., columns] / expected[..., columns].sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(made, shares, atol=1e-4)

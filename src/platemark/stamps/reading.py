@@ -22,8 +22,10 @@ from platemark.stamps.layout import Layout, find_layout, other_way, upside_down
 from platemark.tasks.scripts import script_of, unfold
 from platemark.types import Character, StripCharacter, TextLine
 
-# Letters fill a band of a ring, or so much of its height where a worn frame passes for part of it.
+# Letters fill a band of a ring, or so much of its height where a worn frame passes for part of it;
+# the second is tried where the first is read with a lower weight.
 _LETTER_SHARES = (1.0, 0.7)
+_READ_BAND = 6.0
 # Characters further apart than so many usual steps, or heights of a capital, are of two texts.
 _APART = 2.7
 _LEAST_STEP = 0.75
@@ -39,8 +41,11 @@ _LEAST_PIECE = 0.7
 _ONE_ANGLE = 4.0
 # A stamp is mirrored if it weighs so many times as much mirrored, and at least so much.
 _MIRRORED, _LEAST_WEIGHT = 1.6, 4.0
-# A stamp whose characters have this mean score need not be looked at mirrored.
-_CERTAIN = 0.92
+# A stamp whose characters have this mean score is not read mirrored; others are, if their longest
+# line then weighs more than all of them, and at least so much.
+_CERTAIN, _LEAST_SAMPLE = 0.92, 2.0
+# Lines stand the way in which the longest weighs so many times as much, and at least so much.
+_PLAIN, _PLAIN_WEIGHT = 3.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +140,13 @@ def read_stamp(pixels: Pixels, probability: Probability, reader: ReadsStrips) ->
     pieces, layout = found.pieces, found.layout
     weight = _weight(pieces, reader)
     if weight < _LEAST_WEIGHT or _mean_score(pieces) < _CERTAIN:
-        flipped = _pieces(found.strength, layout, _Mirrored(reader))
-        if _weight(flipped, reader) > max(_MIRRORED * weight, _LEAST_WEIGHT):
-            return StampText(tuple(TextLine(None, piece.path) for piece in flipped), True, layout)
+        backwards = _Mirrored(reader)
+        sample = _weight(_pieces(found.strength, _longest(layout), backwards), reader)
+        if sample > max(weight, _LEAST_SAMPLE):
+            flipped = _pieces(found.strength, layout, backwards)
+            if _weight(flipped, reader) > max(_MIRRORED * weight, _LEAST_WEIGHT):
+                lines = tuple(TextLine(None, piece.path) for piece in flipped)
+                return StampText(lines, True, layout)
     return StampText(_lines(pieces, layout, reader), False, layout)
 
 
@@ -194,16 +203,50 @@ def _pieces(strength: Pixels, layout: Layout, reader: ReadsStrips) -> list[Piece
     for rank, ring in enumerate(layout.rings):
         for share in _LETTER_SHARES:
             sized = replace(ring, capital=share * ring.capital)
-            for way in (sized, other_way(sized)):
-                found += _read_ring(strength, way, rank, reader)
+            band = [
+                piece
+                for way in (sized, other_way(sized))
+                for piece in _read_ring(strength, way, rank, reader)
+            ]
+            found += band
+            if _total(band) >= _READ_BAND:
+                break
     # The straight lines of a stamp stand one way: as those that weigh most do.
     ways: list[list[Piece]] = []
     for _, group in groupby(_by_angle(layout.lines), key=lambda line: line.angle // _ONE_ANGLE):
-        lines = list(group)
-        for turned in (lines, [upside_down(line) for line in lines]):
-            ways.append([piece for line in turned for piece in _read_line(strength, line, reader)])
-    found += max(ways, key=lambda way: sum(piece.weight for piece in way), default=[])
+        ways += _both_ways(strength, list(group), reader)
+    found += max(ways, key=_total, default=[])
     return [piece for piece in _compatible(found) if piece.weight > _LEAST_PIECE]
+
+
+def _longest(layout: Layout) -> Layout:
+    """The layout with its longest line alone: a ring if it has one."""
+    lines = sorted(layout.lines, key=lambda line: -line.length)
+    return replace(layout, rings=layout.rings[:1], lines=() if layout.rings else tuple(lines[:1]))
+
+
+def _total(pieces: Iterable[Piece]) -> float:
+    return sum(piece.weight for piece in pieces)
+
+
+def _both_ways(
+    strength: Pixels, lines: Sequence[StraightLine], reader: ReadsStrips
+) -> list[list[Piece]]:
+    """Readings of lines of one angle, upright and upside down; where the longest tells, of one."""
+    longest, *others = sorted(lines, key=lambda line: -line.length / line.capital)
+    ways = [(way, _read_line(strength, way(longest), reader)) for way in (_as_it_is, upside_down)]
+    ways.sort(key=lambda one: -_total(one[1]))
+    most, least = (_total(pieces) for _, pieces in ways)
+    if most >= _PLAIN_WEIGHT and most > _PLAIN * least:
+        ways = ways[:1]
+    return [
+        pieces + [piece for line in others for piece in _read_line(strength, way(line), reader)]
+        for way, pieces in ways
+    ]
+
+
+def _as_it_is(line: StraightLine) -> StraightLine:
+    return line
 
 
 def _by_angle(lines: Iterable[StraightLine]) -> list[StraightLine]:

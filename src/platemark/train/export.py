@@ -47,7 +47,7 @@ from platemark.types import ORIENTATIONS
 KEPT = 100
 """Cells that a detector's graph returns, best first, before non-maximum suppression."""
 
-_OPSET = 18
+_OPSET = 20
 _PARITY, _HALVED_PARITY = 2e-3, 3e-2
 # Weights of so many numbers are worth storing as float16, and what their cast is called.
 _LARGE_WEIGHT = 512
@@ -292,6 +292,7 @@ def export_strip_reader(net: nn.Module, folder: Path, training: Mapping[str, Any
         {0: torch.export.Dim("N"), 2: spec.multiple * width},
         folder,
         card,
+        halved=True,
     )
 
 

@@ -36,7 +36,8 @@ from platemark.train.nets.classifier import ClassifierNet
 from platemark.train.nets.comparer import ComparerNet
 from platemark.train.nets.detector import DetectorNet
 from platemark.train.nets.embedder import EmbedderNet
-from platemark.train.nets.reader import ReaderNet, StripReaderNet
+from platemark.train.nets.lcnet import PRETRAINED_READER, LcnetReaderNet
+from platemark.train.nets.reader import ReaderNet
 from platemark.train.nets.segmenter import SegmenterNet
 from platemark.train.nets.verifier import PRETRAINED, VerifierNet
 from platemark.train.plate_classifier import LINES, ClassifierTask, region_codes
@@ -100,9 +101,10 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ),
     ("stamp", "reader"): Recipe(
         StampReaderTask,
-        lambda: StripReaderNet(len(scripts.ALPHABET) + 1),
+        partial(LcnetReaderNet, scripts.ALPHABET, pretrained=True),
         export_strip_reader,
-        Schedule(batch=32, rate=3e-3, warmup=150, minutes=120, checkpoint_minutes=5),
+        Schedule(batch=32, rate=6e-4, warmup=150, minutes=120, checkpoint_minutes=5),
+        pretrained=PRETRAINED_READER,
         sets_text=True,
     ),
     ("stamp", "verifier"): Recipe(
