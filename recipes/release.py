@@ -30,8 +30,8 @@ from platemark.models.card import CARD_NAME, MODEL_NAME, Metric, ModelCard
 from platemark.models.store import BUNDLED
 from platemark.stamps.baselines import unwrap
 from platemark.stamps.reading import find_pieces
-from platemark.synth.stampstudio import StampStudio
-from platemark.synth.studio import PlateStudio
+from platemark.synth.plates.studio import PlateStudio
+from platemark.synth.stamps.studio import StampStudio
 from platemark.tasks.comparer import Comparer
 from platemark.tasks.detector import Detector
 from platemark.tasks.embedder import Embedder

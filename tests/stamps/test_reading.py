@@ -8,8 +8,8 @@ from platemark.imaging.image import Pixels
 from platemark.metrics.text import edit_distance
 from platemark.models.store import bundled_names
 from platemark.stamps.reading import StampText, read_stamp
-from platemark.synth.stampfonts import StampFonts
-from platemark.synth.stamptext import Lettering, RingText, StraightText, Text
+from platemark.synth.stamps.glyphs import StampFonts
+from platemark.synth.stamps.lettering import Lettering, RingText, StraightText, Text
 from platemark.tasks.stamp_reader import StampReader
 
 pytestmark = pytest.mark.skipif(

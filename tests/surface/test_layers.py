@@ -95,6 +95,31 @@ def test_parts_do_not_import_each_other_in_circles() -> None:
     assert "plates" not in graph["stamps"]
 
 
+# What each room of the synthesis may import besides what stands beside the rooms.
+ROOMS: dict[str, set[str]] = {
+    "camera": set(),
+    "documents": {"camera"},
+    "stamps": {"camera", "documents"},
+    "plates": {"camera"},
+}
+
+
+def test_rooms_of_the_synthesis_keep_apart() -> None:
+    synth = ROOT / "synth"
+    for file in synth.rglob("*.py"):
+        room = file.relative_to(synth).parts[0]
+        rooms = {
+            name.split(".")[2] for name in imported(file) if name.startswith("platemark.synth.")
+        }
+        assert rooms & set(ROOMS) <= ROOMS.get(room, set()) | {room}, file
+        assert room == "plates" or "plates" not in own_parts(file), file
+
+
+def test_folders_of_the_synthesis_are_small() -> None:
+    for folder in (ROOT / "synth", *(ROOT / "synth" / room for room in ROOMS)):
+        assert len(list(folder.glob("*.py"))) <= 15, folder
+
+
 def test_pipeline_knows_no_model_and_no_kind() -> None:
     assert own_parts(ROOT / "pipeline.py") <= {
         "errors",

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from platemark.synth.clutter import CLUTTER, add_clutter
-from platemark.synth.pen import handwriting, mark, ring, signature
-from platemark.synth.printfonts import print_fonts
-from platemark.synth.typesetting import Sheet
+from platemark.synth.documents.clutter import CLUTTER, add_clutter
+from platemark.synth.documents.pen import handwriting, mark, ring, signature
+from platemark.synth.documents.printing import print_fonts
+from platemark.synth.documents.typesetting import Sheet
 
 
 def _sheet(seed: int, height: int = 300, width: int = 240, scale: float = 3.0) -> Sheet:

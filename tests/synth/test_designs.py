@@ -10,14 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from platemark.errors import DatasetError
-from platemark.synth.designs import Design, DesignStudio, StampFonts
-from platemark.synth.drafting import Draft
-from platemark.synth.elements import Element, Figure, Ring
 from platemark.synth.emblems import EMBLEMS, emblem
 from platemark.synth.outlines import Path as Way
 from platemark.synth.outlines import ellipse, extent, line, rasterize, rectangle
-from platemark.synth.phrases import load_languages
-from platemark.synth.stamptext import Lettering, RingText, StraightText, measure
+from platemark.synth.stamps.designs import Design, DesignStudio
+from platemark.synth.stamps.drafting import Draft
+from platemark.synth.stamps.elements import Element, Figure, Ring
+from platemark.synth.stamps.glyphs import StampFonts
+from platemark.synth.stamps.lettering import Lettering, RingText, StraightText, measure
+from platemark.synth.stamps.phrases import load_languages
 
 FONTS = StampFonts(None)
 STUDIO = DesignStudio(FONTS)

@@ -10,7 +10,7 @@ from platemark.geometry import translation
 from platemark.imaging.image import Pixels
 from platemark.masks import SoftMask
 from platemark.stamps.appearance import ink_color
-from platemark.synth.ink import INK_SHARE, Ink, full_ink, stamp_on, warp_on_page
+from platemark.synth.camera.ink import INK_SHARE, Ink, full_ink, stamp_on, warp_on_page
 from platemark.types import INK_COLORS
 
 BLUE = Ink("blue", (40, 70, 200))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from platemark.synth.letterforms import Letterforms
-from platemark.synth.typefaces import CAP_HEIGHT, FontLibrary, Typeface
+from platemark.synth.plates.letterforms import Letterforms
+from platemark.synth.plates.typefaces import CAP_HEIGHT, FontLibrary, Typeface
 
 
 @pytest.fixture(scope="module")

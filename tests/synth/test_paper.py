@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from platemark.errors import DatasetError
-from platemark.synth.paper import LAYOUTS, PageStudio
-from platemark.synth.printfonts import print_fonts, set_line
-from platemark.synth.prose import SCRIPTS, Prose
-from platemark.synth.typesetting import Sheet, print_ink
+from platemark.synth.camera.ink import print_ink
+from platemark.synth.documents.pages import LAYOUTS, PageStudio
+from platemark.synth.documents.printing import print_fonts, set_line
+from platemark.synth.documents.prose import SCRIPTS, Prose
+from platemark.synth.documents.typesetting import Sheet
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 
 from platemark.datasets import Manifest
 from platemark.errors import DatasetError
-from platemark.synth.paper import PageStudio
-from platemark.synth.pasted import PasteStudio, cut_out
+from platemark.synth.documents.pages import PageStudio
 from platemark.synth.stamps import generate
+from platemark.synth.stamps.pasted import PasteStudio, cut_out
 
 INK = np.array([60, 60, 170])  # RGB
 

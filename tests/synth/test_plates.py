@@ -13,12 +13,12 @@ from platemark.geometry import is_convex
 from platemark.imaging.image import Pixels
 from platemark.imaging.warp import rectify
 from platemark.plates.formats import load_formats
-from platemark.synth.censor import censored
+from platemark.synth.camera.scene import paste
 from platemark.synth.plates import generate
-from platemark.synth.scene import paste
-from platemark.synth.studio import PlateLabel, PlateStudio
-from platemark.synth.texture import draw_plate
-from platemark.synth.typefaces import FontLibrary
+from platemark.synth.plates.censor import censored
+from platemark.synth.plates.studio import PlateLabel, PlateStudio
+from platemark.synth.plates.texture import draw_plate
+from platemark.synth.plates.typefaces import FontLibrary
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from platemark.geometry import apply_homography
 from platemark.imaging.image import Pixels
-from platemark.synth.scan import Binarization, Scanner, Tone
+from platemark.synth.camera.scan import Binarization, Scanner, Tone
 
 
 def page(width: int = 240, height: int = 320) -> Pixels:

@@ -16,9 +16,9 @@ from platemark.imaging.image import Pixels
 from platemark.imaging.warp import rectified, rectify
 from platemark.models.card import Calibration, ReaderDecode, ReaderPreprocess
 from platemark.plates.formats import load_formats
-from platemark.synth.scene import Camera, Pose, Quad, paste, tilted_quad
-from platemark.synth.texture import draw_plate
-from platemark.synth.typefaces import FontLibrary
+from platemark.synth.camera.scene import Camera, Pose, Quad, paste, tilted_quad
+from platemark.synth.plates.texture import draw_plate
+from platemark.synth.plates.typefaces import FontLibrary
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -11,12 +11,14 @@ from platemark.datasets import Manifest
 from platemark.errors import DatasetError
 from platemark.geometry import apply_homography, box_to_quad, homography, iou_matrix
 from platemark.imaging.image import Pixels, read_grey
-from platemark.synth.designs import Design
+from platemark.synth.camera.ink import INK_SHARE, Ink
+from platemark.synth.camera.scan import Capture, Scanner
 from platemark.synth.generate import CHUNK
-from platemark.synth.imprint import Imprint, StampLabel
-from platemark.synth.ink import INK_SHARE, Ink
-from platemark.synth.scan import Capture, Scanner
-from platemark.synth.stamps import PictureKind, StampStudio, generate
+from platemark.synth.stamps import generate
+from platemark.synth.stamps.dataset import PictureKind
+from platemark.synth.stamps.designs import Design
+from platemark.synth.stamps.imprint import Imprint, StampLabel
+from platemark.synth.stamps.studio import StampStudio
 from platemark.types import INK_COLORS, STAMP_SHAPES
 
 BLUE = Ink("blue", (30, 60, 190))

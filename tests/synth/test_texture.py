@@ -10,9 +10,10 @@ from platemark.errors import DatasetError, FormatError
 from platemark.imaging.image import Pixels
 from platemark.plates.formats import Band, Drawing, Field, Sample, load_formats
 from platemark.plates.notation import RowToken
-from platemark.synth.lettering import parse_colour
-from platemark.synth.texture import Texture, draw_plate
-from platemark.synth.typefaces import BUNDLED_FONTS, FontLibrary, Typeface
+from platemark.synth.canvas import parse_colour
+from platemark.synth.fontfiles import BUNDLED_FONTS
+from platemark.synth.plates.texture import Texture, draw_plate
+from platemark.synth.plates.typefaces import FontLibrary, Typeface
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from platemark.metrics.rates import Rate  # noqa: E402
 from platemark.models.card import ModelCard  # noqa: E402
 from platemark.stamps.pipeline import StampPipeline  # noqa: E402
-from platemark.synth.composites import CompositeStudio, Overlay  # noqa: E402
+from platemark.train.composites import CompositeStudio, Overlay  # noqa: E402
 from platemark.train.finetune import CompositeTask, _stopped_by_interrupt  # noqa: E402
 from platemark.train.learn import Lengths, learn, model_name  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402

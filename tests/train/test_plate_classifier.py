@@ -13,7 +13,7 @@ from platemark.imaging.warp import rectify  # noqa: E402
 from platemark.models.onnx import OnnxModel  # noqa: E402
 from platemark.models.store import locate_model  # noqa: E402
 from platemark.plates.formats import load_formats, regions_meant  # noqa: E402
-from platemark.synth.typefaces import FontLibrary  # noqa: E402
+from platemark.synth.plates.typefaces import FontLibrary  # noqa: E402
 from platemark.tasks.plate_classifier import PlateClassifier  # noqa: E402
 from platemark.train.export import export_classifier  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402

@@ -18,9 +18,9 @@ from platemark.imaging.warp import rectified, rectify  # noqa: E402
 from platemark.models.card import ReaderPreprocess  # noqa: E402
 from platemark.models.preprocess import reader_input  # noqa: E402
 from platemark.plates.formats import load_formats  # noqa: E402
-from platemark.synth.scene import Pose, paste, tilted_quad  # noqa: E402
-from platemark.synth.texture import draw_plate  # noqa: E402
-from platemark.synth.typefaces import FontLibrary  # noqa: E402
+from platemark.synth.camera.scene import Pose, paste, tilted_quad  # noqa: E402
+from platemark.synth.plates.texture import draw_plate  # noqa: E402
+from platemark.synth.plates.typefaces import FontLibrary  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
 from platemark.train.reader import (  # noqa: E402
     ALPHABET,

@@ -7,9 +7,19 @@ from functools import lru_cache
 
 import numpy as np
 
-from platemark.synth.outlines import Points, Shape, ellipse, rectangle
+from platemark.synth.outlines import (
+    Points,
+    Shape,
+    ellipse,
+    fill,
+    mirrored,
+    placed,
+    rectangle,
+    smooth,
+    stroke,
+    xy,
+)
 from platemark.synth.pictograms import PICTOGRAMS, Artist, Rng, charge
-from platemark.synth.sketch import fill, mirrored, placed, smooth, stroke, xy
 
 
 @lru_cache(maxsize=512)

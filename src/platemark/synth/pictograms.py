@@ -7,8 +7,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from platemark.synth.outlines import Shape, ellipse, grown, rectangle, regular, rounded
-from platemark.synth.sketch import fill, placed, smooth, star_points, stroke, xy
+from platemark.synth.outlines import (
+    Shape,
+    ellipse,
+    fill,
+    grown,
+    placed,
+    rectangle,
+    regular,
+    rounded,
+    smooth,
+    star_points,
+    stroke,
+    xy,
+)
 
 Rng = np.random.Generator
 Artist = Callable[[Rng], list[Shape]]

@@ -13,8 +13,8 @@ import torch
 
 from platemark.geometry import box_to_quad
 from platemark.parallel import usable_cores
-from platemark.synth.composites import Composite, CompositeStudio
 from platemark.train.batches import Batch
+from platemark.train.composites import Composite, CompositeStudio
 from platemark.train.detector import (
     DetectorTask,
     LabelledScene,

@@ -42,10 +42,10 @@ from platemark.parallel import map_in_order, usable_cores
 from platemark.stamps import likeness
 from platemark.stamps.likeness import CANDIDATE_SCORE
 from platemark.stamps.pipeline import StampPipeline
-from platemark.synth.composites import Composite, CompositeStudio, Overlay, Part
-from platemark.synth.pasted import cut_out
+from platemark.synth.stamps.pasted import cut_out
 from platemark.tasks.detector import Detector
 from platemark.train.calibrate import logistic
+from platemark.train.composites import Composite, CompositeStudio, Overlay, Part
 from platemark.types import Detection
 from platemark.usecases.reference import Reference
 

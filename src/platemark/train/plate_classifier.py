@@ -22,8 +22,8 @@ from platemark.imaging.image import Image, Pixels
 from platemark.imaging.warp import rectified
 from platemark.models.card import ClassifierPreprocess, ModelCard
 from platemark.plates.formats import UNKNOWN_REGION, load_formats, regions_meant
-from platemark.synth.censor import obscured
-from platemark.synth.typefaces import FontLibrary
+from platemark.synth.plates.censor import obscured
+from platemark.synth.plates.typefaces import FontLibrary
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_classifier
 from platemark.train.detector import scale

@@ -14,8 +14,9 @@ from platemark.imaging.image import Pixels, compressed
 from platemark.imaging.warp import warp
 from platemark.models.preprocess import stretch_contrast
 from platemark.stamps.baselines import CAPITAL, STRIP_HEIGHT
-from platemark.synth.phrases import Language, load_languages
-from platemark.synth.stampfonts import StampFonts, is_joining
+from platemark.synth.fontfiles import is_joining
+from platemark.synth.stamps.glyphs import StampFonts
+from platemark.synth.stamps.phrases import Language, load_languages
 from platemark.tasks.scripts import ALPHABET, fold
 from platemark.train.pictures import is_held_out
 

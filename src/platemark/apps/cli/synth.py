@@ -158,7 +158,7 @@ def stamps(
         )
     folder = writable_folder(output, "--output")
     from platemark.synth.stamps import generate, stamp_shapes
-    from platemark.synth.stampstudio import IMPRINT_SIDES
+    from platemark.synth.stamps.studio import IMPRINT_SIDES
 
     try:
         shapes = stamp_shapes(shape or ())

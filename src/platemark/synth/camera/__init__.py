@@ -1,0 +1,1 @@
+"""What happens between a flat mark and its picture: ink, paper, light, optics, scanners."""
