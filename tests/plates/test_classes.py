@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import platemark as pm
 from platemark.geometry import quad_to_box
 from platemark.imaging.image import Image
+from platemark.models.card import TextOdds
 from platemark.plates.decoding import PlateDecoder
 from platemark.types import ORIENTATIONS, Crop, Obscured, PlateClasses, Reading
 
@@ -71,7 +72,8 @@ class Reader:
 
 
 def pipeline(classifier: Corner | None, reader: Reader | None = None) -> pm.PlatePipeline:
-    return pm.PlatePipeline(Finder(), reader or Reader(), classifier=classifier)
+    odds = TextOdds(bias=-2.7, text=1.56, hidden=-0.42)
+    return pm.PlatePipeline(Finder(), reader or Reader(), classifier=classifier, text_odds=odds)
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -138,6 +140,9 @@ def test_an_obscured_plate_keeps_its_text_with_less_score() -> None:
     assert hidden.text == plain.text
     assert hidden.text_score < 0.3 * plain.text_score
     assert "mirrored" not in hidden.to_dict()
+    (alone,) = pipeline(Corner()).with_parts(text_odds=None)(dark).marks
+    assert isinstance(alone, pm.PlateMark)
+    assert hidden.text_score < alone.text_score < plain.text_score
 
 
 def test_lines_are_those_of_the_picture() -> None:

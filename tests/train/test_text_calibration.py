@@ -35,7 +35,9 @@ def test_the_fit_is_written_into_the_card_alone(tmp_path: Path) -> None:
     after = ModelCard.read(folder / "card.json")
     assert after.text_calibration is not None
     assert after.text_calibration != before.text_calibration
-    kept = {"text_calibration": before.text_calibration}
+    # No text is right: what hides them cannot be told.
+    assert after.text_odds is None
+    kept = {"text_calibration": before.text_calibration, "text_odds": before.text_odds}
     assert after.model_copy(update=kept) == before
     figures = json.loads(result.stdout)
     assert figures["text_coverage"]["0.99"]["hits"] == 0

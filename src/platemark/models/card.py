@@ -334,6 +334,21 @@ class PlateOdds(_Section):
     least: float = Field(default=0.3, ge=0, le=1)
 
 
+class TextOdds(_Section):
+    """Log-odds that the text of a plate is right, where a classifier says whether a part of it is
+    hidden, as a weighted sum (logistic regression).
+
+    Attributes:
+        bias: What is added.
+        text: Weight of the log-odds of the text score.
+        hidden: Weight of the log-odds that a part is hidden.
+    """
+
+    bias: float
+    text: float = Field(gt=0)
+    hidden: float = Field(le=0)
+
+
 class LikenessOdds(_Section):
     """Log-odds that a candidate is a taught mark, as a weighted sum (logistic regression).
 
@@ -402,6 +417,7 @@ class ModelCard(_Section):
         thresholds: Scores by name, such as ``min_score``.
         text_calibration: How what a reader says becomes a probability once plate formats had their
             say; None where it was not fitted.
+        text_odds: How that joins what a classifier says of hidden texts; None for no change.
         gate: Which plates of a detector count, by what a reader says of them; None for all.
         fusion: How a comparer joins what several signals say; None where the network alone decides.
         likeness: The marks that a detector was taught from pictures of them; None for any mark of
@@ -434,6 +450,7 @@ class ModelCard(_Section):
     thresholds: dict[str, float] = {}
     calibration: Calibration = Calibration()
     text_calibration: Calibration | None = None
+    text_odds: TextOdds | None = None
     gate: PlateOdds | None = None
     fusion: Fusion | None = None
     likeness: Likeness | None = None

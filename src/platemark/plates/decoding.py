@@ -37,7 +37,7 @@ GRAMMAR, LENGTH = 0.5, 1.2
 FREE_TEXT = 1e-3
 # An expected text is there when its likelihood is so large a share of its and that of the best
 # other text; it is not when the share is so small and the plate was read with so high a score.
-MATCH, MISMATCH, CLEAR = 0.5, 1e-3, 0.85
+MATCH, MISMATCH, CLEAR = 0.5, 1e-3, 0.8
 # A country is told when so much of the probability of a text comes from its formats.
 REGION = 0.9
 # The picture of a plate may show a region that its classifier gives no share: so much of the

@@ -12,7 +12,7 @@ from platemark.geometry import FloatArray, enlarge_quad, quad_to_box
 from platemark.imaging.image import Image, ImageInput, Pixels
 from platemark.imaging.prewarp import Prewarp
 from platemark.imaging.warp import rectify
-from platemark.models.card import Calibration, ModelCard, PlateOdds
+from platemark.models.card import Calibration, ModelCard, PlateOdds, TextOdds
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, bundled_names, choose_parts
 from platemark.pipeline import Covering, Pipeline
@@ -40,16 +40,18 @@ from platemark.types import (
 )
 
 _WIDER, _TIGHTER = 0.04, -0.035
-_ACROSS, _ALONG = 0.03, 0.025
+_ACROSS = 0.03
 _CLASSIFIER = "plate-classifier"
 # Of a photo that shows no plate upright, plates that lie on their side count with such a score, and
 # where the text is read with such a one.
 _SIDEWAYS, _SIDEWAYS_TEXT = 0.45, 0.5
 # A plate may stand in a way that has so much probability; which one is told by what is read then,
 # and by the picture alone where nothing is.
-_DOUBT, _UNREAD, _SETTLED = 0.02, 0.1, 0.5
-# How seldom the text of an obscured plate is right where its score says that it is.
-_HIDDEN = 0.8
+_DOUBT, _UNREAD, _SETTLED = 0.02, 0.2, 0.6
+# How much what is read counts for it beside the picture.
+_READ = 4
+# Probabilities of a hidden text below this count as this, and likewise above.
+_LEAST_HIDDEN = 1e-3
 
 
 @dataclass(frozen=True)
@@ -122,21 +124,29 @@ class _Seen:
     classes: PlateClasses | None
     mirrored: bool = False
 
-    @property
-    def honest(self) -> Reading:
-        """The reading, its score lower where a part of the text is hidden.
+    def honest(self, odds: TextOdds | None) -> Reading:
+        """The reading with the score that it has by what the picture says of hidden texts, too.
 
         The scores of texts are calibrated on plates of which hardly any is obscured.
         """
-        if self.classes is None or not self.classes.obscured.value:
+        if odds is None or self.classes is None or self.reading.text is None:
             return self.reading
-        hidden = _HIDDEN * self.classes.obscured.score
-        return replace(self.reading, score=(1.0 - hidden) * self.reading.score)
+        before, hidden = self.reading.score, hidden_odds(self.classes)
+        after = float(sigmoid(odds.bias + odds.text * logit(before) + odds.hidden * hidden))
+        # Where the text gains, the others lose.
+        rest = min(1.0, (1.0 - after) / max(1.0 - before, 1e-9))
+        others = [replace(one, score=one.score * rest) for one in self.reading.alternatives]
+        return replace(self.reading, score=after, alternatives=tuple(others))
 
     def standing(self, way: str, reading: Reading) -> float:
         """How much speaks for a way to stand, with what the reader says then."""
         chance = self.classes.orientations.get(way, 0.0) if self.classes else 0.0
-        return float(chance * (reading.score + _UNREAD) ** 2)
+        return float(chance * (reading.score + _UNREAD) ** _READ)
+
+
+def hidden_odds(classes: PlateClasses) -> float:
+    """Log-odds that a part of a plate's text is hidden, within bounds."""
+    return float(logit(min(max(classes.obscured.score, _LEAST_HIDDEN), 1.0 - _LEAST_HIDDEN)))
 
 
 def crops_for(part: Reads | Classifies, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[Crop]:
@@ -158,15 +168,13 @@ def _turned_back(found: Detection, width: int) -> Detection:
 
 
 def other_views(quad: FloatArray) -> list[FloatArray]:
-    """Quads that a detector as good might have given: wider, tighter, and moved each way.
+    """Quads that a detector as good might have given: wider, tighter, moved up and down.
 
     Args:
         quad: (4, 2) corners, clockwise from the plate's top-left.
     """
     down = (quad[3] - quad[0] + quad[2] - quad[1]) / 2 * _ACROSS
-    right = (quad[1] - quad[0] + quad[2] - quad[3]) / 2 * _ALONG
-    moved = [quad + step for step in (down, -down, right, -right)]
-    return [enlarge_quad(quad, _WIDER), enlarge_quad(quad, _TIGHTER), *moved]
+    return [enlarge_quad(quad, _WIDER), enlarge_quad(quad, _TIGHTER), quad + down, quad - down]
 
 
 class PlatePipeline(Pipeline[PlateMark]):
@@ -185,6 +193,8 @@ class PlatePipeline(Pipeline[PlateMark]):
             or upside down are turned, also in photos that were taken so, mirrored ones are not
             read, and marks have a region by picture and text, `lines` and `obscured`; None for
             regions that the text alone tells.
+        text_odds: How text scores join what the classifier says of hidden texts; None for text
+            scores alone.
 
     Attributes:
         watch_list: See `watching`; None for none.
@@ -204,10 +214,12 @@ class PlatePipeline(Pipeline[PlateMark]):
         verifier: Verifies | None = None,
         expected: str | None = None,
         classifier: Classifies | None = None,
+        text_odds: TextOdds | None = None,
     ) -> None:
         super().__init__(detector, verifier)
         self.reader = reader
         self.classifier = classifier
+        self.text_odds = text_odds
         self.expected = expected
         self.watch_list: WatchList | None = None
         self.prewarp: Prewarp | None = None
@@ -256,6 +268,7 @@ class PlatePipeline(Pipeline[PlateMark]):
             legible_text=reader.legible_text,
             verifier=gate,
             classifier=classifier,
+            text_odds=reader.model.card.text_odds,
         )
 
     @property
@@ -430,7 +443,9 @@ class PlatePipeline(Pipeline[PlateMark]):
             ValueError: A quad is not convex and clockwise.
             InferenceFailed: The network did not run.
         """
-        return [plate.honest for plate in self._see(Image.read(image).pixels, quads)]
+        return [
+            plate.honest(self.text_odds) for plate in self._see(Image.read(image).pixels, quads)
+        ]
 
     def classify(
         self, image: ImageInput, quads: Sequence[ArrayLike]
@@ -458,7 +473,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         return [replace(one, watch=listed.match(one.reading, self.decoder)) for one in marks]
 
     def _mark(self, detection: Detection, seen: _Seen) -> PlateMark:
-        reading = seen.honest
+        reading = seen.honest(self.text_odds)
         if reading.score < self.legible_text:
             reading = replace(reading.illegible(), region=reading.region if seen.classes else None)
         if seen.classes is None:

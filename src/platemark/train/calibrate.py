@@ -19,6 +19,7 @@ from platemark.evaluate import evaluate_plates
 from platemark.geometry import iou_matrix
 from platemark.imaging.image import Image, Pixels
 from platemark.matching import InkTemplate
+from platemark.metrics import exact_match
 from platemark.models.card import (
     CARD_NAME,
     Calibration,
@@ -27,11 +28,12 @@ from platemark.models.card import (
     Fusion,
     ModelCard,
     PlateOdds,
+    TextOdds,
     VerifierDecode,
 )
 from platemark.models.onnx import OnnxModel
 from platemark.models.store import find_model, locate_model
-from platemark.plates.pipeline import Gate, PlatePipeline, crops_for
+from platemark.plates.pipeline import Gate, PlatePipeline, crops_for, hidden_odds
 from platemark.tasks.calibrate import logit, sigmoid
 from platemark.tasks.comparer import Comparer, Signals
 from platemark.tasks.ctc import soften
@@ -165,10 +167,33 @@ def calibrate_texts(folder: Path, manifest: Manifest) -> ModelCard:
         folder: that of the reader.
         manifest: annotated photos that the reader was not trained on.
     """
-    _update(folder, text_calibration=None)
+    _update(folder, text_calibration=None, text_odds=None)
     pipeline = PlatePipeline.from_pretrained(str(folder))
     scores, right = evaluate_plates(manifest, pipeline).text_reliability()
-    return _update(folder, text_calibration=platt(scores, right))
+    card = _update(folder, text_calibration=platt(scores, right))
+    pipeline = PlatePipeline.from_pretrained(str(folder))
+    return (
+        _update(folder, text_odds=_text_odds(pipeline, manifest)) if pipeline.classifier else card
+    )
+
+
+def _text_odds(pipeline: PlatePipeline, manifest: Manifest) -> TextOdds | None:
+    """Fit how text scores join what the classifier says; whatever is read of a plate that is
+    annotated as obscured, without a text, is wrong."""
+    signals: list[tuple[float, float]] = []
+    truth: list[float] = []
+    for entry in manifest.entries:
+        plates = [one for one in entry.plates if one.text is not None or one.obscured]
+        image, corners = Image.read(manifest.path(entry)), [one.corners for one in plates]
+        read, seen = pipeline.read(image, corners), pipeline.classify(image, corners)
+        for plate, reading, classes in zip(plates, read, seen, strict=True):
+            if classes is not None and reading.text is not None:
+                signals.append((float(logit(reading.score)), hidden_odds(classes)))
+                truth.append(float(exact_match(reading.text, plate.text or "")))
+    if len(set(truth)) < 2:  # nothing to tell apart
+        return None
+    bias, text, hidden = logistic(np.array(signals), np.array(truth), np.ones(len(truth)))
+    return TextOdds(bias=bias, text=max(text, _LEAST_SLOPE), hidden=min(hidden, 0.0))
 
 
 def calibrate_gate(folder: Path, manifest: Manifest) -> ModelCard:
