@@ -32,6 +32,7 @@ from platemark.plates.notation import (
 )
 
 __all__ = [
+    "FORMATS_FOLDER",
     "UNKNOWN_REGION",
     "Band",
     "Caption",
@@ -41,10 +42,15 @@ __all__ = [
     "Sample",
     "candidates",
     "choose_formats",
+    "format_files",
     "load_formats",
     "normalise",
+    "read_formats",
     "regions_meant",
 ]
+
+FORMATS_FOLDER = "formats"
+"""Where a reader's folder has the plate formats that it was taught beside the packaged ones."""
 
 UNKNOWN_REGION = "xx-unknown"
 """Region code of a plate of none of the formats, such as a dealer's board."""
@@ -266,35 +272,56 @@ def normalise(text: str) -> str:
 _ADAPTER = pydantic.TypeAdapter(PlateFormat)
 
 
-def load_formats(folder: Path | None = None) -> dict[str, PlateFormat]:
-    """Read the packaged formats, and those of `folder` besides, by code in alphabetical order.
+def load_formats(own: Path | None = None) -> dict[str, PlateFormat]:
+    """Read the packaged formats, and those of `own` besides, by code in alphabetical order.
 
-    A file of `folder` with the code of a packaged format replaces it.
+    A format of `own` with the code of a packaged one replaces it.
 
     Raises:
-        FormatError: a file is not TOML, has an unknown or missing key, a bad pattern, an example
-            that does not match or a row that no pattern allows; the message names file and key.
+        FormatError: see `read_formats`.
     """
-    formats = dict(_packaged_formats())
-    if folder is not None:
-        if not folder.is_dir():
-            raise FormatError(f"{folder} is not a folder of plate formats", source=str(folder))
-        formats |= _read_folder(folder)
+    formats = _packaged_formats() if own is None else _packaged_formats() | read_formats(own)
     return dict(sorted(formats.items()))
 
 
+def format_files(own: Path) -> list[Path]:
+    """The files of formats that are not part of the package.
+
+    Args:
+        own: A TOML file of one format, or a folder of such files.
+
+    Raises:
+        FormatError: There is no such file or folder, or no format in it.
+    """
+    files = sorted(own.glob("*.toml")) if own.is_dir() else [own] if own.is_file() else []
+    if not files:
+        raise FormatError(f"{own} is neither a plate format nor a folder of them", source=str(own))
+    return files
+
+
+def read_formats(own: Path) -> dict[str, PlateFormat]:
+    """Read formats that are not part of the package, by code in alphabetical order.
+
+    Args:
+        own: A TOML file of one format, or a folder of such files.
+
+    Raises:
+        FormatError: See `format_files`; or a file is not TOML, has an unknown or missing key, a bad
+            pattern, an example that does not match or a row that no pattern allows; the message
+            names file and key.
+    """
+    files = format_files(own)
+    formats = {path.stem: _read_format(path) for path in files}
+    for path in files:
+        if problem := formats[path.stem].problem():
+            raise _fault(path, *problem)
+    return formats
+
+
 @cache
-def _packaged_formats() -> Mapping[str, PlateFormat]:
+def _packaged_formats() -> dict[str, PlateFormat]:
     # The tests have checked these, which takes as long as reading them.
     return {path.stem: _read_format(path) for path in sorted(_PACKAGED.glob("*.toml"))}
-
-
-def _read_folder(folder: Path) -> dict[str, PlateFormat]:
-    formats = {path.stem: _read_format(path) for path in sorted(folder.glob("*.toml"))}
-    for code, plate_format in formats.items():
-        if problem := plate_format.problem():
-            raise _fault(folder / f"{code}.toml", *problem)
-    return formats
 
 
 def _read_format(path: Path) -> PlateFormat:

@@ -17,7 +17,7 @@ from platemark.models.onnx import OnnxModel
 from platemark.models.store import ModelName, bundled_names, choose_parts
 from platemark.pipeline import Covering, Pipeline
 from platemark.plates.decoding import PlateDecoder
-from platemark.plates.formats import choose_formats
+from platemark.plates.formats import FORMATS_FOLDER, choose_formats, load_formats
 from platemark.plates.together import merge_plates
 from platemark.plates.watchlist import WatchList
 from platemark.protocols import Classifies, Finds, Reads, Verifies
@@ -242,7 +242,8 @@ class PlatePipeline(Pipeline[PlateMark]):
                 ``plate-reader`` and ``plate-classifier``, or some of them; or one model (a bundled
                 name, a model folder, an ``.onnx`` with its card beside it), which takes the place
                 of the bundled one. Where neither detector nor reader is the bundled one, there is
-                no classifier unless it comes with them.
+                no classifier unless it comes with them. Plate formats in the folder of a reader
+                are expected beside the packaged ones.
             threads: Threads for one run, see `OnnxModel`; by default one.
             min_score: Least score of a plate, however it reads; by default the detector's card
                 decides, where it says so with the help of the reading, see `Gate`.
@@ -251,11 +252,13 @@ class PlatePipeline(Pipeline[PlateMark]):
             ModelNotFound: There is no such model.
             ModelCorrupt: A file differs from the model's card.
             ModelMismatch: The model neither finds, reads nor classifies plates.
+            FormatError: A plate format in the folder of a reader cannot be used.
         """
         parts = choose_parts(model, "plate", ("detector", "reader", "classifier"))
         detector = Detector.from_pretrained(parts["detector"], threads=threads, min_score=min_score)
         reader = PlateReader.from_pretrained(parts["reader"], threads=threads)
         gate = Gate.of(reader, detector.model.card) if min_score is None else None
+        own = reader.model.folder / FORMATS_FOLDER
         classifier = None
         bundled = parts["detector"] is None or parts["reader"] is None
         if parts["classifier"] is not None or (bundled and _CLASSIFIER in bundled_names()):
@@ -263,7 +266,10 @@ class PlatePipeline(Pipeline[PlateMark]):
         return cls(
             detector,
             reader,
-            decoder=PlateDecoder(calibration=reader.model.card.text_calibration or Calibration()),
+            decoder=PlateDecoder(
+                load_formats(own if own.is_dir() else None),
+                calibration=reader.model.card.text_calibration or Calibration(),
+            ),
             sure_score=reader.sure_score,
             legible_text=reader.legible_text,
             verifier=gate,

@@ -49,6 +49,16 @@ def plates(
             help="Annotated photos: new plates are painted over those of the train split.",
         ),
     ] = None,
+    formats: Annotated[
+        Path | None,
+        typer.Option(
+            "--formats",
+            "--format",
+            metavar="FILE|DIR",
+            help="Only plates of this plate format of your own, or of those in a folder; with "
+            "--region, beside the packaged ones.",
+        ),
+    ] = None,
     region: Annotated[
         list[str] | None,
         typer.Option(metavar="CODE", help="Only plates of this format; may be repeated."),
@@ -69,7 +79,7 @@ def plates(
     from platemark.synth.plates import generate, plate_formats
 
     try:
-        plate_formats(region or (), lines)
+        plate_formats(region or (), lines, formats)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--region, --lines") from None
     make = partial(
@@ -81,6 +91,7 @@ def plates(
         fonts=fonts,
         backgrounds=backgrounds,
         over=over,
+        formats=formats,
         regions=region or (),
         lines=lines,
         workers=workers,

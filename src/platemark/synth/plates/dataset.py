@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from platemark.plates.formats import PlateFormat, load_formats
+from platemark.plates.formats import PlateFormat, load_formats, read_formats
 from platemark.synth.generate import Picture, write_pictures
 from platemark.synth.plates.studio import PlateLabel, PlateStudio
 
@@ -24,11 +24,12 @@ class _Order:
     fonts: Path | None
     backgrounds: Path | None
     over: Path | None
+    own: Path | None
     regions: tuple[str, ...]
     lines: int | None
 
     def open(self) -> Callable[[int], Picture]:
-        formats = plate_formats(self.regions, self.lines)
+        formats = plate_formats(self.regions, self.lines, self.own)
         studio = PlateStudio(self.fonts, self.backgrounds, formats, self.over)
         return partial(_make, self, studio)
 
@@ -42,6 +43,7 @@ def generate(
     fonts: Path | None = None,
     backgrounds: Path | None = None,
     over: Path | None = None,
+    formats: Path | None = None,
     regions: Sequence[str] = (),
     lines: int | None = None,
     workers: int | None = None,
@@ -59,6 +61,7 @@ def generate(
         backgrounds: folder of photos without plates.
         over: manifest of real photos; part of the scenes paint new plates over the annotated ones
             (of its train split alone).
+        formats: a plate format of one's own, or a folder of them, see `plate_formats`.
         regions: codes of the plate formats to draw; none for all.
         lines: only plates of so many lines; None for any number.
         workers: processes; None for one per core.
@@ -70,24 +73,29 @@ def generate(
     Raises:
         ValueError: There is no plate format of a code in ``regions``, or none of them has so many
             lines.
+        FormatError: A plate format of one's own cannot be used; the message names file and key.
         DatasetError: A font, photo or manifest cannot be used; the message names it.
     """
-    plate_formats(regions, lines)
-    order = _Order(seed, kind, fonts, backgrounds, over, tuple(regions), lines)
+    plate_formats(regions, lines, formats)
+    order = _Order(seed, kind, fonts, backgrounds, over, formats, tuple(regions), lines)
     return write_pictures(order, output, count, workers=workers, progress=progress)
 
 
-def plate_formats(codes: Sequence[str] = (), lines: int | None = None) -> list[PlateFormat]:
+def plate_formats(
+    codes: Sequence[str] = (), lines: int | None = None, own: Path | None = None
+) -> list[PlateFormat]:
     """Plate formats to draw from.
 
     Args:
-        codes: of the formats; none for all.
+        codes: of the formats; none for all of `own`, or, without `own`, for all packaged ones.
         lines: only drawings of so many lines; None for any number.
+        own: a plate format of one's own, or a folder of them.
 
     Raises:
         ValueError: There is no format of a code, or none with so many lines.
+        FormatError: A file of `own` cannot be used.
     """
-    known = load_formats()
+    known = read_formats(own) if own and not codes else load_formats(own)
     if unknown := set(codes).difference(known):
         raise ValueError(
             f"no plate format has the code {', '.join(sorted(unknown))}; "
