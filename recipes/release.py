@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image as PilImage
 
 from platemark.datasets import Manifest
+from platemark.evaluate.figures import Figures, card_figures, rate
 from platemark.imaging.image import Image, Pixels
 from platemark.imaging.warp import rectify
 from platemark.masks import SoftMask
@@ -53,9 +54,6 @@ SAMPLE_SEEDS = {
     ("stamp", "comparer"): 9,
     ("stamp", "reader"): 11,
 }
-RETRIEVAL_RANKS = ("cmc@1", "cmc@5")
-
-Figures = list[dict[str, Any]]
 
 
 def main() -> None:
@@ -89,10 +87,16 @@ def main() -> None:
     if arguments.limit:
         changes["limits"] = tuple(arguments.limit)
     if arguments.threshold:
-        stated = dict(pair.split("=") for pair in arguments.threshold)
-        changes["thresholds"] = card.thresholds | {name: float(v) for name, v in stated.items()}
+        chosen = dict(pair.split("=") for pair in arguments.threshold)
+        changes["thresholds"] = card.thresholds | {name: float(v) for name, v in chosen.items()}
     if arguments.evaluation:
         evaluation = json.loads(arguments.evaluation.read_text(encoding="utf-8"))
+        compared = (card.kind, card.task) == ("stamp", "comparer")
+        stated = (
+            comparer_figures(evaluation)
+            if compared
+            else card_figures(card.kind, card.task, evaluation)
+        )
         figures = tuple(
             Metric(
                 dataset=arguments.dataset,
@@ -100,7 +104,7 @@ def main() -> None:
                 command=arguments.command,
                 **figure,
             )
-            for figure in FIGURES[card.kind, card.task](evaluation)
+            for figure in stated
         )
         changes["metrics"] = (card.metrics if arguments.append else ()) + figures
     card.model_copy(update=changes).write(folder / CARD_NAME)
@@ -121,104 +125,6 @@ def fit_text_scores(folder: Path, manifest: Path) -> ModelCard:
     return calibrate_reader(folder, crops, texts)
 
 
-def plate_detector_figures(evaluation: dict[str, Any]) -> Figures:
-    """Recall, precision and average precision on scenes, and false plates on photos without any."""
-    figures = []
-    scenes = evaluation["overall"]["scene"]
-    for threshold, scores in scenes["detection"].items():
-        for name in ("recall", "precision"):
-            figures.append(rate(f"{name} at IoU {threshold}, all scenes", scores[name]))
-        precision = scores["average_precision"]
-        name = f"average precision at IoU {threshold}, all scenes"
-        figures.append({"name": name, "n": scenes["plates"], "value": precision})
-    for group, scores in evaluation["groups"].items():
-        if scores["plates"]:
-            recall = scores["detection"]["0.5"]["recall"]
-            figures.append(rate(f"recall at IoU 0.5, {group}", recall))
-    negatives = evaluation["negatives"]
-    if negatives["images"]:
-        value = negatives["false_plates_per_image"]
-        name = "false plates per photo without plates"
-        figures.append({"name": name, "n": negatives["images"], "value": value})
-    return figures
-
-
-def plate_reader_figures(evaluation: dict[str, Any]) -> Figures:
-    """Exact matches from the annotated corners and end to end, strict and folded, by group."""
-    figures = []
-    for group, scores in evaluation["groups"].items():
-        for stage, name in (("reader", "annotated corners"), ("end_to_end", "end to end")):
-            for measure in ("exact", "folded"):
-                figure = rate(f"{measure} match, {name}, {group}", scores[stage][measure])
-                if figure["n"]:
-                    figures.append(figure)
-    return figures
-
-
-def plate_classifier_figures(evaluation: dict[str, Any]) -> Figures:
-    """What the pipeline says of plates beside their text, and the region by the text alone."""
-    names = {
-        "region": "region by picture and text",
-        "region_by_text": "region by the text alone",
-        "lines": "lines",
-        "upright": "upright plates said to be upright",
-        "orientation": "orientation, each plate standing in five ways",
-    }
-    classes = evaluation["classes"]
-    figures = [rate(name, classes[key]) for key, name in names.items() if classes[key]["n"]]
-    obscured = classes["obscured"]
-    if obscured["auroc"] is not None:
-        name = f"AUROC of {obscured['positives']} obscured plates"
-        count = obscured["positives"] + obscured["negatives"]
-        figure = {"value": obscured["auroc"], "interval": obscured["interval"]}
-        figures.append({"name": name, "n": count} | interval_of(figure))
-    return figures
-
-
-def stamp_detector_figures(evaluation: dict[str, Any]) -> Figures:
-    """Recall, precision and average precision by origin, and false marks on empty pages."""
-    figures = []
-    for origin, scores in (evaluation["detection"] | evaluation["outlines"]).items():
-        for name in ("recall", "precision"):
-            if scores[name]["n"]:
-                figures.append(rate(f"{name} at IoU 0.5, {origin}", scores[name]))
-        most = scores["recall_at_precision_0.9"]
-        figures.append(rate(f"recall at precision 0.9, IoU 0.5, {origin}", most))
-        for key, name in (("ap50", "AP50"), ("ap50_95", "AP50-95")):
-            figure = {"name": f"{name}, {origin}", "n": scores["stamps"], "value": scores[key]}
-            figures.append(figure)
-    negatives = evaluation["negatives"]
-    if negatives["pages"]:
-        value = negatives["false_marks_per_page"]
-        name = "false marks per page without stamps"
-        figures.append({"name": name, "n": negatives["pages"], "value": value})
-    return figures
-
-
-def segmenter_figures(evaluation: dict[str, Any]) -> Figures:
-    """IoU of the ink from annotated boxes and end to end."""
-    return [
-        {"name": f"ink IoU, {name}, {origin}", "n": scores["n"]} | interval_of(scores[key])
-        for origin, scores in evaluation["masks"].items()
-        for key, name in (("annotated_box", "annotated box"), ("end_to_end", "end to end"))
-    ]
-
-
-def embedder_figures(evaluation: dict[str, Any]) -> Figures:
-    """CMC, mAP@5 and equal error rates, imprints cut by annotated boxes and as detected."""
-    figures = []
-    for cut, retrieval in evaluation["retrieval"].items():
-        scores = retrieval["overall"]
-        figures += [rate(f"{rank}, {cut} boxes", scores[rank]) for rank in RETRIEVAL_RANKS]
-        queries = {"n": scores["queries"]}
-        figures.append({"name": f"mAP@5, {cut} boxes"} | queries | interval_of(scores["map@5"]))
-        for key in ("equal_error_rate", "equal_error_rate_near_copies"):
-            if scores[key]["value"] is not None:
-                name = f"{key.replace('_', ' ')}, {cut} boxes"
-                figures.append({"name": name} | queries | interval_of(scores[key]))
-    return figures
-
-
 def comparer_figures(evaluation: dict[str, Any]) -> Figures:
     """Pairs judged rightly by kind, of what `benchmarks/compare.py --json` wrote."""
     return [
@@ -230,48 +136,6 @@ def comparer_figures(evaluation: dict[str, Any]) -> Figures:
         for kind, figure in kinds.items()
         if isinstance(figure, dict) and "n" in figure
     ]
-
-
-def stamp_reader_figures(evaluation: dict[str, Any]) -> Figures:
-    """Character error rates and words by path and script; words of partial transcripts."""
-    reading = evaluation["reading"]
-    figures = []
-    for part, scores in reading["lines"].items():
-        name = f"character error rate, case and script aside, {part}"
-        figures.append({"name": name, "n": scores["characters"], "value": scores["cer"]})
-        if scores["words"]["n"]:
-            figures.append(rate(f"words read, {part}", scores["words"]))
-    if reading["words_contained"]["n"]:
-        figures.append(rate("words of partial transcripts read", reading["words_contained"]))
-    return figures
-
-
-FIGURES: dict[tuple[str, str], Callable[[dict[str, Any]], Figures]] = {
-    ("plate", "detector"): plate_detector_figures,
-    ("plate", "reader"): plate_reader_figures,
-    ("plate", "classifier"): plate_classifier_figures,
-    ("stamp", "detector"): stamp_detector_figures,
-    ("stamp", "verifier"): stamp_detector_figures,
-    ("stamp", "segmenter"): segmenter_figures,
-    ("stamp", "embedder"): embedder_figures,
-    ("stamp", "comparer"): comparer_figures,
-    ("stamp", "reader"): stamp_reader_figures,
-}
-
-
-def interval_of(figure: dict[str, Any]) -> dict[str, Any]:
-    """Value and interval of a figure that is no proportion."""
-    return {"value": figure["value"], "interval": tuple(figure["interval"])}
-
-
-def rate(name: str, figure: dict[str, Any]) -> dict[str, Any]:
-    """One proportion with its interval as the card wants it."""
-    return {
-        "name": name,
-        "n": figure["n"],
-        "value": figure["value"],
-        "interval": tuple(figure["interval"]),
-    }
 
 
 def write_sample(kind: str, task: str, folder: Path) -> None:
