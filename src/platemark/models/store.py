@@ -1,4 +1,7 @@
-"""Where models are found: none, a name, a folder or an ``.onnx`` gives a verified local model."""
+"""Where models are found: none, a name, a folder or an ``.onnx`` gives a verified local model.
+
+So does a Hugging Face repository, ``hf:USER/NAME`` or ``USER/NAME``: see `platemark.models.hub`.
+"""
 
 import os
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from platemark.errors import ModelCorrupt, ModelMismatch, ModelNotFound
 from platemark.models.card import CARD_NAME, MODEL_NAME, ModelCard
+from platemark.models.hub import fetch_model, is_hub_name
 
 ModelName = str | os.PathLike[str] | None
 
@@ -78,7 +82,7 @@ def find_model(model: ModelName = None, *, task: str, kind: str) -> LocalModel:
 
     Args:
         model: None for the bundled default, a model folder, an ``.onnx`` with its card beside it,
-            or the name of a bundled model.
+            the name of a bundled model, or a Hugging Face repository.
         task: The stage it is for, such as ``"detector"``.
         kind: The marks it is for, such as ``"plate"``.
 
@@ -98,13 +102,14 @@ def find_model(model: ModelName = None, *, task: str, kind: str) -> LocalModel:
 
 
 def locate_model(model: str | os.PathLike[str]) -> LocalModel:
-    """Find a model by folder, ``.onnx`` or bundled name, whatever its task; not yet verified.
+    """Find a model as `find_model` does, whatever its task; not yet verified.
 
     Raises:
         ModelNotFound: There is no such model; lists the names there are.
         ModelCorrupt: Its card cannot be used.
+        MissingExtra: It is in a repository, and the library that fetches it is not installed.
     """
-    path = Path(model)
+    path = _here(model)
     if path.is_dir():
         return _from_folder(path)
     if path.suffix == ".onnx" and path.is_file():
@@ -122,7 +127,8 @@ def choose_parts(model: ModelName, kind: str, tasks: Sequence[str]) -> dict[str,
     Args:
         model: None for the bundled models; a folder with folders such as ``plate-detector``, one
             for each stage that is not to be the bundled one; or one model (a bundled name, a model
-            folder, an ``.onnx``), which takes the place of the bundled one of its task.
+            folder, an ``.onnx``), which takes the place of the bundled one of its task; either may
+            be a Hugging Face repository.
         kind: The marks the pipeline is for.
         tasks: Its stages; a model of another task or kind is given to the first, which
             refuses it.
@@ -133,17 +139,25 @@ def choose_parts(model: ModelName, kind: str, tasks: Sequence[str]) -> dict[str,
     Raises:
         ModelNotFound: There is no such model.
         ModelCorrupt: Its card cannot be used.
+        MissingExtra: It is in a repository, and the library that fetches it is not installed.
     """
     chosen: dict[str, ModelName] = dict.fromkeys(tasks)
     if model is None:
         return chosen
-    folders = {task: Path(model) / f"{kind}-{task}" for task in tasks}
+    model = _here(model)
+    folders = {task: model / f"{kind}-{task}" for task in tasks}
     found = {task: folder for task, folder in folders.items() if folder.is_dir()}
     if not found:
         card = locate_model(model).card
         fits = card.kind == kind and card.task in tasks
         return chosen | {card.task if fits else tasks[0]: model}
     return chosen | found
+
+
+def _here(model: str | os.PathLike[str]) -> Path:
+    """Where a model is on this machine, fetched where it is in a repository."""
+    name = os.fspath(model)
+    return fetch_model(name) if is_hub_name(name) else Path(name)
 
 
 def _from_folder(folder: Path) -> LocalModel:

@@ -1,6 +1,7 @@
 """``platemark models``: which models there are, what their cards say, whether they are whole."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ from rich.table import Table
 from platemark.apps.cli.common import (
     FAILED,
     TextFormat,
+    check_exists,
     on_terminal,
     report_console,
     report_error,
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from platemark.models.card import ModelCard
     from platemark.models.store import LocalModel
 
-app = typer.Typer(no_args_is_help=True, help="List, show and verify models.")
+app = typer.Typer(no_args_is_help=True, help="List, show, verify and publish models.")
 
 FormatOption = Annotated[
     TextFormat | None,
@@ -44,7 +46,12 @@ def list_(format: FormatOption = None) -> None:  # noqa: A002 - the option is ca
 
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="A bundled model, a model folder or an .onnx.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A bundled model, a model folder, an .onnx, or a repository hf:USER/NAME."
+        ),
+    ],
     format: FormatOption = None,  # noqa: A002 - the option is called so
 ) -> None:
     """Print the card of a model: how it was made, what was measured, what its limits are."""
@@ -84,6 +91,31 @@ def verify(
             typer.echo(f"{name}: {len(model.card.files)} files as its card says")
     if failed:
         raise typer.Exit(FAILED)
+
+
+@app.command("push")
+def push(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="A model folder, or a folder of such folders."),
+    ],
+    repository: Annotated[
+        str,
+        typer.Argument(metavar="hf:USER/NAME", help="On the Hugging Face Hub; made if missing."),
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="A repository that is made is private.")
+    ] = False,
+) -> None:
+    """Publish a model in a repository of the Hugging Face Hub, from which --model loads it.
+
+    Only cards and the files that they name are sent, after a comparison with the digests. Standard
+    output names the commit. Needs the extra hub and `hf auth login`.
+    """
+    from platemark.models.hub import push_model
+
+    check_exists(folder, "DIR")
+    typer.echo(push_model(folder, repository, private=private))
 
 
 _SUMMARY = ("name", "version", "kind", "task", "bytes", "licence", "folder")
