@@ -25,6 +25,7 @@
     │  ├─ MissingImage                missing_image          (that annotations name)
     │  └─ EditConflict                edit_conflict          (somebody else changed the image)
     ├─ FormatError                    format_error           (plate-format file and key)
+    ├─ RecipeError                    recipe_error           (recipe file and key)
     ├─ SettingsError                  settings_error         (key)
     ├─ ServiceError                   service_error          (of a server and its client)
     │  ├─ Overloaded                  overloaded             (seconds until it is worth a new try)
@@ -264,6 +265,26 @@ class FormatError(PlatemarkError):
         self.key = key
         place = [part for part in (self.file, key) if part is not None]
         super().__init__(": ".join([*place, message]), source=source)
+
+
+class RecipeError(PlatemarkError):
+    """A recipe of a training is not as its schema says.
+
+    Args:
+        message: What is wrong.
+        file: The recipe; None where it was given in words.
+        key: Where in it, such as ``data.0.manifest``.
+    """
+
+    code = "recipe_error"
+
+    def __init__(
+        self, message: str, *, file: str | Path | None = None, key: str | None = None
+    ) -> None:
+        self.file = None if file is None else str(file)
+        self.key = key or None
+        told = [part for part in (self.file, self.key, message) if part]
+        super().__init__(": ".join(told), source=self.file)
 
 
 class SettingsError(PlatemarkError):

@@ -71,6 +71,8 @@ platemark synth stamps --output DIR --count 9 --kind imprints --near-copies 0.5 
 platemark train detector --kind plate --data a.jsonl b.jsonl --output DIR --minutes 5 --resume
 platemark train reader --kind plate --data a.jsonl --data b.jsonl --output DIR --epochs 2
 platemark train reader --kind plate --data a.jsonl --output DIR --device cuda
+platemark train RECIPE.toml --set schedule.minutes=60 --set seed=1 --output DIR --attempts 3
+platemark train reader --kind stamp --data a.jsonl --output DIR --start-from nothing
 platemark evaluate plates m.jsonl --split test --model DIR --errors DIR --format json
 platemark evaluate plates m.jsonl --format table
 platemark evaluate stamps m.jsonl --split test --model DIR --errors DIR --format json
@@ -83,6 +85,7 @@ platemark stamps a.jpg b.jpg --model DIR --present
 platemark models list
 platemark models show plate-reader
 platemark models verify
+platemark models push DIR hf:me/reader --private
 platemark bench
 platemark serve --host 127.0.0.1 --port 8000 --registry stamps.db
 platemark serve --workers 2 --threads 1 --no-web --config serve.toml --quiet

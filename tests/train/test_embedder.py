@@ -262,7 +262,7 @@ def test_a_memory_asks_for_what_was_seen_of_the_own_design() -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     batch, earlier = torch.from_numpy(vectors[:4]), torch.from_numpy(vectors[4:])
     designs = torch.tensor([3, 3, 1, 7])
-    memory = DesignMemory(9, 6)
+    memory = DesignMemory(9)
     assert float(memory.loss(batch, designs, 0.2)) == 0.0
     memory.see(earlier, torch.tensor([5, 7, 3, 3]))
     mean = vectors[6] + vectors[7]
@@ -276,7 +276,7 @@ def test_a_memory_asks_for_what_was_seen_of_the_own_design() -> None:
 
 
 def test_a_memory_follows_what_it_sees() -> None:
-    memory = DesignMemory(3, 2)
+    memory = DesignMemory(3)
     axes = torch.eye(2)
     memory.see(axes, torch.tensor([0, 1]))
     losses = []

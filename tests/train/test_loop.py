@@ -2,7 +2,7 @@
 
 import copy
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from platemark.errors import ModelMismatch  # noqa: E402
+from platemark.errors import ModelMismatch, PlatemarkError  # noqa: E402
 from platemark.train.batches import Batch  # noqa: E402
 from platemark.train.loop import Schedule, fit  # noqa: E402
 from platemark.train.nets.reader import ReaderNet  # noqa: E402
@@ -116,6 +116,85 @@ def test_what_cannot_be_resumed(
             checkpoint.write_bytes(b"damaged")
         with pytest.raises(ModelMismatch, match=folder):
             fit(net(), task, short, tmp_path / folder, resume=True, report=str)
+
+
+class Judged(ReaderTask):
+    """A task whose checks give what they are told to, and that remembers how often it was asked."""
+
+    def __init__(self, task: ReaderTask, figures: list[float]) -> None:
+        self.__dict__.update(vars(task))
+        self._figures = figures
+        self._asked = torch.zeros(1)
+
+    def validate(self, net: torch.nn.Module) -> dict[str, float]:
+        self._asked += 1
+        return {"exact": self._figures[int(self._asked) - 1]}
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {"asked": self._asked}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        self._asked = state.get("asked", torch.zeros(1))
+
+
+def test_the_best_check_is_kept_and_patience_ends_a_run(
+    task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
+) -> None:
+    schedule = replace(SCHEDULE, epochs=5, checks=10)  # a check after every step
+    best = fit(net(), Judged(task, [0.1] * 3 + [0.5] + [0.2] * 9), schedule, tmp_path / "all")
+    until = fit(net(), Judged(task, [0.1] * 4), replace(schedule, epochs=2), tmp_path / "four")
+    assert not equal(best, until)  # another schedule: the rates differ
+    told: list[str] = []
+    patient = replace(schedule, patience=3)
+    judged = Judged(task, [0.1] * 3 + [0.5] + [0.2] * 9)
+    ended = fit(net(), judged, patient, tmp_path / "patient", report=told.append)
+    assert equal(best, ended)
+    assert any("no better in 3 checks" in line for line in told)
+    with (tmp_path / "patient" / "checks.csv").open(newline="") as file:
+        exact = [float(row["exact"]) for row in csv.DictReader(file)]
+    assert exact == [0.1, 0.1, 0.1, 0.5, 0.2, 0.2, 0.2, 0.2]
+
+
+def test_what_a_task_remembers_and_the_best_weights_are_resumed(
+    task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
+) -> None:
+    schedule = replace(SCHEDULE, epochs=4, checks=8, checkpoint_minutes=0.0)
+    figures = [0.1, 0.9, *[0.2] * 8]
+
+    class Broken(Judged):
+        def batch(self, schedule: Schedule, step: int) -> Batch:
+            if step == 5:
+                raise KeyboardInterrupt
+            return super().batch(schedule, step)
+
+    whole = fit(net(), Judged(task, figures), schedule, tmp_path / "whole", report=str)
+    with pytest.raises(KeyboardInterrupt):
+        fit(net(), Broken(task, figures), schedule, tmp_path / "broken", report=str)
+    resumed = Judged(task, figures)
+    again = fit(net(), resumed, schedule, tmp_path / "broken", resume=True, report=str)
+    assert equal(whole, again)
+    assert resumed.state()["asked"] == 8  # checks before the interruption and after it
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_whole(
+    task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource")
+    short = replace(SCHEDULE, epochs=1)
+    fit(net(), task, short, tmp_path, report=str)
+    checkpoint = tmp_path / "checkpoint.pt"
+    before = checkpoint.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        longer = replace(SCHEDULE, epochs=2)
+        with pytest.raises(PlatemarkError, match=r"step 4 cannot be written.*--resume"):
+            fit(net(), task, longer, tmp_path, resume=True, report=str)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert checkpoint.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "log.csv"]
+    fit(net(), task, replace(SCHEDULE, epochs=2), tmp_path, resume=True, report=str)
 
 
 def test_a_run_by_the_clock_ends(

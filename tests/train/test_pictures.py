@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from platemark.errors import DatasetError  # noqa: E402
 from platemark.imaging.image import Image  # noqa: E402
-from platemark.train.pictures import Memory, is_held_out, train_split  # noqa: E402
+from platemark.train.pictures import Memory, is_held_out, learning_splits  # noqa: E402
 
 
 def test_pictures_beyond_the_room_are_kept_as_jpeg() -> None:
@@ -43,7 +43,7 @@ def listed(file: Path, *rows: dict[str, object]) -> Path:
 def test_a_picture_counts_once_however_its_manifests_name_it(tmp_path: Path) -> None:
     first = listed(tmp_path / "all.jsonl", {"image": "a.png"}, {"image": "b.png"})
     second = listed(tmp_path / "sub" / "part.jsonl", {"image": "../b.png"}, {"image": "b.png"})
-    found = train_split([first, second, second])
+    found = learning_splits([first, second, second])
     assert [(one.path.resolve(), one.weight) for one in found] == [
         (tmp_path / "a.png", 1),
         (tmp_path / "b.png", 3),
@@ -56,5 +56,22 @@ def test_other_marks_of_one_picture_are_refused(tmp_path: Path) -> None:
     other = {"image": "a.png", "stamps": [{"box": [1, 1, 5, 5]}]}
     second = listed(tmp_path / "more.jsonl", other)
     with pytest.raises(DatasetError, match=r"a\.png is listed before with other marks"):
-        train_split([first, second])
-    assert train_split([listed(second, other | {"split": "dev"})]) == []
+        learning_splits([first, second])
+    assert learning_splits([listed(second, other | {"split": "test"})]) == []
+
+
+def test_the_dev_split_is_held_out_where_there_is_one(tmp_path: Path) -> None:
+    rows = [{"image": f"{number}.png"} for number in range(40)]
+    drawn = listed(tmp_path / "drawn.jsonl", *rows)
+    split = listed(
+        tmp_path / "split.jsonl",
+        *({"image": f"s{number}.png", "split": "train"} for number in range(40)),
+        {"image": "dev.png", "split": "dev"},
+        {"image": "test.png", "split": "test"},
+    )
+    found = learning_splits([drawn, split])
+    held = [one.entry.image for one in found if one.is_held_out(one.entry.image, 0.2)]
+    assert len(found) == 81
+    assert held[-1] == "dev.png"
+    assert 0 < len(held[:-1]) < 20
+    assert all(not name.startswith("s") for name in held)

@@ -32,7 +32,7 @@ def test_a_run_starts_from_the_weights_of_another(
 ) -> None:
     trained = fit(net(), task, replace(SCHEDULE, epochs=1), tmp_path / "first", report=str)
     fresh = net()
-    start_from(tmp_path / "first", fresh, task, SCHEDULE, "reader")
+    start_from(str(tmp_path / "first"), fresh, task, SCHEDULE, "reader")
     for name, value in trained.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], value)
 
@@ -41,13 +41,13 @@ def test_a_run_starts_from_a_packaged_model(task: ReaderTask, tmp_path: Path) ->
     trained = fit(ReaderNet(len(ALPHABET) + 1), task, SCHEDULE, tmp_path / "run", report=str)
     export_reader(trained, tmp_path / "model", {})
     fresh = ReaderNet(len(ALPHABET) + 1)
-    start_from(tmp_path / "model", fresh, task, SCHEDULE, "reader")
+    start_from(str(tmp_path / "model"), fresh, task, SCHEDULE, "reader")
     torch.testing.assert_close(answers(fresh), answers(trained), atol=1e-3, rtol=0)
 
 
 def test_normalisations_are_true_ones_again(task: ReaderTask) -> None:
     fresh = ReaderNet(len(ALPHABET) + 1)
-    start_from(Path("plate-reader"), fresh, task, SCHEDULE, "reader")
+    start_from("plate-reader", fresh, task, SCHEDULE, "reader")
     batch = task.batch(replace(SCHEDULE, batch=30), 99)
     with torch.no_grad():
         by_running_statistics = task.losses(fresh.eval(), batch)["ctc"]
@@ -58,13 +58,13 @@ def test_normalisations_are_true_ones_again(task: ReaderTask) -> None:
 
 
 def test_most_weights_have_to_fit(net: Callable[[], ReaderNet], tmp_path: Path) -> None:
-    weights, shifts = packaged_weights(Path("plate-reader"), "reader")
+    weights, shifts = packaged_weights("plate-reader", "reader")
     assert "head.1.weight" in weights
     assert "convolutions.0.0" in shifts
     with pytest.raises(ModelMismatch, match="weights fit"):
-        take_weights(net(), weights, tmp_path)
+        take_weights(net(), weights, str(tmp_path))
     with pytest.raises(ModelMismatch, match="weights fit"):
-        take_weights(DetectorNet(), weights, tmp_path)
+        take_weights(DetectorNet(), weights, str(tmp_path))
 
 
 def test_what_no_run_can_start_from(
@@ -73,8 +73,8 @@ def test_what_no_run_can_start_from(
     other = ReaderNet(len(ALPHABET) + 1, channels=(8, 8, 8, 8), layers=1)
     fit(other, task, replace(SCHEDULE, epochs=1), tmp_path / "other", report=str)
     with pytest.raises(ModelMismatch, match="weights fit"):
-        start_from(tmp_path / "other", net(), task, SCHEDULE, "reader")
+        start_from(str(tmp_path / "other"), net(), task, SCHEDULE, "reader")
     with pytest.raises(ModelMismatch, match="no checkpoint"):
-        start_from(tmp_path, net(), task, SCHEDULE, "reader")
+        start_from(str(tmp_path), net(), task, SCHEDULE, "reader")
     with pytest.raises(ModelMismatch, match="a reader cannot start"):
-        start_from(Path("plate-detector"), net(), task, SCHEDULE, "reader")
+        start_from("plate-detector", net(), task, SCHEDULE, "reader")

@@ -22,6 +22,7 @@ from platemark.synth.camera.scene import Pose, paste, tilted_quad  # noqa: E402
 from platemark.synth.plates.texture import draw_plate  # noqa: E402
 from platemark.synth.plates.typefaces import FontLibrary  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
+from platemark.train.pictures import is_held_out  # noqa: E402
 from platemark.train.reader import (  # noqa: E402
     ALPHABET,
     HEIGHT,
@@ -30,7 +31,6 @@ from platemark.train.reader import (  # noqa: E402
     ReaderTask,
     collapse,
     encode,
-    held_out,
     scale,
 )
 
@@ -91,7 +91,7 @@ def test_held_out_texts_are_not_learned(tmp_path: Path) -> None:
     plates = [{"box": [5, 5, 60, 20], "quad": None, "text": text} for text in texts]
     manifest = write(tmp_path, np.zeros((30, 70, 3), np.uint8), plates=plates)
     task = ReaderTask([manifest])
-    kept = [text for text in texts if held_out(text)]
+    kept = [text for text in texts if is_held_out(text, 0.12)]
     assert 0 < len(kept) < 15
     assert len(task.validation) == len(kept)
     assert task.size() == len(texts) - len(kept)

@@ -132,7 +132,7 @@ def test_a_packaged_verifier_is_gone_on_from(exported: Path, tmp_path: Path) -> 
             return []
 
     task = VerifierTask([manifest], detector=Nothing())  # type: ignore[arg-type]
-    start_from(exported, net, task, Schedule(batch=4, rate=1e-3), "verifier")
+    start_from(str(exported), net, task, Schedule(batch=4, rate=1e-3), "verifier")
     crops = task.batch(Schedule(batch=4, rate=1e-3), 0)[0]
     torch.manual_seed(0)
     with torch.no_grad():

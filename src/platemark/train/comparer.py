@@ -15,7 +15,7 @@ from platemark.models.card import ModelCard
 from platemark.tasks.segmenter import Segmenter
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_comparer
-from platemark.train.loop import Schedule
+from platemark.train.loop import Schedule, Stateless
 from platemark.train.pairs import (
     Family,
     PairedDesign,
@@ -27,7 +27,7 @@ from platemark.train.pairs import (
     template,
     windows,
 )
-from platemark.train.pictures import KEPT_QUALITY, Listed, is_held_out, shrink, train_split
+from platemark.train.pictures import KEPT_QUALITY, NO_MARKS, Listed, learning_splits, shrink
 
 _HELD_OUT = 0.06
 _VALIDATED = 400
@@ -41,7 +41,7 @@ _PER_CANVAS, _PER_WIDE_CANVAS = 6, 4
 _WIDE = 1.7
 
 
-class ComparerTask:
+class ComparerTask(Stateless):
     """Data and loss of the comparer; see :class:`platemark.train.loop.Task`.
 
     Args:
@@ -52,11 +52,15 @@ class ComparerTask:
             default.
     """
 
+    judged_by = "auc"
+
     def __init__(self, manifests: Sequence[Path], segmenter: Segmenter | None = None) -> None:
         self._segmenter = segmenter or Segmenter.from_pretrained()
         known: dict[str, dict[str, PairedDesign]] = {}
-        for listed in train_split(manifests):
-            self._load(listed, known)
+        held_out: set[str] = set()
+        for listed in learning_splits(manifests):
+            families = self._load(listed, known)
+            held_out |= {name for name in families if listed.is_held_out(name, _HELD_OUT)}
         self.families: list[Family] = []
         self.validation: list[Family] = []
         for name, designs in sorted(known.items()):
@@ -66,20 +70,20 @@ class ComparerTask:
                 if design.imprints and design.artwork is not None
             ]
             if sum(len(design.imprints) for design in usable) > 1:
-                held_out = is_held_out(name, _HELD_OUT)
-                (self.validation if held_out else self.families).append(usable)
+                (self.validation if name in held_out else self.families).append(usable)
         find_alike(self.families)
         find_alike(self.validation)
         self._wide = [family for family in self.families if family[0].wide]
         self._other = [family for family in self.families if not family[0].wide]
 
-    def _load(self, listed: Listed, known: dict[str, dict[str, PairedDesign]]) -> None:
-        entry = listed.entry
+    def _load(self, listed: Listed, known: dict[str, dict[str, PairedDesign]]) -> set[str]:
+        entry, families = listed.entry, set()
         for stamp in entry.stamps:
             if stamp.identity is None or stamp.quad is None:
                 continue
-            family = known.setdefault(family_of(entry, stamp) or stamp.identity, {})
-            design = family.setdefault(stamp.identity, PairedDesign())
+            name = family_of(entry, stamp) or stamp.identity
+            families.add(name)
+            design = known.setdefault(name, {}).setdefault(stamp.identity, PairedDesign())
             if entry.kind == "isolated":
                 design.artwork = to_png(Image.read(listed.path).pixels.max(axis=2))
                 design.corners, design.text = stamp.corners, stamp.text
@@ -87,6 +91,7 @@ class ComparerTask:
                 design.wide = bool(sides.max() > _WIDE * sides.min())
             elif stamp.mask and _sides(stamp.corners).max() >= _LEAST_SIDE:
                 design.imprints.append(self._imprint(listed, stamp))
+        return families
 
     def _imprint(self, listed: Listed, stamp: StampAnnotation) -> PairedImprint:
         pixels = Image.read(listed.path).pixels
@@ -112,6 +117,13 @@ class ComparerTask:
     def marks(self) -> int:
         """The same: no weight makes an imprint a pair with itself."""
         return self.size()
+
+    def lacking(self) -> str | None:
+        """Strangers: pairs of one design alone teach no difference."""
+        if not self.size():
+            return NO_MARKS
+        one = "all imprints are of one design and its near-copies; a comparer needs others too"
+        return one if len(self.families) < 2 else None
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that show about every imprint once."""

@@ -24,10 +24,9 @@ from platemark.train.pictures import (
     Listed,
     Memory,
     MixedExamples,
-    is_held_out,
+    learning_splits,
     relight,
     shrink,
-    train_split,
 )
 
 _HELD_OUT = 0.08
@@ -140,12 +139,15 @@ class DetectorTask(MixedExamples[LabelledScene]):
     """Data and loss of the detector; see :class:`platemark.train.loop.Task`.
 
     Args:
-        manifests: annotated pictures; only scenes of the train split are used.
+        manifests: annotated pictures, of which scenes are used: train is learned from, dev held
+            out.
         sides: width and height of the windows, multiples of 32, one after the other; batches of
             larger windows hold fewer of them, so that every step costs the same.
         real_share: part of every batch cut from real photos as they are.
         kind: the marks to learn, a key of :data:`FRAMINGS`.
     """
+
+    judged_by = "f1"
 
     def __init__(
         self,
@@ -159,7 +161,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
         super().__init__(real_share)
         self._memory = Memory(_DECODED_BYTES)
         self._to_hold_out = self.framing.held_out
-        for listed in train_split(manifests, kind="scene"):
+        for listed in learning_splits(manifests, kind="scene"):
             self._load(listed)
 
     def _load(self, listed: Listed) -> None:
@@ -170,7 +172,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
         marks = entry.stamps if self.kind == "stamp" else entry.plates
         scene = _labelled(self._memory.keep(pixels), factor, marks, entry.ignore)
         real = not entry.synthetic
-        if is_held_out(entry.image, _HELD_OUT) and (real or self._to_hold_out > 0):
+        if listed.is_held_out(entry.image, _HELD_OUT) and (real or self._to_hold_out > 0):
             self._to_hold_out -= not real
             self.validation.append(scene)
         else:
@@ -212,7 +214,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Recall at IoU 0.5 and false marks per held-out picture, for scores over 0.3."""
+        """Recall at IoU 0.5, false marks per held-out picture and F1, for scores over 0.3."""
         device = next(net.parameters()).device
         found = marks = false = 0
         for scene in self.validation:
@@ -226,6 +228,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
         if not marks:
             return {}
         return {
+            "f1": round(2 * found / (found + false + marks), 4),
             "recall": round(found / marks, 4),
             "false": round(false / len(self.validation), 3),
             "marks": marks,

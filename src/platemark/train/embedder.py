@@ -1,6 +1,6 @@
 """Teaches the embedder: imprints of one design near each other, near-copies of it apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from platemark.train.calibrate import calibrate_embedder
 from platemark.train.imprints import Source, simulate
 from platemark.train.loop import Schedule
 from platemark.train.losses import DesignMemory, contrastive_loss
-from platemark.train.pictures import Listed, is_held_out, shrink, train_split
+from platemark.train.pictures import NO_MARKS, Listed, learning_splits, shrink
 
 SIDE = 192
 _STORED_LONG_SIDE = 256
@@ -84,6 +84,8 @@ class EmbedderTask:
             default.
     """
 
+    judged_by = "cmc1"
+
     def __init__(
         self,
         manifests: Sequence[Path],
@@ -94,18 +96,28 @@ class EmbedderTask:
         self.imprints, self.imprint_share = imprints, imprint_share
         segmenter = segmenter or Segmenter.from_pretrained()
         known: dict[str, dict[str, Design]] = {}
-        for listed in train_split(manifests):
-            _load(listed, segmenter, known)
+        held_out: set[str] = set()
+        for listed in learning_splits(manifests):
+            names = _load(listed, segmenter, known)
+            held_out |= {name for name in names if listed.is_held_out(name, _HELD_OUT)}
         self.families: list[Family] = []
         self.validation: list[Family] = []
         for name, designs in sorted(known.items()):
             spare = len(self.validation) < _MOST_HELD_OUT
-            held_out = spare and is_held_out(name, _HELD_OUT)
-            (self.validation if held_out else self.families).append(list(designs.values()))
+            side = self.validation if spare and name in held_out else self.families
+            side.append(list(designs.values()))
         for families in (self.families, self.validation):
             for number, design in enumerate(chain.from_iterable(families)):
                 design.number = number
-        self._memory: DesignMemory | None = None
+        self._memory = DesignMemory(self.size())
+
+    def state(self) -> dict[str, Tensor]:
+        """What is remembered of the designs."""
+        return {"memory": self._memory.vectors}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Remember that, or, without it, nothing."""
+        self._memory = DesignMemory(self.size(), state.get("memory"))
 
     def size(self) -> int:
         """Designs to learn from; a single one teaches nothing."""
@@ -116,6 +128,12 @@ class EmbedderTask:
         """Artworks and imprints of those designs, however often they are listed."""
         designs = chain.from_iterable(self.families) if self.size() else ()
         return sum(len(design.artworks) + len(design.imprints) for design in designs)
+
+    def lacking(self) -> str | None:
+        """Designs to be told from each other."""
+        designs = sum(len(family) for family in self.families)
+        one = "all pictures are of one design; an embedder needs several with an identity"
+        return NO_MARKS if not designs else one if designs == 1 else None
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that show about every design once."""
@@ -149,8 +167,6 @@ class EmbedderTask:
         """The contrastive loss of the batch, and that beside all designs seen before."""
         ink, designs, families = batch
         vectors = net(scale(ink))
-        if self._memory is None:
-            self._memory = DesignMemory(self.size(), vectors.shape[1])
         losses = {
             "contrast": contrastive_loss(vectors, designs, families, _TEMPERATURE, _NEAR_WEIGHT),
             "remembered": self._memory.loss(vectors, designs, _TEMPERATURE),
@@ -221,9 +237,9 @@ def _told_from_near_copies(
     return float((farthest > nearest_copy)[asked].mean()) if asked.any() else 1.0
 
 
-def _load(listed: Listed, segmenter: Segmenter, known: dict[str, dict[str, Design]]) -> None:
-    """Add the designs of a picture to those known, by family and identity."""
-    entry = listed.entry
+def _load(listed: Listed, segmenter: Segmenter, known: dict[str, dict[str, Design]]) -> set[str]:
+    """Add the designs of a picture to those known, by family and identity; returns the families."""
+    entry, families = listed.entry, set()
     for stamp in entry.stamps:
         if entry.kind == "scene" or stamp.identity is None:
             continue
@@ -233,6 +249,8 @@ def _load(listed: Listed, segmenter: Segmenter, known: dict[str, dict[str, Desig
         family = family_of(entry, stamp) or stamp.identity
         design = known.setdefault(family, {}).setdefault(stamp.identity, Design())
         (design.artworks if source.clean else design.imprints).append(source)
+        families.add(family)
+    return families
 
 
 def _source(

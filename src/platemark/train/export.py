@@ -40,6 +40,7 @@ from platemark.models.store import find_model
 from platemark.stamps.baselines import CAPITAL, MARGIN, STRIP_HEIGHT
 from platemark.tasks.scripts import ALPHABET as STRIP_ALPHABET
 from platemark.train import embedder, plate_classifier, reader, segmenter, verifier
+from platemark.train.loop import best_weights
 from platemark.train.nets.comparer import LOOKS, STRIDE
 from platemark.train.pairs import SPEC
 from platemark.types import ORIENTATIONS
@@ -517,7 +518,6 @@ def _disagreement(
 
 
 def load_weights(net: nn.Module, checkpoint: Path) -> nn.Module:
-    """Put a checkpoint's averaged weights into a network, in evaluation mode."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    net.load_state_dict(state["average"])
+    """Put a checkpoint's best averaged weights into a network, in evaluation mode."""
+    net.load_state_dict(best_weights(checkpoint))
     return net.eval()

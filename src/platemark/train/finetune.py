@@ -25,10 +25,10 @@ from platemark.train.detector import (
 from platemark.train.loop import Schedule, fit
 from platemark.train.pictures import relight
 from platemark.train.pretrained import start_from
-from platemark.train.recipe import RECIPES
+from platemark.train.stages import STAGES
 
-_START = Path("stamp-detector")
-_SCHEDULE = Schedule(batch=8, rate=5e-4, warmup=25, average=0.99, checkpoint_minutes=1e6)
+_START = "stamp-detector"
+_SCHEDULE = Schedule(batch=8, rate=5e-4, warmup=25, average=0.99, checkpoint_minutes=1e6, checks=0)
 _HELD_OUT = 12
 
 
@@ -93,10 +93,10 @@ def finetune(
     """
     torch.set_num_threads(threads or usable_cores())
     task = CompositeTask(studio, seed)
-    recipe = RECIPES["stamp", "detector"]
+    stage = STAGES["stamp", "detector"]
     schedule = replace(_SCHEDULE, minutes=minutes, seed=seed)
     torch.manual_seed(seed)
-    net = recipe.network()
+    net = stage.network()
     start_from(_START, net, task, schedule, "detector")
     seconds = 60 * minutes
     steps = 0
@@ -109,8 +109,8 @@ def finetune(
 
     with _stopped_by_interrupt(report) as stopped:
         trained = fit(net, task, schedule, output, report=report, go_on=go_on)
-    facts = {"fine_tuned_from": _START.name, "steps": steps}
-    recipe.export(trained, output, facts)
+    facts = {"fine_tuned_from": _START, "steps": steps}
+    stage.export(trained, output, facts)
     task.calibrate(output)
     return facts
 

@@ -200,13 +200,14 @@ class DesignMemory:
 
     Args:
         designs: how many there are.
-        size: of the vectors.
+        vectors: (designs, D) what is remembered of each; None for nothing of any.
     """
 
     _KEPT = 0.5
 
-    def __init__(self, designs: int, size: int) -> None:
-        self._vectors = torch.zeros(designs, size)
+    def __init__(self, designs: int, vectors: Tensor | None = None) -> None:
+        self._designs = designs
+        self.vectors = torch.zeros(designs, 0) if vectors is None else vectors
 
     def loss(self, vectors: Tensor, designs: Tensor, temperature: float) -> Tensor:
         """Every vector is to be nearer to what is remembered of its design than of any other.
@@ -219,9 +220,11 @@ class DesignMemory:
             designs: (N,) int, numbers of their designs; those not seen before do not count.
             temperature: divides the cosines.
         """
-        self._vectors = self._vectors.to(vectors.device)
-        known = self._vectors.any(dim=1)
-        logits = vectors @ self._vectors.T / temperature
+        if not self.vectors.shape[1]:
+            self.vectors = torch.zeros(self._designs, vectors.shape[1])
+        self.vectors = self.vectors.to(vectors.device)
+        known = self.vectors.any(dim=1)
+        logits = vectors @ self.vectors.T / temperature
         own = logits.gather(1, designs[:, None]).squeeze(1)
         is_own = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, designs[:, None], True)
         others = logits.masked_fill(is_own | ~known, -torch.inf).logsumexp(dim=1)
@@ -235,9 +238,9 @@ class DesignMemory:
         seen, place = torch.unique(designs, return_inverse=True)
         sums = torch.zeros(len(seen), vectors.shape[1], device=vectors.device)
         sums.index_add_(0, place, vectors.float())
-        mixed = functional.normalize(sums, dim=1) + self._KEPT * self._vectors[seen]
+        mixed = functional.normalize(sums, dim=1) + self._KEPT * self.vectors[seen]
         # Not in place: the loss still needs the old ones for its gradient.
-        self._vectors = self._vectors.index_copy(0, seen, functional.normalize(mixed, dim=1))
+        self.vectors = self.vectors.index_copy(0, seen, functional.normalize(mixed, dim=1))
 
 
 def contrastive_loss(

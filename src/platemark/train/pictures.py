@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from platemark.datasets.manifest import Kind, Manifest, ManifestEntry
 from platemark.errors import DatasetError
 from platemark.imaging.image import Pixels, compressed, to_jpeg
-from platemark.train.loop import Schedule
+from platemark.train.loop import Schedule, Stateless
 
 Example = TypeVar("Example")
 
+NO_MARKS = "no usable marks in the train splits"
 KEPT_QUALITY = 92
 """Of pictures that are kept in memory as JPEG."""
 
@@ -29,20 +30,33 @@ class Listed:
         entry: its line of the manifest.
         root: folder of the manifest.
         weight: how often the manifests list it: it is sampled so many times as often.
+        validated: whether a manifest of it has a dev split, by which a run is judged.
     """
 
     entry: ManifestEntry
     root: Path
     weight: int
+    validated: bool = False
 
     @property
     def path(self) -> Path:
         """Where the picture lies."""
         return self.root / self.entry.image
 
+    def is_held_out(self, key: str, share: float) -> bool:
+        """Whether it is for validation: of the dev split, or drawn where its manifest has none.
 
-def train_split(manifests: Sequence[Path], kind: Kind | None = None) -> list[Listed]:
-    """Every picture of the train splits once, so that none is both learned and held out.
+        Args:
+            key: what keeps examples together that belong together, such as those of one car.
+            share: of the keys that are drawn; the same ones in every run.
+        """
+        if self.validated:
+            return self.entry.split == "dev"
+        return is_held_out(key, share)
+
+
+def learning_splits(manifests: Sequence[Path], kind: Kind | None = None) -> list[Listed]:
+    """Every picture of the splits train and dev once, so that none is both learned and held out.
 
     Args:
         manifests: one listed twice, or with pictures of another, gives these more weight.
@@ -53,8 +67,11 @@ def train_split(manifests: Sequence[Path], kind: Kind | None = None) -> list[Lis
     """
     known: dict[Path, Listed] = {}
     for file in manifests:
-        manifest = Manifest.read(file, split="train", kind=kind)
+        manifest = Manifest.read(file, kind=kind)
+        validated = any(entry.split == "dev" for entry in manifest)
         for entry in manifest:
+            if entry.split == "test":
+                continue
             place = manifest.path(entry).resolve()
             before = known.get(place)
             if before is not None and _marks(before.entry) != _marks(entry):
@@ -64,7 +81,7 @@ def train_split(manifests: Sequence[Path], kind: Kind | None = None) -> list[Lis
                     file=file,
                 )
             weight = 1 if before is None else before.weight + 1
-            known[place] = Listed(entry, manifest.root, weight)
+            known[place] = Listed(entry, manifest.root, weight, validated)
     return list(known.values())
 
 
@@ -73,7 +90,7 @@ def _marks(entry: ManifestEntry) -> tuple[object, ...]:
     return annotated, entry.plates, entry.stamps, entry.ignore, entry.kind
 
 
-class MixedExamples(Generic[Example]):
+class MixedExamples(Stateless, Generic[Example]):
     """The examples of a task that learns from drawn and from real pictures.
 
     Args:
@@ -102,6 +119,10 @@ class MixedExamples(Generic[Example]):
     def marks_of(self, example: Example) -> int:
         """Labelled marks of an example; one, unless a task says otherwise."""
         return 1
+
+    def lacking(self) -> str | None:
+        """What the data lack to teach anything; see :class:`platemark.train.loop.Task`."""
+        return None if self.marks() else NO_MARKS
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches that show about every example once."""

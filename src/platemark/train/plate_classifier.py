@@ -33,9 +33,8 @@ from platemark.train.pictures import (
     Listed,
     MixedExamples,
     coarsen,
-    is_held_out,
+    learning_splits,
     relight,
-    train_split,
 )
 from platemark.train.reader import cut_out, inexact
 from platemark.types import ORIENTATIONS
@@ -92,15 +91,17 @@ class ClassifierTask(MixedExamples[PlateCrop]):
     """Data and loss of the classifier; see :class:`platemark.train.loop.Task`.
 
     Args:
-        manifests: annotated pictures; only the train split is used.
+        manifests: annotated pictures: train is learned from, dev held out.
         real_share: part of every batch that is real, where there are real plates.
     """
+
+    judged_by = "region"
 
     def __init__(self, manifests: Sequence[Path], real_share: float = 0.3) -> None:
         super().__init__(real_share)
         self._codes = region_codes()
         self._fonts = FontLibrary()
-        for listed in train_split(manifests):
+        for listed in learning_splits(manifests):
             self._load(listed)
 
     def _load(self, listed: Listed) -> None:
@@ -112,7 +113,7 @@ class ClassifierTask(MixedExamples[PlateCrop]):
             crop = self._crop(pixels, plate, synthetic=record.synthetic)
             if record.synthetic:
                 self.synthetic.extend([crop] * listed.weight)
-            elif is_held_out(plate.text or record.image, _HELD_OUT):
+            elif listed.is_held_out(plate.text or record.image, _HELD_OUT):
                 self.validation.append(crop)
             else:
                 self.real.extend([crop] * listed.weight)
@@ -141,6 +142,13 @@ class ClassifierTask(MixedExamples[PlateCrop]):
         counts = Counter(crop.drawn for crop in self.synthetic)
         weights = np.array([counts[crop.drawn] ** -_EVENNESS for crop in self.synthetic])
         return np.cumsum(weights / weights.sum())
+
+    def lacking(self) -> str | None:
+        """Regions to be told from each other."""
+        crops = (*self.synthetic, *self.real)
+        known = {crop.regions.tobytes() for crop in crops if crop.regions.any()}
+        one = "all plates are of one region; a classifier needs plates of several"
+        return one if len(known) == 1 else super().lacking()
 
     def choose(self, count: int, rng: np.random.Generator) -> list[PlateCrop]:
         """Crops for a batch, the real ones first."""

@@ -14,24 +14,23 @@ import torch
 from torch import Tensor, nn
 
 from platemark.errors import ModelMismatch, ModelNotFound
-from platemark.models.store import locate_model
+from platemark.models.store import LocalModel, locate_model
 from platemark.train.batches import Batch
-from platemark.train.loop import Schedule, Task, read_checkpoint
+from platemark.train.loop import CHECKPOINT_NAME, Schedule, Task, best_weights
 
 _PREFIX = "net."
 _FOLDED = "_bias"  # the exporter's suffix for the bias that a folded normalisation leaves
 _SETTLING_BATCHES = 12
 
 
-def start_from(source: Path, net: nn.Module, task: Task, schedule: Schedule, stage: str) -> None:
+def start_from(source: str, net: nn.Module, task: Task, schedule: Schedule, stage: str) -> None:
     """Put the weights of an earlier run or of a packaged model into a fresh network.
 
     They may be of another network, such as that for another kind of mark: weights of the same
     name and shape are taken, if they are most of the network.
 
     Args:
-        source: folder of a run (its ``checkpoint.pt``), else a model: its folder, its file or the
-            name of a bundled one.
+        source: folder of a run (its ``checkpoint.pt``), else a model as `locate_model` takes it.
         net: the network, on the CPU.
         task: its data, by which normalisations of a packaged model are restored.
         schedule: of the run to come.
@@ -41,9 +40,9 @@ def start_from(source: Path, net: nn.Module, task: Task, schedule: Schedule, sta
         ModelMismatch: There is neither a checkpoint nor a model, or it is damaged or of too
             different a network.
     """
-    checkpoint = source / "checkpoint.pt"
-    if checkpoint.exists():
-        take_weights(net, read_checkpoint(checkpoint, "cpu")["average"], checkpoint)
+    file = source_file(source, stage)
+    if file.name == CHECKPOINT_NAME:
+        take_weights(net, best_weights(file), source)
         return
     weights, shifts = packaged_weights(source, stage)
     fitting = take_weights(net, weights, source)
@@ -58,7 +57,36 @@ def start_from(source: Path, net: nn.Module, task: Task, schedule: Schedule, sta
     settle(net, shifted, task, examples)
 
 
-def take_weights(net: nn.Module, known: dict[str, Tensor], source: Path) -> set[str]:
+def source_file(source: str, stage: str) -> Path:
+    """The file with the weights to start from, see `start_from`; a model's was verified.
+
+    Raises:
+        ModelMismatch: There is neither a checkpoint nor a model, or it is for another stage.
+        ModelCorrupt: The model's files differ from its card.
+    """
+    checkpoint = Path(source) / CHECKPOINT_NAME
+    return checkpoint if checkpoint.exists() else _packaged(source, stage).onnx
+
+
+def _packaged(source: str, stage: str) -> LocalModel:
+    try:
+        model = locate_model(source)
+    except ModelNotFound as error:
+        raise ModelMismatch(
+            f"there is no {CHECKPOINT_NAME} in {source} to start from, and no model: "
+            f"{error.message}",
+            source=source,
+        ) from error
+    if model.card.task != stage:
+        raise ModelMismatch(
+            f"model {model.card.name} is a {model.card.task}; a {stage} cannot start from it",
+            source=source,
+        )
+    model.verify()
+    return model
+
+
+def take_weights(net: nn.Module, known: dict[str, Tensor], source: str) -> set[str]:
     """Load the weights whose name and shape fit.
 
     Args:
@@ -83,17 +111,17 @@ def take_weights(net: nn.Module, known: dict[str, Tensor], source: Path) -> set[
         raise ModelMismatch(
             f"{source} is of another network: {len(learned & same.keys())} of {len(learned)} "
             "weights fit; start from a run or a model of the same task",
-            source=str(source),
+            source=source,
         )
     net.load_state_dict(own | same)
     return set(same)
 
 
-def packaged_weights(source: Path, stage: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def packaged_weights(source: str, stage: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """What an exported model knows, by the names that its network had.
 
     Args:
-        source: the model's folder, its file or the name of a bundled one.
+        source: the model, as `locate_model` takes it.
         stage: what it has to be for.
 
     Returns:
@@ -105,19 +133,7 @@ def packaged_weights(source: Path, stage: str) -> tuple[dict[str, Tensor], dict[
     """
     import onnx  # needed only here, and slow to import
 
-    try:
-        model = locate_model(source)
-    except ModelNotFound as error:
-        raise ModelMismatch(
-            f"there is no checkpoint.pt in {source} to start from, and no model: {error.message}",
-            source=str(source),
-        ) from error
-    if model.card.task != stage:
-        raise ModelMismatch(
-            f"model {model.card.name} is a {model.card.task}; a {stage} cannot start from it",
-            source=str(source),
-        )
-    model.verify()
+    model = _packaged(source, stage)
     graph = onnx.load(model.onnx).graph
     arrays = {entry.name: onnx.numpy_helper.to_array(entry) for entry in graph.initializer}
     arrays |= _linear_weights(graph, arrays)

@@ -17,7 +17,7 @@ from platemark.models.card import ModelCard
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_reader
 from platemark.train.loop import Schedule
-from platemark.train.pictures import Listed, MixedExamples, is_held_out, train_split
+from platemark.train.pictures import NO_MARKS, Listed, MixedExamples, learning_splits
 
 ALPHABET = (
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ"
@@ -55,22 +55,19 @@ def encode(text: str) -> NDArray[np.int64] | None:
     return np.array([ALPHABET.index(char) + 1 for char in text], np.int64)
 
 
-def held_out(text: str) -> bool:
-    """Whether real plates of this text are for validation; so one car is on one side only."""
-    return is_held_out(text, _HELD_OUT)
-
-
 class ReaderTask(MixedExamples[TextCrop]):
     """Data and loss of the reader; see :class:`platemark.train.loop.Task`.
 
     Args:
-        manifests: annotated pictures; only the train split is used.
+        manifests: annotated pictures: train is learned from, dev held out.
         real_share: part of every batch that is real, where there are real plates.
     """
 
+    judged_by = "exact"
+
     def __init__(self, manifests: Sequence[Path], real_share: float = 0.12) -> None:
         super().__init__(real_share)
-        for listed in train_split(manifests):
+        for listed in learning_splits(manifests):
             self._load(listed)
 
     def _load(self, listed: Listed) -> None:
@@ -85,10 +82,16 @@ class ReaderTask(MixedExamples[TextCrop]):
             crop = _cut(grey, corners, text, plate.quad is None)
             if record.synthetic:
                 self.synthetic.extend([crop] * listed.weight)
-            elif held_out(text):
+            elif listed.is_held_out(text, _HELD_OUT):  # so one car is on one side only
                 self.validation.append(crop)
             else:
                 self.real.extend([crop] * listed.weight)
+
+    def lacking(self) -> str | None:
+        """Texts to be told from each other."""
+        texts = {tuple(crop.classes) for crop in (*self.synthetic, *self.real)}
+        one = "all plates show the same text; a reader needs plates of different texts"
+        return NO_MARKS if not texts else one if len(texts) == 1 else None
 
     def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, 1, H, W) float32 pictures, (sum of lengths,) classes, (N,) lengths."""

@@ -1,278 +1,381 @@
-"""From manifests to a packaged model: data, network, schedule and export that belong together."""
+"""A recipe: all that decides what a training makes, as data in a TOML file.
 
-import csv
-import hashlib
+::
+
+    kind = "plate"                      # or "stamp"
+    task = "reader"
+    seed = 1
+    parent = "plate-reader"             # a model, a run, or "nothing"; the bundled model by default
+
+    [[data]]
+    manifest = "my-photos/annotations.jsonl"
+    weight = 2                          # sampled twice as often
+
+    [[synthetic]]                       # generated before the first step
+    pictures = "crops"
+    count = 3000
+    formats = "xx-arcadia.toml"
+
+    [schedule]
+    minutes = 20
+
+Paths are relative to the file. What a recipe leaves out is the default of the task; a resolved
+recipe (`platemark.train.run.resolve`) states all of it, and the digests of what it learns from.
+"""
+
 import os
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-import torch
-from torch import nn
-
-from platemark.errors import DatasetError, SettingsError
-from platemark.models.card import ModelCard
-from platemark.tasks import scripts
-from platemark.tasks.detector import Detector
-from platemark.tasks.segmenter import Segmenter
-from platemark.train.comparer import ComparerTask
-from platemark.train.detector import DetectorTask
-from platemark.train.embedder import EmbedderTask
-from platemark.train.export import (
-    export_classifier,
-    export_comparer,
-    export_detector,
-    export_embedder,
-    export_reader,
-    export_segmenter,
-    export_strip_reader,
-    export_verifier,
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
 )
-from platemark.train.loop import Schedule, Task, fit
-from platemark.train.nets.classifier import ClassifierNet
-from platemark.train.nets.comparer import ComparerNet
-from platemark.train.nets.detector import DetectorNet
-from platemark.train.nets.embedder import EmbedderNet
-from platemark.train.nets.lcnet import PRETRAINED_READER, LcnetReaderNet
-from platemark.train.nets.reader import ReaderNet
-from platemark.train.nets.segmenter import SegmenterNet
-from platemark.train.nets.verifier import PRETRAINED, VerifierNet
-from platemark.train.plate_classifier import LINES, ClassifierTask, region_codes
-from platemark.train.pretrained import start_from
-from platemark.train.reader import ALPHABET, ReaderTask
-from platemark.train.segmenter import SegmenterTask
-from platemark.train.stamp_reader import StampReaderTask
-from platemark.train.verifier import VerifierTask
-from platemark.types import ORIENTATIONS
+
+from platemark.errors import RecipeError
+from platemark.files import replace_file
+from platemark.models.hub import HUB_PREFIX
+from platemark.models.store import bundled_names
+
+RECIPE_NAME = "recipe.toml"
+"""The resolved recipe in the folder of a run."""
+NOTHING = "nothing"
+"""As ``parent``: start with random weights."""
+
+TASKS = {
+    "plate": ("detector", "reader", "classifier"),
+    "stamp": ("detector", "verifier", "reader", "segmenter", "embedder", "comparer"),
+}
+"""What can be trained, by kind of mark."""
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Option = bool | int | float | str | tuple[int | float, ...]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that makes one kind of model.
+class _Table(BaseModel):
+    """A table of a recipe: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSet(_Table):
+    """Annotated images.
 
     Attributes:
-        load: manifests to data and loss.
-        network: fresh weights.
-        export: trained weights and training facts to a model folder.
-        schedule: the defaults, of which callers change length, seed and batch.
-        from_ink: whether it learns from the ink that a ``segmenter`` finds, which ``load`` takes.
-        from_candidates: whether it learns from what a ``detector`` proposes, which ``load`` takes.
-        pretrained: what a fresh network has learned before, as the card states it.
-        sets_text: whether it learns from text that is set in ``fonts``, which ``load`` takes.
+        manifest: Their manifest: ``train`` is learned from, ``dev`` chosen by.
+        weight: How often they are sampled, in relation to those of weight 1.
+        sha256: Digest of the manifest; None takes it as it is.
     """
 
-    load: Callable[..., Task]
-    network: Callable[[], nn.Module]
-    export: Callable[[nn.Module, Path, Mapping[str, Any]], ModelCard]
-    schedule: Schedule
-    from_ink: bool = False
-    from_candidates: bool = False
-    pretrained: str = ""
-    sets_text: bool = False
+    manifest: Path
+    weight: PositiveInt = 1
+    sha256: Digest | None = None
 
 
-RECIPES: dict[tuple[str, str], Recipe] = {
-    ("plate", "detector"): Recipe(
-        DetectorTask,
-        DetectorNet,
-        export_detector,
-        Schedule(batch=24, rate=2e-3, warmup=200, minutes=95),
-    ),
-    ("plate", "reader"): Recipe(
-        ReaderTask,
-        lambda: ReaderNet(len(ALPHABET) + 1),
-        export_reader,
-        Schedule(batch=128, rate=2e-3, minutes=110),
-    ),
-    ("plate", "classifier"): Recipe(
-        ClassifierTask,
-        lambda: ClassifierNet(len(region_codes()), len(LINES), len(ORIENTATIONS)),
-        export_classifier,
-        Schedule(batch=64, rate=2e-3, warmup=200, minutes=60),
-    ),
-    ("stamp", "detector"): Recipe(
-        partial(DetectorTask, sides=(416, 640), real_share=0.5, kind="stamp"),
-        partial(DetectorNet, surroundings=True, deeper=(3, 3, 1)),
-        partial(export_detector, kind="stamp"),
-        Schedule(batch=10, rate=2e-3, warmup=200, minutes=95),
-    ),
-    ("stamp", "reader"): Recipe(
-        StampReaderTask,
-        partial(LcnetReaderNet, scripts.ALPHABET, pretrained=True),
-        export_strip_reader,
-        Schedule(batch=32, rate=6e-4, warmup=150, minutes=120, checkpoint_minutes=5),
-        pretrained=PRETRAINED_READER,
-        sets_text=True,
-    ),
-    ("stamp", "verifier"): Recipe(
-        VerifierTask,
-        partial(VerifierNet, pretrained=True),
-        export_verifier,
-        Schedule(batch=32, rate=1e-3, warmup=40, minutes=10),
-        from_candidates=True,
-        pretrained=PRETRAINED,
-    ),
-    ("stamp", "segmenter"): Recipe(
-        SegmenterTask,
-        SegmenterNet,
-        export_segmenter,
-        Schedule(batch=16, rate=3e-3, warmup=200, minutes=60),
-    ),
-    ("stamp", "embedder"): Recipe(
-        EmbedderTask,
-        EmbedderNet,
-        export_embedder,
-        Schedule(batch=96, rate=2e-3, warmup=200, minutes=120),
-        from_ink=True,
-    ),
-    ("stamp", "comparer"): Recipe(
-        ComparerTask,
-        ComparerNet,
-        export_comparer,
-        Schedule(batch=48, rate=1e-3, warmup=200, minutes=90, checkpoint_minutes=8),
-        from_ink=True,
-    ),
-}
-"""What can be trained, by kind of mark and task."""
+class SyntheticSet(_Table):
+    """Images generated before the first step; options left out are those of ``platemark synth``.
+
+    Attributes:
+        count: How many images.
+        seed: Of the images.
+        weight: How often they are sampled, in relation to those of weight 1.
+        folder: Where they are kept for other runs; by default in the folder of the run.
+        sha256: Digest of their manifest; None takes what this version generates.
+        fonts: Typefaces beside the bundled ones.
+        backgrounds: Folder of pictures that show no marks of this kind.
+    """
+
+    count: PositiveInt
+    seed: NonNegativeInt = 0
+    weight: PositiveInt = 1
+    folder: Path | None = None
+    sha256: Digest | None = None
+    fonts: Path | None = None
+    backgrounds: Path | None = None
+
+    def options(self) -> dict[str, Any]:
+        """What the generator is told beside folder, count and seed."""
+        told = self.model_dump(exclude_none=True, exclude=_NO_OPTIONS)
+        return told | {"kind": told.pop("pictures")}
 
 
-def train(
-    kind: str,
-    task: str,
-    data: Sequence[Path],
-    output: Path,
-    *,
-    minutes: float | None = None,
-    epochs: float | None = None,
-    resume: bool = False,
-    start: Path | None = None,
-    segmenter: Path | None = None,
-    detector: Path | None = None,
-    fonts: Path | None = None,
-    device: str = "cpu",
-    seed: int = 0,
-    batch: int | None = None,
-    rate: float | None = None,
-    threads: int | None = None,
-    workers: int = 0,
-    command: str = "",
-    report: Callable[[str], None] = print,
-) -> ModelCard:
-    """Train a model; write ``model.onnx`` and ``card.json`` beside its checkpoint, log and curve.
+_NO_OPTIONS = {"count", "seed", "weight", "folder", "sha256"}
+
+
+class PlatePictures(SyntheticSet):
+    """Synthetic plates.
+
+    Attributes:
+        pictures: ``scenes`` for the detector, ``crops`` for reader and classifier.
+        over: Manifest of photos over whose plates new ones are painted.
+        formats: A plate format of one's own, or a folder of them.
+        regions: Only plates of these formats.
+        lines: Only plates of so many lines.
+    """
+
+    pictures: Literal["scenes", "crops"]
+    over: Path | None = None
+    formats: Path | None = None
+    regions: tuple[str, ...] = ()
+    lines: Annotated[int, Field(ge=1, le=3)] | None = None
+
+
+class StampPictures(SyntheticSet):
+    """Synthetic stamps.
+
+    Attributes:
+        pictures: ``scenes`` or ``pasted`` for detector and verifier, ``imprints`` and ``artworks``
+            for the others.
+        imprints_per_design: So many imprints in a row are of one design.
+        near_copies: Share of the designs that differ from an earlier one in a detail alone.
+        sides: Least and greatest long side of imprints, in pixels.
+        shapes: Only stamps of these outlines.
+        masks: Whether the ink masks are written.
+        real: Manifest of scans whose stamps are pasted.
+    """
+
+    pictures: Literal["scenes", "pasted", "imprints", "artworks"]
+    imprints_per_design: PositiveInt | None = None
+    near_copies: Share | None = None
+    sides: tuple[float, float] | None = None
+    shapes: tuple[str, ...] = ()
+    masks: bool = True
+    real: Path | None = None
+
+
+class Parent(_Table):
+    """The model that a run starts from.
+
+    Attributes:
+        model: A bundled model, a Hugging Face repository (``hf:USER/NAME``), a model folder or
+            file, or the folder of an earlier run.
+        sha256: Digest of its network; None takes it as it is.
+    """
+
+    model: str
+    sha256: Digest | None = None
+
+
+class ScheduleOptions(_Table):
+    """Length and speed of a run; see `platemark.train.loop.Schedule`."""
+
+    batch: PositiveInt | None = None
+    rate: PositiveFloat | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    warmup: PositiveInt | None = None
+    minutes: PositiveFloat | None = None
+    epochs: PositiveFloat | None = None
+    average: Annotated[float, Field(ge=0, lt=1)] | None = None
+    checkpoint_minutes: PositiveFloat | None = None
+    checks: NonNegativeInt | None = None
+    patience: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _has_one_length(self) -> Self:
+        if self.minutes is not None and self.epochs is not None:
+            raise ValueError("give minutes or epochs, not both")
+        return self
+
+
+def _as_parent(value: Any) -> Any:
+    return {"model": value} if isinstance(value, str) and value != NOTHING else value
+
+
+class Recipe(_Table):
+    """All that decides what a training makes.
+
+    Attributes:
+        task: The stage to train.
+        seed: Of weights, order and augmentation.
+        parent: What it starts from: None for the bundled model, `NOTHING` for random weights.
+        data: Annotated images.
+        synthetic: Generated images.
+        augmentation: How examples are drawn, by the names of the task.
+        network: Sizes of the network, by its names.
+        schedule: Length and speed.
+    """
+
+    kind: Literal["plate", "stamp"]
+    task: str
+    seed: NonNegativeInt = 0
+    parent: Annotated[Parent | Literal["nothing"] | None, BeforeValidator(_as_parent)] = None
+    data: tuple[DataSet, ...] = ()
+    synthetic: tuple[SyntheticSet, ...] = ()
+    augmentation: dict[str, Option] = {}
+    network: dict[str, Option] = {}
+    schedule: ScheduleOptions = ScheduleOptions()
+
+    @model_validator(mode="after")
+    def _learns_from_something(self) -> Self:
+        if not self.data and not self.synthetic:
+            raise ValueError("there is nothing to learn from: give [[data]] or [[synthetic]]")
+        return self
+
+    def write(self, path: Path) -> None:
+        """Write the recipe as TOML, its paths relative to the file's folder where they can be."""
+        import tomlkit  # of the extra that trains
+
+        table = _map_paths(self.model_dump(exclude_none=True), lambda p: _seen_from(path.parent, p))
+        with replace_file(path) as file:
+            file.write(tomlkit.dumps(_plain(table)).encode())
+
+    def stated(self) -> dict[str, Any]:
+        """The recipe as JSON, of paths only the last two parts: they are nobody else's business."""
+        table = _map_paths(
+            self.model_dump(exclude_none=True, exclude_defaults=False),
+            lambda path: "/".join(Path(path).parts[-2:]),
+        )
+        stated: dict[str, Any] = _plain(table)
+        return stated
+
+
+class PlateRecipe(Recipe):
+    """A recipe for plates."""
+
+    kind: Literal["plate"]
+    task: Literal["detector", "reader", "classifier"]
+    synthetic: tuple[PlatePictures, ...] = ()
+
+
+class StampRecipe(Recipe):
+    """A recipe for stamps.
+
+    Attributes:
+        segmenter: Finds the ink that embedder and comparer learn from; None for the bundled one.
+        detector: Proposes the candidates that a verifier learns from; None for the bundled one.
+        fonts: Typefaces beside the bundled ones, in which the reader's text is set.
+    """
+
+    kind: Literal["stamp"]
+    task: Literal["detector", "verifier", "reader", "segmenter", "embedder", "comparer"]
+    synthetic: tuple[StampPictures, ...] = ()
+    segmenter: str | None = None
+    detector: str | None = None
+    fonts: Path | None = None
+
+    @model_validator(mode="after")
+    def _uses_what_it_names(self) -> Self:
+        for key, tasks in USED_BY.items():
+            if getattr(self, key) is not None and self.task not in tasks:
+                raise ValueError(f"{key} is for a {' or '.join(tasks)}, not for a {self.task}")
+        return self
+
+
+USED_BY = {"segmenter": ("embedder", "comparer"), "detector": ("verifier",), "fonts": ("reader",)}
+"""What recipes of stamps may name, and the tasks that use it."""
+
+_RECIPES: TypeAdapter[PlateRecipe | StampRecipe] = TypeAdapter(
+    Annotated[PlateRecipe | StampRecipe, Field(discriminator="kind")]
+)
+_PATHS = {"manifest", "folder", "fonts", "backgrounds", "over", "formats", "real"}
+_MODELS = {"model", "segmenter", "detector"}
+
+
+def read_recipe(path: Path, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe; its paths become relative to the working folder.
 
     Args:
-        kind: ``plate`` or ``stamp``.
-        task: ``detector`` and ``reader`` for both, ``classifier`` for plates, ``verifier``,
-            ``segmenter``, ``embedder`` and ``comparer`` for stamps.
-        data: manifests; only their train splits are used. One listed twice has twice the weight.
-        output: folder of the run.
-        minutes: length by the clock; the recipe's own when neither this nor ``epochs`` is given.
-        epochs: length in passes over the data; such a run is reproducible from its seed.
-        resume: go on from the checkpoint in ``output``.
-        start: weights to begin with: the folder of an earlier run of a like network, a model
-            folder, an ``.onnx`` with its card, or the name of a bundled model.
-        segmenter: finds the ink that embedder and comparer learn from: a model folder, an ``.onnx``
-            with its card, or the name of a bundled model; the bundled one by default.
-        detector: proposes the candidates that the verifier learns from: as ``segmenter``.
-        fonts: typefaces beside the bundled ones, for what learns from text that it sets.
-        device: ``cpu`` or ``cuda``.
-        seed: of weights, order and augmentation.
-        batch: pictures per step, the recipe's own by default.
-        rate: peak learning rate, the recipe's own by default, which is for a network that knows
-            nothing yet.
-        threads: CPU threads, all cores by default.
-        workers: processes that make batches, for a GPU that would wait for one thread of them.
-        command: recorded in the card.
-        report: receives a line of text now and then.
+        path: The TOML file.
+        changes: What is to be otherwise, each ``KEY=VALUE`` as in ``schedule.minutes=60`` or
+            ``data.0.weight=2``; a value is TOML, or else a text.
 
     Raises:
-        ValueError: there is no recipe for this kind and task, or a length or a rate that is not
-            positive.
-        SettingsError: the device is not there, or this system cannot fork the workers.
-        ModelMismatch: the checkpoint to resume or start from is missing, damaged or of another
-            network.
-        DatasetError: a manifest or picture cannot be read, or the train splits teach nothing.
+        RecipeError: The file cannot be read, a key is unknown or missing, or a value is not one
+            that it takes; names file and key.
     """
-    if (kind, task) not in RECIPES:
-        known = ", ".join(f"{known_kind} {known_task}" for known_kind, known_task in RECIPES)
-        raise ValueError(f"nothing trains a {kind} {task}; there are: {known}")
-    if any(length is not None and length <= 0 for length in (minutes, epochs)):
-        raise ValueError(f"minutes and epochs are above 0, got {minutes} and {epochs}")
-    if rate is not None and rate <= 0:
-        raise ValueError(f"a learning rate is above 0, got {rate}")
-    if workers and not hasattr(os, "fork"):
-        raise SettingsError("batches are made in processes only where there is fork", key="workers")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("PyTorch finds no CUDA device here; train on the CPU", key="device")
-    recipe = RECIPES[kind, task]
-    if threads:
-        torch.set_num_threads(threads)
-    own = recipe.schedule
-    schedule = replace(
-        own, seed=seed, batch=batch or own.batch, rate=rate or own.rate, workers=workers
-    )
-    if minutes is not None or epochs is not None:
-        schedule = replace(schedule, minutes=minutes, epochs=epochs or 1.0)
-    if segmenter is not None and not recipe.from_ink:
-        raise ValueError(f"a {kind} {task} learns from pictures; no segmenter is asked")
-    if detector is not None and not recipe.from_candidates:
-        raise ValueError(f"a {kind} {task} learns from what is annotated; no detector is asked")
-    if fonts is not None and not recipe.sets_text:
-        raise ValueError(f"a {kind} {task} sets no text; no fonts are needed")
-    parts: dict[str, Segmenter | Detector] = {}
-    if recipe.from_ink:
-        parts["segmenter"] = Segmenter.from_pretrained(segmenter, threads=threads)
-    if recipe.from_candidates:
-        parts["detector"] = Detector.from_pretrained(detector, kind=kind, threads=threads)
-    learning = recipe.load(data, **parts, **({"fonts": fonts} if recipe.sets_text else {}))
-    if learning.marks() == 0:
-        raise DatasetError("no usable marks in the train splits", source=", ".join(map(str, data)))
-    torch.manual_seed(seed)
-    fresh = recipe.network()
-    if start is not None:
-        start_from(start, fresh, learning, schedule, task)
-    net = fit(fresh, learning, schedule, output, resume=resume, device=device, report=report)
-    draw_curve(output / "log.csv", output / "curve.png")
-    facts = {
-        "command": command,
-        "data": [
-            {"manifest": path.name, "sha256": _digest(path), "weight": weight}
-            for path, weight in Counter(data).items()
-        ],
-        "marks": learning.marks(),
-        "seed": seed,
-        "held_out": learning.validate(net),
-    }
-    facts |= {name: part.model.card.label for name, part in parts.items()}
-    if recipe.pretrained and start is None:
-        facts["pretrained"] = recipe.pretrained
-    recipe.export(net.cpu(), output, facts)
-    return learning.calibrate(output)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot be read: {error.strerror or error}", file=path) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"is not TOML: {error}", file=path) from error
+    table = _map_paths(table, lambda name: _seen_from(Path(), path.parent / name))
+    for change in changes:
+        _set(table, change, path)
+    return as_recipe(table, path)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def as_recipe(table: Mapping[str, Any], file: Path | None = None) -> Recipe:
+    """Check a table and make it a recipe.
+
+    Args:
+        table: As TOML has it.
+        file: Where it stands, for the error.
+
+    Raises:
+        RecipeError: See `read_recipe`.
+    """
+    try:
+        return _RECIPES.validate_python(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        places = [str(part) for part in first["loc"]]
+        # The kind, by which pydantic tells the two sorts of recipes apart, is no place in the file.
+        if places[:1] == [table.get("kind")]:
+            del places[0]
+        if first["type"].startswith("union_tag"):
+            places = ["kind"]
+        message = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(message, file=file, key=".".join(places)) from error
 
 
-def draw_curve(log: Path, picture: Path) -> None:
-    """Plot the loss terms of ``log.csv`` over the minutes; needs a log of at least two rows."""
-    if not log.exists():
-        return
-    with log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    if len(rows) < 2:
-        return
-    from matplotlib.figure import Figure  # slow to import, and only needed at the end of a run
+def _set(table: dict[str, Any], change: str, file: Path) -> None:
+    """Change one value of a table."""
+    key, equals, value = (part.strip() for part in change.partition("="))
+    if not equals or not key:
+        raise RecipeError(f"{change!r} is not KEY=VALUE, such as schedule.minutes=60", key="--set")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    *before, last = key.split(".")
+    place: Any = table
+    try:
+        for part in before:
+            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+        place[int(last) if isinstance(place, list) else last] = parsed
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise RecipeError("there is no such place to set", file=file, key=key) from error
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    minutes = [float(row["minutes"]) for row in rows]
-    for name in [name for name in rows[0] if name not in ("step", "minutes", "rate")]:
-        axes.plot(minutes, [float(row[name]) for row in rows], label=name)
-    axes.set(xlabel="minutes", ylabel="loss", yscale="log")
-    axes.legend()
-    figure.savefig(picture, dpi=120)
+
+def _map_paths(value: Any, change: Callable[[Path], str], key: str = "") -> Any:
+    """A table with its paths changed; names of bundled models and of repositories stay."""
+    if isinstance(value, Mapping):
+        return {name: _map_paths(one, change, name) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_map_paths(one, change, key) for one in value]
+    if not isinstance(value, str | Path):
+        return value
+    named = key in _MODELS | {"parent"} and str(value) not in {NOTHING, *bundled_names()}
+    if key in _PATHS or (named and not str(value).startswith(HUB_PREFIX)):
+        return change(Path(value))
+    return value
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    """A path relative to a folder; absolute where there is no way, as to another drive."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return str(path.resolve())
+
+
+def _plain(value: Any) -> Any:
+    """A value of which TOML and JSON know every part, and nothing is empty."""
+    if isinstance(value, Mapping):
+        parts = {name: _plain(one) for name, one in value.items()}
+        return {name: one for name, one in parts.items() if one not in ({}, [])}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(one) for one in value]
+    return value.as_posix() if isinstance(value, Path) else value

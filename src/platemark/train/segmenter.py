@@ -23,10 +23,9 @@ from platemark.train.pictures import (
     Memory,
     MixedExamples,
     coarsen,
-    is_held_out,
+    learning_splits,
     relight,
     shrink,
-    train_split,
 )
 
 SIDE = 320
@@ -78,11 +77,13 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
         real_share: part of every batch that is real, where there are real masks.
     """
 
+    judged_by = "iou"
+
     def __init__(self, manifests: Sequence[Path], real_share: float = 0.06) -> None:
         super().__init__(real_share)
         self.bare: list[MaskedImprint] = []
         self._memory = Memory(_DECODED_BYTES)
-        for listed in train_split(manifests):
+        for listed in learning_splits(manifests):
             self._load(listed)
 
     def _load(self, listed: Listed) -> None:
@@ -102,7 +103,7 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
             for mask, stamp in zip(masks, stamps, strict=True)
         ]
         spare = len(self.validation) < _MOST_HELD_OUT
-        if spare and is_held_out(entry.image, _HELD_OUT):
+        if spare and listed.is_held_out(entry.image, _HELD_OUT):
             self.validation += kept
         else:
             (self.real if real else self.synthetic).extend(kept * listed.weight)

@@ -26,8 +26,8 @@ from platemark.tasks.stamp_reader import StampReader
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_strip_reader
 from platemark.train.cuts import CUT_HEIGHT, CutStrip, cut_strips
-from platemark.train.loop import Schedule
-from platemark.train.pictures import Listed, is_held_out, train_split
+from platemark.train.loop import Schedule, Stateless
+from platemark.train.pictures import NO_MARKS, Listed, learning_splits
 from platemark.train.reader import collapse, scale
 from platemark.train.strips import DrawnStrip, StripPress, turned
 from platemark.train.transcripts import transcribed_strips
@@ -50,7 +50,7 @@ def encode(text: str) -> NDArray[np.int64]:
     return np.array([_CLASS_OF[char] for char in text], np.int64)
 
 
-class StampReaderTask:
+class StampReaderTask(Stateless):
     """Data and loss of the stamp reader; see :class:`platemark.train.loop.Task`.
 
     Args:
@@ -60,6 +60,8 @@ class StampReaderTask:
         cut_share: part of every batch that is cut from imprints.
     """
 
+    judged_by = "-cer"
+
     def __init__(
         self, manifests: Sequence[Path], fonts: Path | None = None, cut_share: float = 0.45
     ) -> None:
@@ -68,11 +70,11 @@ class StampReaderTask:
         self._pools: dict[int, list[DrawnStrip]] = {width: [] for width in WIDTHS}
         self._cuts: dict[int, list[CutStrip]] = {width: [] for width in WIDTHS}
         self._held: list[CutStrip] = []
-        for listed in train_split(manifests):
+        for listed in learning_splits(manifests):
             self._load(listed)
 
     def _load(self, listed: Listed) -> None:
-        held = is_held_out(manifest_group(listed.entry), _HELD_OUT)
+        held = listed.is_held_out(manifest_group(listed.entry), _HELD_OUT)
         for strip in self._strips(Manifest(listed.root, (listed.entry,)), listed.entry):
             width = next((w for w in WIDTHS if strip.pixels.shape[1] <= w + 16), None)
             if width is None:
@@ -98,6 +100,10 @@ class StampReaderTask:
     def marks(self) -> int:
         """Lines cut from imprints, each counted once."""
         return len({id(strip) for cuts in self._cuts.values() for strip in cuts})
+
+    def lacking(self) -> str | None:
+        """Lines that may be cut from imprints."""
+        return None if self.size() else NO_MARKS
 
     def steps_per_epoch(self, schedule: Schedule) -> int:
         """Batches in which about every cut strip comes once."""

@@ -22,14 +22,14 @@ from platemark.train.calibrate import Judged, calibrate_verifier
 from platemark.train.detector import scale
 from platemark.train.loop import Schedule
 from platemark.train.pictures import (
+    NO_MARKS,
     Listed,
     Memory,
     MixedExamples,
     coarsen,
-    is_held_out,
+    learning_splits,
     relight,
     shrink,
-    train_split,
 )
 
 SPEC = VerifierPreprocess(side=128, context=1.4, outside=0.5)
@@ -80,10 +80,13 @@ class VerifierTask(MixedExamples[CandidateCrop]):
     the rest of what it proposes are the others.
 
     Args:
-        manifests: annotated pictures; only scenes of the train split are used.
+        manifests: annotated pictures, of which scenes are used: train is learned from, dev held
+            out.
         real_share: part of every batch from real pages as they are.
         detector: proposes the candidates; the bundled one by default.
     """
+
+    judged_by = "auc"
 
     def __init__(
         self,
@@ -96,7 +99,7 @@ class VerifierTask(MixedExamples[CandidateCrop]):
         self._memory = Memory(_DECODED_BYTES)
         self._pages: list[Judged] = []
         self._synthetic_held_out = 0
-        for listed in train_split(manifests, kind="scene"):
+        for listed in learning_splits(manifests, kind="scene"):
             if "stamps" in listed.entry.model_fields_set:
                 self._load(listed)
 
@@ -105,7 +108,7 @@ class VerifierTask(MixedExamples[CandidateCrop]):
         page = judge(listed.path, entry, self._detector, pixels)
         real = not entry.synthetic
         spare = real or self._synthetic_held_out < _MOST_HELD_OUT
-        held_out = spare and is_held_out(entry.image, _HELD_OUT)
+        held_out = spare and listed.is_held_out(entry.image, _HELD_OUT)
         crops = [
             self._cut(pixels, np.asarray(one.box), right == 1, one.score >= _HARD_SCORE)
             for one, right in zip(page.candidates, page.right, strict=True)
@@ -136,6 +139,14 @@ class VerifierTask(MixedExamples[CandidateCrop]):
             part = shrink(part, factor)
             own = own * np.float32(part.shape[1] / before)
         return CandidateCrop(self._memory.keep(np.ascontiguousarray(part)), own, right, hard)
+
+    def lacking(self) -> str | None:
+        """Stamps, or anything that the detector takes for one."""
+        sorts = {crop.right for crop in (*self.synthetic, *self.real)}
+        if True not in sorts:
+            return NO_MARKS
+        one = "the detector proposes nothing but stamps on these pages; add pages without stamps"
+        return one if False not in sorts else None
 
     def marks_of(self, example: CandidateCrop) -> int:
         """One for a stamp."""

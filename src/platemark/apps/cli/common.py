@@ -25,7 +25,13 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from platemark.errors import MissingExtra, ModelNotFound, PlatemarkError, SettingsError
+from platemark.errors import (
+    MissingExtra,
+    ModelNotFound,
+    PlatemarkError,
+    RecipeError,
+    SettingsError,
+)
 
 if TYPE_CHECKING:
     from platemark.pipeline import Pipeline
@@ -40,7 +46,7 @@ ABSENT = 3
 SEEN = 3
 INTERRUPTED = 130
 
-_WRONG_USAGE_ERRORS = (MissingExtra, ModelNotFound, SettingsError)
+_WRONG_USAGE_ERRORS = (MissingExtra, ModelNotFound, RecipeError, SettingsError)
 
 
 class MarkKind(StrEnum):
@@ -62,7 +68,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="NAME|PATH",
-        help="A bundled model, a model folder, or an .onnx beside its card.",
+        help="A bundled model, a model folder, an .onnx beside its card, or hf:USER/NAME.",
     ),
 ]
 ThreadsOption = Annotated[

@@ -1,10 +1,12 @@
 """``platemark train``: teach a network and package it as a model."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.table import Table
 
 from platemark.apps.cli.common import (
     INTERRUPTED,
@@ -14,57 +16,60 @@ from platemark.apps.cli.common import (
     messages,
     writable_folder,
 )
-from platemark.errors import MissingExtra
-from platemark.models.store import bundled_names
+from platemark.errors import MissingExtra, RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from platemark.models.card import ModelCard
-
-
-TASKS = {
-    "plate": ("detector", "reader", "classifier"),
-    "stamp": ("detector", "verifier", "reader", "segmenter", "embedder", "comparer"),
-}
-"""What can be trained, by kind of mark: the keys of the recipes, known without PyTorch."""
+    from platemark.train.run import Machine, Trained
 
 
 def train(
-    task: Annotated[
-        Literal[
-            "detector", "reader", "classifier", "verifier", "segmenter", "embedder", "comparer"
-        ],
-        typer.Argument(help="What to train."),
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE.toml|TASK",
+            help="A recipe; or, with --data, what to train: detector, reader or classifier for "
+            "plates, detector, verifier, reader, segmenter, embedder or comparer for stamps.",
+        ),
     ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Another value in the recipe, such as schedule.minutes=60; may be repeated.",
+        ),
+    ] = None,
     data: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--data",
             metavar="MANIFEST...",
             help="Annotated images; one or more. One given twice has twice the weight.",
         ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
-    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
-    kind: Annotated[Literal["plate", "stamp"], typer.Option(help="The marks it is for.")] = "plate",
+    ] = None,
+    kind: Annotated[
+        Literal["plate", "stamp"] | None, typer.Option(help="The marks it is for; default: plate.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Length by the clock.")] = None,
     epochs: Annotated[
         float | None,
         typer.Option(min=0, help="Length in passes over the data; repeatable from the seed."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     start: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--start-from",
-            metavar="RUN|MODEL",
-            help="Begin with the weights of an earlier run, or of a model: a folder, an .onnx or "
-            "the name of a bundled one.",
+            metavar="RUN|MODEL|nothing",
+            help="Begin with the weights of an earlier run or of a model, or with random ones; "
+            "default: the bundled model.",
         ),
     ] = None,
     segmenter: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="MODEL",
             help="Finds the ink that embedder and comparer learn from: a folder or an .onnx; by "
@@ -72,7 +77,7 @@ def train(
         ),
     ] = None,
     detector: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="MODEL",
             help="Proposes the candidates that a verifier learns from: a folder or an .onnx; by "
@@ -85,86 +90,130 @@ def train(
             metavar="DIR", help="Typefaces beside the bundled ones, for the reader of stamps."
         ),
     ] = None,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of weights, order and augmentation; default: 0.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
     rate: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="Peak learning rate; by default that of a network which knows nothing yet.",
+            help="Peak learning rate; by default a quarter of that of random weights, or that.",
         ),
     ] = None,
+    attempts: Annotated[
+        int,
+        typer.Option(min=1, help="Runs with one seed after another; the best on dev is kept."),
+    ] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
     threads: ThreadsOption = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that make batches; for a GPU, most of the cores.")
     ] = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Train a network on annotated images and package it as a model.
+    """Train a network on annotated images, from a recipe or from options, and package it.
 
-    Only the train splits are used. The folder gets the checkpoint, a log and its curve, and at the
-    end the model: model.onnx and card.json. Ctrl-C keeps the last checkpoint; --resume goes on.
+    The split train is learned from; dev, where there is one, chooses the best weights and ends a
+    run with patience, and the model is evaluated on it beside the bundled one. The folder gets the
+    resolved recipe, the checkpoint, logs and their plot, and at the end the model: model.onnx and
+    card.json. Ctrl-C keeps the last checkpoint; --resume goes on.
     """
-    if task not in TASKS[kind]:
-        raise typer.BadParameter(
-            f"nothing trains a {kind} {task}; for --kind {kind} there are {', '.join(TASKS[kind])}"
-        )
-    # "--data A B": an option takes one value, so what follows the first arrives as an argument
-    manifests = [*data, *(more or ())]
-    for manifest in manifests:
-        check_exists(manifest, "--data")
-    if minutes is not None and epochs is not None:
-        raise typer.BadParameter("give --minutes or --epochs, not both")
-    if 0 in (minutes, epochs, rate):
-        raise typer.BadParameter("--minutes, --epochs and --rate are above 0")
-    if start is not None and str(start) not in bundled_names():
-        check_exists(start, "--start-from")
-    if segmenter is not None and task not in ("embedder", "comparer"):
-        raise typer.BadParameter(f"a {task} learns from pictures", param_hint="--segmenter")
-    if fonts is not None and (kind, task) != ("stamp", "reader"):
-        raise typer.BadParameter(f"a {kind} {task} sets no text", param_hint="--fonts")
-    check_exists(segmenter, "--segmenter")
-    if detector is not None and task != "verifier":
-        raise typer.BadParameter(f"a {task} learns what is annotated", param_hint="--detector")
-    check_exists(detector, "--detector")
-    check_exists(fonts, "--fonts")
+    from platemark.train.recipe import as_recipe, read_recipe
+
+    manifests = [*(data or ()), *(more or ())]
+    schedule = {"minutes": minutes, "epochs": epochs, "batch": batch, "rate": rate}
+    options: dict[str, Any] = {
+        "kind": kind,
+        "seed": seed,
+        "parent": start,
+        "segmenter": segmenter,
+        "detector": detector,
+        "fonts": fonts,
+    }
+    if Path(what).suffix == ".toml":
+        said = _given(options | schedule | {"data": manifests or None})
+        if said:
+            raise typer.BadParameter(
+                f"{', '.join(said)}: a recipe says so itself; change it by --set KEY=VALUE"
+            )
+        recipe = read_recipe(Path(what), changes or ())
+    else:
+        if changes:
+            raise typer.BadParameter(
+                "it changes a recipe; options say the rest", param_hint="--set"
+            )
+        for path, option in [*((one, "--data") for one in manifests), (fonts, "--fonts")]:
+            check_exists(path, option)
+        table = _given(options) | {
+            "task": what,
+            "data": [
+                {"manifest": path, "weight": manifests.count(path)}
+                for path in dict.fromkeys(manifests)
+            ],
+            "schedule": _given(schedule),
+        }
+        recipe = as_recipe({"kind": "plate"} | table)
     folder = writable_folder(output, "--output")
-    report = _ignore if quiet else _report
-    words = ["platemark", "train", task, "--kind", kind, "--data", *map(str, manifests)]
-    lengths = {"--minutes": minutes, "--epochs": epochs}
-    numbers = lengths | {"--batch": batch, "--rate": rate, "--seed": seed}
-    words += [word for key, v in numbers.items() if v is not None for word in (key, f"{v:g}")]
-    models = {"--start-from": start, "--segmenter": segmenter, "--detector": detector}
-    models |= {"--fonts": fonts}
-    words += [word for key, v in models.items() if v is not None for word in (key, str(v))]
+    run, machine = _training()
+    words = ["platemark", "train", what, *_words(options | schedule, manifests)]
+    words += [word for change in changes or () for word in ("--set", change)]
+    words += [] if attempts == 1 else ["--attempts", str(attempts)]
     try:
-        card = _training()(
-            kind,
-            task,
-            manifests,
+        trained = run(
+            recipe,
             folder,
-            minutes=minutes,
-            epochs=epochs,
+            attempts=attempts,
             resume=resume,
-            start=start,
-            segmenter=segmenter,
-            detector=detector,
-            fonts=fonts,
-            device=device,
-            seed=seed,
-            batch=batch,
-            rate=rate,
-            threads=threads,
-            workers=workers,
+            machine=machine(device, threads, workers),
             command=shlex.join([*words, "--output", str(output)]),
-            report=report,
+            report=_ignore if quiet else _report,
         )
+    except RecipeError as error:
+        if error.file is not None or Path(what).suffix != ".toml":
+            raise
+        raise RecipeError(error.message, file=what) from error
     except KeyboardInterrupt:
         messages().print(f"Interrupted. To go on from the last checkpoint in {folder}: --resume")
         raise typer.Exit(INTERRUPTED) from None
-    report(f"{card.name} {card.version} is in {folder}")
+    if not quiet:
+        _print_comparison(trained)
+        _report(f"{trained.card.name} {trained.card.version} is in {folder}")
     typer.echo(folder)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _words(options: Mapping[str, Any], manifests: list[Path]) -> list[str]:
+    """The options as they stand on the command line."""
+    words = ["--data", *map(str, manifests)] if manifests else []
+    for name, value in _given(options).items():
+        option = "--start-from" if name == "parent" else f"--{name}"
+        words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return words
+
+
+def _print_comparison(trained: "Trained") -> None:
+    """Show the figures of the trained model beside those of the bundled one."""
+    if not trained.compared:
+        _report("the data have no dev split: nothing to compare with the bundled model on")
+        return
+    table = Table("on dev", "n", "bundled", "trained", box=None, pad_edge=False)
+    for one in trained.compared:
+        bundled = _with_interval(one.bundled, one.bundled_interval)
+        trained_figure = _with_interval(one.trained, one.trained_interval)
+        table.add_row(one.name, str(one.n), bundled, trained_figure)
+    messages().print(table)
+
+
+def _with_interval(value: float, interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return f"{value:.3f}"
+    low, high = interval
+    return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
 def _report(line: str) -> None:
@@ -175,11 +224,12 @@ def _ignore(line: str) -> None:
     """Take a message that nobody wants to see."""
 
 
-def _training() -> "Callable[..., ModelCard]":
+def _training() -> "tuple[Callable[..., Trained], type[Machine]]":
     try:
-        from platemark.train.recipe import train as run
+        from platemark.train.run import Machine
+        from platemark.train.run import train as run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("platemark"):
             raise
         raise MissingExtra("training", "train") from error
-    return run
+    return run, Machine
