@@ -9,12 +9,13 @@ DEMO ?= demo-out
 DATA ?= data/plates/annotations.jsonl
 STAMPS ?= data/stamps/annotations.jsonl
 RUNS ?= runs
-COUNT ?= 20000
-SEED ?= 1
-MINUTES ?= 240
+# Of a training, where it is not to be as long as its recipe says.
+MINUTES ?=
+
+RECIPES := $(basename $(notdir $(wildcard recipes/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test browser check format bench serve fuzz synth train-detector train-reader train-stamps train evaluate crash identify calibration registry-search clean
+.PHONY: help demo quick test browser check format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash identify calibration registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,34 +76,22 @@ fuzz: $(VENV)/.developer ## long: send what the API describes, and what it does 
 	FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/server/test_contract.py
 	$(BIN)/python benchmarks/serve.py malformed --count 10000
 
-synth: $(VENV)/.installed ## long: draw plates and stamps into runs/
-	$(BIN)/platemark synth plates --kind scenes --output $(RUNS)/scenes --count $(COUNT) --seed $(SEED)
-	$(BIN)/platemark synth plates --kind crops --output $(RUNS)/crops --count $(COUNT) --seed $(SEED)
-	$(BIN)/platemark synth stamps --kind scenes --output $(RUNS)/pages --count $(COUNT) --seed $(SEED)
-	$(BIN)/platemark synth stamps --kind imprints --near-copies 0.5 --output $(RUNS)/imprints \
-		--count $(COUNT) --seed $(SEED)
-	$(BIN)/platemark synth stamps --kind artworks --near-copies 0.5 --output $(RUNS)/artworks \
-		--count $(COUNT) --seed $(SEED)
+# One recipe makes each bundled model from random weights; `make train-plate-reader` runs one.
+$(RECIPES:%=train-%): train-%: $(VENV)/.developer
+	$(BIN)/platemark train recipes/$*.toml --output $(RUNS)/$* $(if $(MINUTES),--set schedule.minutes=$(MINUTES))
 
-train-detector: $(VENV)/.developer ## long: train the plate detector
-	$(BIN)/platemark train detector --kind plate --data $(RUNS)/scenes/annotations.jsonl $(DATA) \
-		--output $(RUNS)/plate-detector --minutes $(MINUTES)
+train: $(RECIPES:%=train-%) ## long: make all bundled models from their recipes, one after the other
 
-train-reader: $(VENV)/.developer ## long: train the plate reader
-	$(BIN)/platemark train reader --kind plate --data $(RUNS)/crops/annotations.jsonl $(DATA) \
-		--output $(RUNS)/plate-reader --minutes $(MINUTES)
+# The last step of a model starts from the one before, which is in the history.
+parents: ## take the parents of recipes/steps out of the history
+	mkdir -p $(RUNS)/parents/plate-reader-1.1.1
+	for file in model.onnx card.json; do \
+		git show 1aae036:src/platemark/models/bundled/plate-reader/$$file \
+			> $(RUNS)/parents/plate-reader-1.1.1/$$file || exit 1; \
+	done
 
-train-stamps: $(VENV)/.developer ## long: train the networks for stamps
-	$(BIN)/platemark train detector --kind stamp --data $(RUNS)/pages/annotations.jsonl $(STAMPS) \
-		--output $(RUNS)/stamp-detector --minutes $(MINUTES)
-	$(BIN)/platemark train segmenter --kind stamp --data $(RUNS)/imprints/annotations.jsonl $(STAMPS) \
-		--output $(RUNS)/stamp-segmenter --minutes $(MINUTES)
-	$(BIN)/platemark train embedder --kind stamp --data $(RUNS)/artworks/annotations.jsonl \
-		$(RUNS)/imprints/annotations.jsonl --output $(RUNS)/stamp-embedder --minutes $(MINUTES)
-	$(BIN)/platemark train comparer --kind stamp --data $(RUNS)/artworks/annotations.jsonl \
-		$(RUNS)/imprints/annotations.jsonl --output $(RUNS)/stamp-comparer --minutes $(MINUTES)
-
-train: train-detector train-reader train-stamps ## long: train all networks
+invented-country: $(VENV)/.developer ## minutes: teach the reader the plates of an invented country
+	cd examples/invented-country && $(abspath $(BIN))/python teach.py $(abspath $(RUNS))/invented-country
 
 evaluate: $(VENV)/.installed ## long: score the bundled models on annotated photos
 	$(BIN)/platemark evaluate plates $(DATA) --split test --errors $(RUNS)/errors
