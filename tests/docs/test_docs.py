@@ -33,6 +33,7 @@ from platemark.apps.cli import app
 from platemark.datasets.manifest import Manifest
 from platemark.models.store import find_model
 from platemark.plates.pipeline import PlatePipeline
+from platemark.train.recipe import read_recipe
 from platemark.types import Detection, Result
 
 ROOT = Path(__file__).parents[2]
@@ -180,10 +181,15 @@ def train(words: list[str]) -> None:
     """Check a command that trains, and its data, and give the bundled model for the trained one."""
     command = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
     given = command.make_context("train", words[1:]).params
-    for manifest in (*given["data"], *(given["more"] or ())):
+    manifests = [*(given["data"] or ()), *(given["more"] or ())]
+    task, kind = given["what"], given["kind"] or "plate"
+    if Path(task).suffix == ".toml":
+        recipe = read_recipe(Path(task), given["changes"] or ())
+        manifests = [one.manifest for one in recipe.data]
+        task, kind = recipe.task, recipe.kind
+    for manifest in manifests:
         assert Manifest.read(manifest).entries
-    bundled = find_model(task=given["task"], kind=given["kind"])
-    shutil.copytree(bundled.folder, given["output"])
+    shutil.copytree(find_model(task=task, kind=kind).folder, given["output"])
 
 
 def pairs(words: list[str]) -> list[tuple[str, str]]:
