@@ -138,6 +138,16 @@ def test_groups_kinds_and_negatives(
     assert (per_image, with_any.hits, with_any.n) == (0.5, 1, 2)
 
 
+def test_annotated_photos_without_plates_count_as_such(
+    tmp_path: Path, paint: Paint, painted_pipeline: PlatePipeline
+) -> None:
+    paint("images/neg/1.png", (LEFT, "XY99"))
+    paint("images/neg/2.png")
+    rows = [entry("images/neg/1.png"), entry("images/neg/2.png")]
+    per_image, with_any = evaluate(tmp_path, painted_pipeline, *rows).false_plates()
+    assert (per_image, with_any.hits, with_any.n) == (0.5, 1, 2)
+
+
 def test_reliability_pairs_scores_with_truth(
     tmp_path: Path, paint: Paint, painted_pipeline: PlatePipeline
 ) -> None:

@@ -168,8 +168,12 @@ class PlateEvaluation(Evaluation[ImageOutcome]):
         return {name: score(outcomes) for name, outcomes in groups.items()}
 
     def false_plates(self) -> tuple[float, Rate]:
-        """False plates per photo without plates, and the share of such photos that have any."""
-        return false_marks(self.negatives)
+        """False plates per photo without plates, and the share of such photos that have any.
+
+        Annotated photos that are listed as without plates count too.
+        """
+        bare = [one.result for one in self.outcomes if _shows_no_plate(one.entry)]
+        return false_marks([*bare, *self.negatives])
 
     def text_reliability(self) -> tuple[list[float], list[bool]]:
         """Text score of every plate with annotated text, and whether the text was right.
@@ -266,6 +270,11 @@ def score(outcomes: Sequence[ImageOutcome]) -> PlateScores:
         reader=_reading_scores((plate.reading, plate.truth.text) for plate in read),
         elapsed_ms=metrics.mean_and_median(looked_at),
     )
+
+
+def _shows_no_plate(entry: ManifestEntry) -> bool:
+    listed = "plates" in entry.model_fields_set
+    return entry.kind == "scene" and listed and not entry.plates and not entry.ignore
 
 
 def _judge(path: Path, entry: ManifestEntry, pipeline: PlatePipeline) -> ImageOutcome:

@@ -44,8 +44,8 @@ def plate_report(evaluation: PlateEvaluation) -> None:
             f"Accepted where {wanted:.1%} of texts are to be right: {share}, "
             f"scores from {coverage.threshold:.3f}"
         )
-    if evaluation.negatives:
-        per_image, with_any = evaluation.false_plates()
+    per_image, with_any = evaluation.false_plates()
+    if with_any.n:
         console.print(
             f"Photos without plates: {per_image:.3f} false plates per image; "
             f"{with_any.hits} of {with_any.n} have any."
