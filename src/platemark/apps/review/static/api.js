@@ -48,7 +48,7 @@ export class Outbox {
   }
 
   /** The version of an image that the next change of it builds on. */
-  know(image, version) { this.#versions.set(image, version); }
+  know(image, version) { this.#versions.set(image, Math.max(version, this.#versions.get(image) ?? 0)); }
 
   version(image) { return this.#versions.get(image); }
 

@@ -16,7 +16,7 @@ const who = () => annotator.value.trim() || setup.annotator;
 /** The image that is open, as the server told of it, and what is marked in it now. */
 let item = null, marks = [], chosen = -1, corner = null, modelShown = true;
 const visited = [];
-let place_ = -1;
+let position = -1;
 
 const stage = new Stage(by("stage"), {
   chosen: choose,
@@ -50,17 +50,20 @@ function clone(value) { return structuredClone(value); }
 /** Show an image and remember that it was. */
 async function visit(image) {
   panel.settle();
-  if (visited[place_] !== image) {
-    visited.splice(place_ + 1, visited.length, image);
-    place_ = visited.length - 1;
+  if (visited[position] !== image) {
+    visited.splice(position + 1, visited.length, image);
+    position = visited.length - 1;
   }
   await open(image);
 }
 
 async function open(image) {
   queue.mark(image);
+  if (outbox.holds(image)) await outbox.flush();
   const opened = await ask(`images/${image}?annotator=${encodeURIComponent(who())}`);
-  if (visited[place_] !== image || (outbox.holds(image) && item?.id === image)) return;
+  // What was changed since it was asked for is newer.
+  const changing = item?.id === image && (panel.typing || stage.busy || outbox.holds(image));
+  if (visited[position] !== image || changing || opened.version < outbox.version(image)) return;
   const another = item?.id !== image;
   adopt(opened);
   if (another) {
@@ -249,19 +252,19 @@ async function step(way) {
 
 function chosenMark() { return marks[chosen]; }
 
-function nudge(by_, size) {
+function nudge(way, size) {
   const mark = chosenMark();
   if (!mark) return;
   const corners = cornersOf(mark);
   if (size) {
-    const [x1, y1] = [mark.box[2] + by_[0], mark.box[3] + by_[1]];
+    const [x1, y1] = [mark.box[2] + way[0], mark.box[3] + way[1]];
     if (mark.quad) {
       const [x0, y0, ox, oy] = mark.box, sx = (x1 - x0) / (ox - x0), sy = (y1 - y0) / (oy - y0);
       place(mark, corners.map(([x, y]) => [x0 + (x - x0) * sx, y0 + (y - y0) * sy]), true);
     } else moveCorner(mark, 2, [x1, y1]);
   } else if (corner !== null) {
-    moveCorner(mark, corner, corners[corner].map((value, axis) => Math.min(item[axis ? "height" : "width"], Math.max(0, value + by_[axis]))));
-  } else shift(mark, corners, by_, [item.width, item.height]);
+    moveCorner(mark, corner, corners[corner].map((value, axis) => Math.min(item[axis ? "height" : "width"], Math.max(0, value + way[axis]))));
+  } else shift(mark, corners, way, [item.width, item.height]);
   changed();
 }
 
@@ -277,9 +280,9 @@ function foresee() {
 
 const go = {
   async next() {
-    if (place_ + 1 < visited.length) {
-      place_ += 1;
-      await open(visited[place_]);
+    if (position + 1 < visited.length) {
+      position += 1;
+      await open(visited[position]);
       return;
     }
     const { id } = await ask("next", "POST", { annotator: who(), seen: visited.slice(-2000), current: item?.id ?? null });
@@ -296,9 +299,9 @@ const go = {
   },
   async previous() {
     panel.settle();
-    if (place_ > 0) {
-      place_ -= 1;
-      await open(visited[place_]);
+    if (position > 0) {
+      position -= 1;
+      await open(visited[position]);
     }
   },
 };
@@ -384,17 +387,24 @@ const actions = {
   farther: () => stage.zoom(0.8),
   fit: () => stage.fit(),
   help: () => by("help").showModal(),
-  move: ({ by: by_, size }) => nudge(by_, size),
+  move: ({ by: way, size }) => nudge(way, size),
   choose: ({ key }) => settleConflict(key === "2"),
 };
 
-/** One after the other: a key that is pressed meanwhile waits for what came before. */
-let busy = Promise.resolve();
+/**
+ * One after the other: what is asked for meanwhile waits for what came before. Until another image is
+ * shown only turning goes on: nothing is done to an image that nobody has seen.
+ */
+let busy = Promise.resolve(), turning = 0;
+const TURNS = ["next", "previous"], LEAVES = ["accept", "reject", ...TURNS];
 function act(asked) {
+  if (turning && !TURNS.includes(asked.name)) return;
+  const leaves = LEAVES.includes(asked.name);
+  if (leaves) turning += 1;
   busy = busy.then(() => actions[asked.name](asked)).catch((error) => {
     if (!(error instanceof Refused)) throw error;
     notice("That did not work.", error.message);
-  });
+  }).finally(() => { if (leaves) turning -= 1; });
 }
 
 document.addEventListener("keydown", (event) => {
@@ -402,7 +412,7 @@ document.addEventListener("keydown", (event) => {
   const asked = meaning(event);
   if (!asked) return;
   event.preventDefault();
-  act(asked);
+  if (!(event.repeat && LEAVES.includes(asked.name) && !TURNS.includes(asked.name))) act(asked);
 });
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-do]");
@@ -422,12 +432,12 @@ stage.photo.addEventListener("error", async () => {
 
 async function poll() {
   try {
-    const open_ = item && !item.error ? `&image=${item.id}` : "";
-    const state = await ask(`state?annotator=${encodeURIComponent(who())}${open_}`);
+    const shown = item && !item.error ? `&image=${item.id}` : "";
+    const state = await ask(`state?annotator=${encodeURIComponent(who())}${shown}`);
     showState(state);
     if (by("saved").textContent.startsWith("The server") && !outbox.holds()) outbox.flush();
     const now = state.open;
-    if (!now || now.id !== item?.id || outbox.holds(now.id) || panel.typing) return;
+    if (!now || now.id !== item?.id || outbox.holds(now.id) || panel.typing || stage.busy) return;
     const another = now.version > item.version || now.proposals !== item.proposals.length;
     if (another || (now.predicted && !item.prediction)) await open(now.id);
     item.others = now.others;

@@ -45,6 +45,9 @@ export class Stage {
     new ResizeObserver(() => this.fit()).observe(stage);
   }
 
+  /** Whether something is being dragged or drawn. */
+  get busy() { return this.#drag !== null; }
+
   /** Show an image of a size, in pixels of its marks. */
   open(address, size) {
     this.size = size;
