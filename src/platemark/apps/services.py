@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 import cv2
 
 from platemark.apps.figures import Figures
+from platemark.apps.learning import Learning
 from platemark.apps.settings import Settings
 from platemark.apps.work import WorkQueue
 from platemark.errors import InputTooLarge, InvalidRequest, PlatemarkError, RegistryUnavailable
@@ -42,6 +43,7 @@ class Services:
         work: The workers.
         plates: Finds and reads plates.
         stamps: Finds stamps, reads none, and asks nobody whose they are.
+        learning: Teaches models to find a stamp.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Services:
             registry=None,
             reader=None,
         )
+        self.learning = Learning(settings.learn_minutes, settings.threads)
         self._reader = stamps.reader and figures.timed("stamp_read", stamps.reader)
         if registry is not None:
             registry.check_model(stamps.embedder.name)
@@ -291,6 +294,7 @@ class Services:
 
     def close(self) -> None:
         """Finish the work that has begun, and let go of the registry."""
+        self.learning.close()
         self.work.close()
         if self._registry is not None:
             self._registry.close()

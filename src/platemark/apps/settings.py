@@ -46,6 +46,8 @@ class Settings(BaseSettings):
         threads: CPU threads for each of them. One for each worker gives most throughput; more
             make a lone request quicker.
         web: Whether the web app is served.
+        learn_minutes: Longest fine-tuning, in minutes, when the web app learns a stamp; 0 for no
+            learning at all.
         docs: Whether ``/docs``, ``/redoc`` and ``/openapi.json`` are served.
         max_in_flight: Requests that are taken on at a time, those waiting included; others get 429.
         request_seconds: Longest time for one request, from its first byte on.
@@ -74,6 +76,7 @@ class Settings(BaseSettings):
     workers: int = Field(default_factory=usable_cores, ge=1, le=256)
     threads: int = Field(default=1, ge=1, le=256)
     web: bool = True
+    learn_minutes: float = Field(default=10.0, ge=0, le=24 * 60)
     docs: bool = True
     max_in_flight: int = Field(default=32, ge=1)
     request_seconds: float = Field(default=60.0, gt=0)

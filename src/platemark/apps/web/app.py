@@ -10,6 +10,7 @@ from platemark.apps.web import views
 from platemark.apps.web.assets import ICON
 from platemark.apps.web.compare import CompareTab
 from platemark.apps.web.find import FindTab
+from platemark.apps.web.learn import LearnTab
 from platemark.apps.web.registry import RegistryTab
 from platemark.apps.web.theme import css, head, theme
 from platemark.apps.web.uploads import quiet, role_of
@@ -65,6 +66,8 @@ def _page(services: Services) -> gr.Blocks:
                 FindTab(services, "stamp")
             with gr.Tab("Compare"):
                 CompareTab(services)
+            with gr.Tab("Learn"):
+                LearnTab(services)
             with gr.Tab("Registry") as tab:
                 RegistryTab(services, tab, page)
         page.load(_greet, None, masthead, **quiet())

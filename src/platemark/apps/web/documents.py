@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import PIL.Image
 
@@ -17,6 +18,7 @@ from platemark.imaging.cover import Style
 from platemark.imaging.draw import cut_mark, draw_image
 from platemark.imaging.image import Image
 from platemark.imaging.sources import PageReader, Unread
+from platemark.pipeline import Pipeline
 from platemark.types import Mark, Result, StampMark
 from platemark.usecases.export import LAYOUTS, CsvWriter, PictureNames
 from platemark.usecases.look import Item, the_page
@@ -90,25 +92,36 @@ def turn(services: Services, document: Document, number: int) -> Image:
 
 
 def look(
-    services: Services, kind: Kind, paths: Sequence[Path], min_score: float | None
+    services: Services,
+    kind: Kind,
+    paths: Sequence[Path],
+    min_score: float | None,
+    pipeline: Pipeline[Any] | None = None,
 ) -> Iterator[tuple[Document, Item]]:
     """Do files page by page; gives the document so far and the page that was just done.
 
     A file that cannot be read has a result with its error, and the others go on. The downloads are
     there once it ends. It takes one place among the requests meanwhile.
 
+    Args:
+        services: Have the workers and the models.
+        kind: What is looked for.
+        paths: The files.
+        min_score: Least score of a mark; by default the models' own rules.
+        pipeline: What finds; by default that of the server, which also identifies.
+
     Raises:
         InputError: The only file cannot be read.
         Overloaded: The server has too much to do.
     """
-    pipeline = services.pipeline(kind, min_score, identify=True)
+    finder = pipeline or services.pipeline(kind, min_score, identify=True)
     document = Document(kind, paths, len(paths))
 
     def work(pages: PageReader) -> tuple[Item, Result]:
         item = next(pages)
         if isinstance(item, Unread) and not pages.count and len(paths) == 1:
             raise item.error
-        return item, services.find(kind, item, pipeline)
+        return item, services.find(kind, item, finder)
 
     with services.work.admit(), _Downloads(document) as downloads:
         for path in paths:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from platemark.apps.learning import Progress
 from platemark.apps.services import Kind
 from platemark.apps.web.assets import LOGO
 from platemark.apps.web.pictures import crop_url, data_url, ink_picture, page_url
@@ -32,6 +33,8 @@ _PICTURES = {
     "stamp": '<circle cx="48" cy="48" r="36"/><circle cx="48" cy="48" r="25"/><path d="M36 48h24'
     'M40 40h16M40 56h16"/>',
     "compare": '<circle cx="36" cy="48" r="27"/><circle cx="60" cy="48" r="27"/>',
+    "learn": '<circle cx="40" cy="44" r="27"/><circle cx="40" cy="44" r="17"/>'
+    '<path d="M60 64l22 22"/>',
     "registry": '<rect x="12" y="14" width="30" height="30" rx="5"/><rect x="54" y="14" width="30" '
     'height="30" rx="5"/><rect x="12" y="54" width="30" height="30" rx="5"/><path d="M69 58v24'
     'M57 70h24"/>',
@@ -81,6 +84,42 @@ def progress(done: int, total: int) -> str:
         f'<div class="pm-progress" role="status">Page {done} of {total} done'
         f'<progress max="{total}" value="{done}">{done} of {total}</progress></div>'
     )
+
+
+def lesson(progress: Progress) -> str:
+    """How far a training is."""
+    minutes, seconds = divmod(round(progress.seconds), 60)
+    done, total = progress.done, progress.total
+    return (
+        f'<div class="pm-progress" role="status">{escape(progress.stage.capitalize())}: '
+        f"{done} of {total}{' seconds' if progress.stage == 'fine-tuning' else ''}; "
+        f"since {minutes}:{seconds:02d} minutes"
+        f'<progress max="{total}" value="{done}">{done} of {total}</progress></div>'
+    )
+
+
+def learned(report: str) -> str:
+    """What was learned, and how well it does on generated pictures, see `Learned.to_json`."""
+    said = json.loads(report)
+    names = ", ".join(said["classes"])
+    facts = {
+        "Found": f"{_rate(said['recall'])} of the marks in generated pictures",
+        "False alarms": f"in {_rate(said['false_alarms'])} of the pictures",
+        "Detector": said["detector"],
+    }
+    rows = "".join(f"<dt>{key}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
+    return (
+        f'<article class="pm-card"><header><h3>{escape(names)} is learned'
+        "<small>Real photos are harder than generated pictures: drop some of your own.</small>"
+        f'</h3></header><dl class="pm-facts">{rows}</dl></article>'
+    )
+
+
+def _rate(rate: Mapping[str, Any]) -> str:
+    if rate["value"] is None:
+        return "unknown (n=0)"
+    low, high = rate["interval"]
+    return f"{rate['value']:.0%} ({low:.0%} to {high:.0%}, n={rate['n']})"
 
 
 def page(kind: Kind, image: Image, result: Result, place: int, pages: int) -> str:
