@@ -40,7 +40,7 @@ def page_with(stamp: Pixels) -> Pixels:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learn with few generated pictures."""
-    monkeypatch.setattr(learning, "COMPOSITES", 8)
+    monkeypatch.setattr(learning, "COMPOSITES", 3)
 
 
 @pytest.mark.usefixtures("few")
@@ -60,7 +60,7 @@ def test_a_stamp_is_learned_from_a_picture_and_found_in_photos(
         page.locator("#pm-learn-minutes input[type=number]").fill("0")
         page.locator("#pm-learn-begin").click()
         expect(page.locator("#pm-learn-report")).to_contain_text("acme is learned")
-        expect(page.locator("#pm-learn-report")).to_contain_text("n=8")
+        expect(page.locator("#pm-learn-report")).to_contain_text("n=3")
         names = zipfile.ZipFile(io.BytesIO(saved(page, "#pm-learn-zip"))).namelist()
         assert {"model/card.json", "model/model.onnx"} <= set(names)
         place: Path | str = "#pm-learn-photos input[type=file]"

@@ -61,7 +61,7 @@ class LearnTab:
     def _inputs(self) -> None:
         settings, learning = self._services.settings, self._services.learning
         self._pictures = upload(
-            settings, "Pictures of the stamp, named as it", "pm-learn-pictures", several=True
+            settings, "Pictures of the stamp", "pm-learn-pictures", several=True
         )
         tunes = learning.fine_tunes
         self._minutes = gr.Slider(
