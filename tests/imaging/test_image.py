@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from platemark.errors import InputTooLarge, MissingExtra, UnreadableImage, UnsupportedInput
+from platemark.imaging import pixels
 from platemark.imaging.image import Image, compressed, image_size, read_grey, to_jpeg, to_png
 
 ORIENTATION = 0x0112
@@ -83,6 +84,31 @@ def test_all_ways_in_give_the_same_pixels(tmp_path: Path) -> None:
         "<array>",
     ]
     assert [image.file for image in ways] == [str(path), str(path), None, None, None]
+
+
+def test_pixels_do_not_depend_on_the_library_for_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = sorted((Path(__file__).parents[2] / "examples").glob("*/*.jpg"))
+    odd = [jpeg()[:200] + b"\0" * 20 + jpeg()[200:]]
+    fast = [Image.read(file).pixels for file in files]
+    grey = [pixels.decode_grey(PIL.Image.open(file), file.read_bytes()) for file in files]
+    refused = [_read(data) for data in odd]
+    monkeypatch.setattr(pixels, "simplejpeg", None)
+    assert all(
+        np.array_equal(a, Image.read(file).pixels) for a, file in zip(fast, files, strict=True)
+    )
+    assert all(
+        np.array_equal(a, pixels.decode_grey(PIL.Image.open(file), file.read_bytes()))
+        for a, file in zip(grey, files, strict=True)
+    )
+    assert refused == [_read(data) for data in odd]
+
+
+def _read(data: bytes) -> bytes | str:
+    """The pixels of a damaged picture, or why it has none."""
+    try:
+        return Image.read(data).pixels.tobytes()
+    except UnreadableImage as error:
+        return error.message
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

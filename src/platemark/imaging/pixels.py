@@ -1,5 +1,6 @@
 """From a picture as it is stored to upright (H, W, 3) uint8 RGB of square pixels, as it is seen."""
 
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -8,6 +9,11 @@ import PIL.Image
 import PIL.ImageFile
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
+
+try:
+    import simplejpeg
+except ImportError:
+    simplejpeg = None
 
 Pixels = NDArray[np.uint8]
 
@@ -200,15 +206,21 @@ def _on_white(values: Pixels) -> Pixels:
 
 
 def _jpeg(data: bytes | None, header: PIL.Image.Image, flags: int) -> Pixels | None:
-    """Decode a sound 8-bit JPEG with OpenCV, which is faster; None leaves it to Pillow.
+    """Decode a sound 8-bit JPEG with simplejpeg or OpenCV, faster; None leaves it to Pillow.
 
-    OpenCV fills what a cut-off file lacks with grey and does not say so, so only a file that ends
-    as it should goes this way.
+    All three have libjpeg-turbo and give the same pixels; simplejpeg takes half the time for large
+    photos. OpenCV fills what a cut-off file lacks with grey and does not say so, so only a file
+    that ends as it should goes this way.
     """
     if data is None or header.format != "JPEG" or header.mode not in ("RGB", "L"):
         return None
     if not data.rstrip(b"\0").endswith(_END_OF_JPEG):
         return None
+    if simplejpeg is not None:
+        colours = "GRAY" if flags == cv2.IMREAD_GRAYSCALE else "RGB"
+        with suppress(ValueError):  # what it finds odd is left to others
+            pixels = np.asarray(simplejpeg.decode_jpeg(data, colours), np.uint8)
+            return pixels[:, :, 0] if colours == "GRAY" else pixels
     flags |= cv2.IMREAD_IGNORE_ORIENTATION
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     return None if decoded is None else np.asarray(decoded, np.uint8)
