@@ -17,7 +17,7 @@ from platemark.datasets.fingerprint import NEAR, near_duplicates, perceptual_has
 from platemark.datasets.split import SHARES, Reason
 from platemark.errors import DatasetError
 from platemark.imaging.image import compressed
-from platemark.types.base import Split
+from platemark.splits import Split
 
 BOX = [1, 2, 30, 40]
 NO_IMAGES: tuple[Reason, ...] = ("source", "document", "identity", "text")

@@ -15,7 +15,7 @@ import platemark
 
 ROOT = Path(platemark.__file__).parent
 LAYERS = [
-    {"errors", "types", "masks", "protocols", "parallel", "files"},
+    {"errors", "types", "masks", "protocols", "parallel", "files", "splits"},
     {"datasets", "imaging", "geometry"},
     {"models", "pipeline", "metrics"},
     {"matching"},
@@ -158,6 +158,7 @@ def files_that_name(library: str, *names: str) -> set[str]:
 def test_pictures_are_decoded_in_imaging_only() -> None:
     decoders = ("imread", "imreadmulti", "imdecode", "imdecodemulti")
     assert files_that_name("cv2", *decoders) == {"imaging/pixels.py"}
+    assert files_that_import("simplejpeg") == {"imaging/pixels.py"}
     assert files_that_name("cv2", "imwrite", "imencode") == {"imaging/image.py"}
     # What a server answers is no input.
     opened = files_that_name("PIL.Image", "open") | files_that_name("PilImage", "open")
@@ -201,6 +202,10 @@ def test_the_client_library_is_imported_by_the_client_only() -> None:
     assert files_that_import("httpx") == {"client/connection.py", "client/webhook.py"}
 
 
+def test_ray_is_imported_in_one_file() -> None:
+    assert files_that_import("ray") == {"apps/batch_ray.py"}
+
+
 def test_folders_are_watched_in_one_file() -> None:
     assert files_that_import("watchdog") == {"usecases/folder.py"}
 
@@ -226,7 +231,8 @@ def test_help_starts_without_models_or_networks() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from platemark.apps.cli import app;"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
-        "print([m for m in ('torch', 'onnxruntime', 'cv2') if m in sys.modules])"
+        "heavy = ('torch', 'onnxruntime', 'cv2', 'numpy', 'pydantic');"
+        "print([m for m in heavy if m in sys.modules])"
     )
     assert run_python(code) == "[]"
 

@@ -15,7 +15,7 @@ from platemark.datasets.split import image_hash, marks_of
 from platemark.errors import DatasetError, MissingImage, PlatemarkError
 from platemark.geometry import iou_matrix, order_corners
 from platemark.imaging.image import image_size
-from platemark.types.base import Split
+from platemark.splits import Split
 
 Severity = Literal["error", "warning"]
 

@@ -29,7 +29,7 @@ from platemark.datasets.outlines import (
     picture_of,
 )
 from platemark.errors import DatasetError
-from platemark.types.base import Split
+from platemark.splits import Split
 
 Transfer = Literal["link", "copy", "leave"]
 """What becomes of images: a second name for the same file, a copy, or nothing."""

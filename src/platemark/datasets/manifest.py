@@ -37,7 +37,7 @@ from pydantic import (
 
 from platemark.errors import DatasetError
 from platemark.geometry import is_convex
-from platemark.types.base import Split
+from platemark.splits import Split
 
 Kind = Literal["scene", "crop", "isolated"]
 StampShape = Literal["circle", "oval", "rectangle", "triangle", "other"]

@@ -29,7 +29,8 @@ from platemark.errors import DatasetError, MissingImage, PlatemarkError
 from platemark.geometry import is_convex, order_corners
 from platemark.imaging.image import image_size
 from platemark.imaging.sources import IMAGE_SUFFIXES
-from platemark.types.base import Point, Quad, Split
+from platemark.splits import Split
+from platemark.types.base import Point, Quad
 
 MarkKind = Literal["plate", "stamp"]
 Role = Literal["plate", "stamp", "ignore", "skip"]

@@ -12,7 +12,7 @@ from platemark.datasets.convert import Dataset
 from platemark.datasets.show import thumbnail
 from platemark.errors import PlatemarkError
 from platemark.files import replace_file
-from platemark.types.base import Split
+from platemark.splits import Split
 
 _PICTURES, _SIZE = 3, (420, 300)
 """Pictures of each problem, and their size at most."""

@@ -15,7 +15,8 @@ from platemark.errors import DatasetError, PlatemarkError
 from platemark.imaging.draw import draw_outlines, system_font
 from platemark.imaging.image import Image
 from platemark.imaging.warp import rectify
-from platemark.types.base import Split, as_quad
+from platemark.splits import Split
+from platemark.types.base import as_quad
 
 Cells = Literal["images", "marks"]
 

@@ -19,7 +19,7 @@ from platemark.datasets.manifest import ManifestEntry, family_of
 from platemark.datasets.outlines import Place, faults_at
 from platemark.errors import DatasetError
 from platemark.imaging.image import read_grey
-from platemark.types.base import Split
+from platemark.splits import Split
 
 Reason = Literal["source", "document", "identity", "text", "image"]
 """Why images hang together: their ``source``, where there are several; one document or vehicle by

@@ -18,7 +18,7 @@ from platemark.apps.cli.common import (
     report_error,
     writable_folder,
 )
-from platemark.types.base import Split
+from platemark.splits import Split
 
 if TYPE_CHECKING:
     from platemark.datasets import Check, Dataset

@@ -19,7 +19,7 @@ from platemark.apps.cli.common import (
     progress,
     writable_folder,
 )
-from platemark.types.base import Split
+from platemark.splits import Split
 
 if TYPE_CHECKING:
     from platemark.apps.cli.failures import FailureSheet

@@ -27,7 +27,7 @@ from platemark.datasets.outlines import (
     split_of,
 )
 from platemark.errors import DatasetError
-from platemark.types.base import Split
+from platemark.splits import Split
 
 _LISTS: dict[Split, str] = {"train": "train", "dev": "val", "test": "test"}
 _SIDES = ("xmin", "ymin", "xmax", "ymax")

@@ -21,7 +21,8 @@ from platemark.errors import DatasetError, MissingExtra
 from platemark.geometry import box_to_quad, is_convex
 from platemark.imaging.image import image_size
 from platemark.imaging.sources import IMAGE_SUFFIXES
-from platemark.types.base import Point, Split
+from platemark.splits import Split
+from platemark.types.base import Point
 
 Variant = Literal["boxes", "obb", "pose"]
 FILE_NAME = "data.yaml"
