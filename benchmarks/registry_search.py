@@ -3,6 +3,10 @@
     platemark synth stamps --kind artworks --near-copies 0.3 --count 2000 --seed 7 --output ARTWORKS
     python benchmarks/registry_search.py ARTWORKS/annotations.jsonl --count 100000 1000000
     python benchmarks/registry_search.py ARTWORKS/annotations.jsonl --count 50000 --libraries
+    python benchmarks/registry_search.py ARTWORKS/annotations.jsonl --postgres postgresql://host/empty
+
+With ``--postgres`` the search is that of a registry in PostgreSQL, filled by COPY: its tables, its
+index and its joins, over a connection. The database is one without a registry, and keeps it.
 
 The vectors are those that the bundled embedder makes of drawn designs, and more like them: mixtures
 of two of them with noise along the directions in which they spread. Neighbours of vectors without
@@ -12,7 +16,8 @@ structure are found badly by any graph, and no stamps are like that.
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,9 +30,10 @@ from rich.table import Table
 from platemark.datasets import Manifest
 from platemark.imaging.image import Image
 from platemark.registry.index import VectorIndex, VectorTable
+from platemark.registry.postgres import SCHEMA, PostgresStore
 from platemark.tasks.embedder import Embedder
 
-NEAREST = 10
+NEAREST, SAMPLES = 10, 3
 Vectors = NDArray[np.float32]
 Search = Callable[[Vectors, int], Any]
 """Numbers (K,) of the vectors nearest to one (D,), nearest first."""
@@ -106,6 +112,50 @@ def by_usearch(vectors: Vectors) -> Search:
     return lambda query, count: index.search(query, count).keys
 
 
+def by_postgres(url: str, vectors: Vectors) -> Search:
+    """The search of a registry in PostgreSQL with so many samples, three of each design."""
+    import pgvector.psycopg
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(url) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    store = PostgresStore(url)
+    designs = [(f"d{number:09}",) for number in range(-(-len(vectors) // SAMPLES))]
+    with psycopg.connect(url) as connection:
+        connection.execute(f"SET search_path = {SCHEMA}, public")
+        pgvector.psycopg.register_vector(connection)
+
+        def copy(table: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:
+            names = sql.SQL(", ").join(map(sql.Identifier, columns.split()))
+            command = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
+            with connection.cursor().copy(command) as target:
+                for row in rows:
+                    target.write_row(row)
+
+        empty = ("", "", "", "", "", "")
+        copy(
+            "designs",
+            "id name notes tags owner words created changed",
+            ((id_, id_, *empty) for (id_,) in designs),
+        )
+        copy(
+            "samples",
+            "id design created source page box digest",
+            ((str(n), *designs[n // SAMPLES], "", "", 0, "", str(n)) for n in range(len(vectors))),
+        )
+        numbers = dict(connection.execute("SELECT id, number FROM samples").fetchall())
+        copy(
+            "vectors",
+            "number model vector",
+            ((numbers[str(n)], "benchmark", vector) for n, vector in enumerate(vectors)),
+        )
+    store.set_dimensions(vectors.shape[1])
+    with psycopg.connect(url) as connection:
+        connection.execute(f"ANALYZE {SCHEMA}.vectors, {SCHEMA}.samples, {SCHEMA}.designs")
+    return lambda query, count: [int(hit.sample) for hit in store.nearest(query, count)]
+
+
 OTHERS = {"hnswlib": by_hnswlib, "usearch": by_usearch}
 
 
@@ -116,12 +166,15 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--model", help="an embedder")
     parser.add_argument("--no-graph", action="store_true", help="the exact search alone")
+    parser.add_argument("--postgres", metavar="URL", help="a registry in an empty database too")
     parser.add_argument("--libraries", action="store_true", help="other graphs too, if installed")
     options = parser.parse_args()
     real = embedded(Manifest.read(options.manifest), options.model)
     ways: dict[str, Callable[[Vectors], Search]] = {"exact": exactly}
     if not options.no_graph:
         ways["graph of the registry (faiss)"] = by_graph
+    if options.postgres:
+        ways["PostgreSQL (pgvector)"] = partial(by_postgres, options.postgres)
     if options.libraries:
         ways |= {name: way for name, way in OTHERS.items() if find_spec(name)}
     table = Table("vectors", "search", "recall@10", "p50 ms", "p95 ms", "made in s", box=None)
