@@ -15,7 +15,7 @@ MINUTES ?=
 RECIPES := $(basename $(notdir $(wildcard recipes/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test browser check format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash identify calibration registry-search clean
+.PHONY: help demo quick test browser check format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash ray identify calibration registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,12 @@ evaluate: $(VENV)/.installed ## long: score the bundled models on annotated phot
 
 crash: $(VENV)/.developer ## long: kill processes that add to a registry some hundred times
 	PLATEMARK_CRASH_ROUNDS=400 $(BIN)/python -m pytest tests/registry/test_crash.py
+
+# A busy machine is slow, not wrong.
+ray: $(VENV)/.developer ## run a batch on a Ray cluster of two nodes, one of which is killed
+	$(PIP) --constraint constraints.txt --editable '.[ray]'
+	RAY_raylet_start_wait_time_s=300 RAY_USAGE_STATS_ENABLED=0 \
+		$(BIN)/python -m pytest tests/apps/batch_on_ray.py
 
 identify: $(VENV)/.developer ## long: identify imprints of unseen stamps among 1,000 designs
 	$(BIN)/platemark synth stamps --kind imprints --imprints-per-design 7 --near-copies 0.3 \

@@ -36,6 +36,7 @@ platemark watch DIR --output rows.csv --settle 2 --poll --stop-after 60 --state 
 platemark watch DIR --kind stamp --registry stamps.db --read --webhook http://localhost/in
 platemark watch 0 --webhook http://localhost/in --webhook-secret text
 platemark batch DIR --output OUT --webhook http://localhost/in
+platemark batch DIR --output OUT --engine ray --workers 4
 platemark batch DIR '*.jpg' @files.txt shards.tar s3://bucket/photos --output OUT
 platemark batch DIR --output OUT --engine local --kind stamps --workers 2 --format parquet --quiet
 platemark batch DIR --output OUT --kind stamps --registry stamps.db --read --embedding

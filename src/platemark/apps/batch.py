@@ -205,7 +205,7 @@ class _Run:
         if worker.begun is not None and self._deaths[place] > 1:
             self._tally.pages += 1
             lost = self._batch.blame(worker.part, worker.begun, how)
-            _put(self._outbox, self._batch, lost)
+            post(self._outbox, self._batch, lost)
             self._fail(lost.error.message if lost.error else None)
 
     def _fail(self, error: str | None) -> None:
@@ -221,10 +221,28 @@ def _ending(status: int | None) -> str:
     return f"exit status {status}"
 
 
-def _put(outbox: Outbox | None, batch: Batch, result: Result) -> None:
+def post(outbox: Outbox | None, batch: Batch, result: Result) -> None:
+    """Have a webhook, where there is one, get the row of a page."""
     if outbox is not None:
         key = f"{batch.folder.resolve()}\n{result.source}\n{result.page}"
         outbox.put("result", result.to_dict(embedding=batch.layout.embedding), key)
+
+
+def look_of(
+    batch: Batch, pipeline: Pipeline[Any], outbox: Outbox | None
+) -> Callable[[PageRead], Result]:
+    """What does a page in a process that does nothing else."""
+    import cv2
+
+    warnings.filterwarnings("ignore", module="PIL")
+    cv2.setNumThreads(1)
+
+    def look(read: PageRead) -> Result:
+        result = pipeline.result(read())
+        post(outbox, batch, result)
+        return result
+
+    return look
 
 
 def _work(
@@ -234,17 +252,8 @@ def _work(
     pipe: "Connection[Told | None, Part | None]",
 ) -> None:
     """Do parts until there are no more, or nobody is there any more to take what was done."""
-    import cv2
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to decide
-    warnings.filterwarnings("ignore", module="PIL")
-    cv2.setNumThreads(1)
-
-    def look(read: PageRead) -> Result:
-        result = pipeline.result(read())
-        _put(outbox, batch, result)
-        return result
-
+    look = look_of(batch, pipeline, outbox)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (part := pipe.recv()) is not None:
             batch.do(part, look, pipe.send)

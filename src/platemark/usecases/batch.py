@@ -258,6 +258,10 @@ class Batch:
             journal.write(result)
         return result
 
+    def notes_file(self, part: Part) -> Path:
+        """Where whoever does a part may note how far it came, for who goes on with it."""
+        return self._ledger / f"notes-{part.number:05d}.json"
+
     @property
     def _ledger(self) -> Path:
         return self.folder / _LEDGER

@@ -30,6 +30,7 @@ class Engine(StrEnum):
     """What does the work."""
 
     LOCAL = "local"
+    RAY = "ray"
 
 
 class Kind(StrEnum):
@@ -60,10 +61,17 @@ def batch(
     ],
     kind: Annotated[Kind, typer.Option(help="The marks to look for.")] = Kind.PLATES,
     engine: Annotated[
-        Engine, typer.Option(help="What does the work: processes of this machine.")
+        Engine,
+        typer.Option(
+            help="What does the work: processes of this machine, or a Ray cluster (RAY_ADDRESS)."
+        ),
     ] = Engine.LOCAL,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes, one page each; default: all cores.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes, one page each; default: all cores, with Ray those of the cluster.",
+        ),
     ] = None,
     format: Annotated[  # noqa: A002 - the option is called so
         Format, typer.Option("--format", help="What the files of results are.")
@@ -86,8 +94,10 @@ def batch(
     """
     from contextlib import ExitStack
     from dataclasses import replace
+    from functools import partial
 
     from platemark.apps.batch import run_local
+    from platemark.apps.batch_ray import run_on_ray
     from platemark.parallel import usable_cores
     from platemark.stamps.vectors import require_parquet
     from platemark.usecases.batch import Batch, PartFormat
@@ -126,10 +136,14 @@ def batch(
         bar = stack.enter_context(progress(str(kind), quiet=quiet, rate=True))
         bar.expect(todo.count)
         try:
-            tally = run_local(
+            run = (
+                partial(run_on_ray, workers=workers)
+                if engine is Engine.RAY
+                else partial(run_local, workers=workers or usable_cores())
+            )
+            tally = run(
                 todo,
                 pipeline,
-                workers or usable_cores(),
                 outbox=stack.enter_context(sending(webhook, webhook_secret, todo.outbox)),
                 progress=lambda tally: bar(tally.inputs, todo.count),
                 report=lambda error: messages().print(f"error: {error}", style="red", markup=False),
