@@ -83,7 +83,9 @@ def test_a_low_confidence_detection_counts_when_a_plate_is_read(
     assert bool(gate(image, [detection])) is kept
     pipeline = PlatePipeline(lambda _: [detection], reader, verifier=gate)
     assert bool(pipeline(image).marks) is bool(pipeline.marks(image)) is kept
-    assert len(pipeline.describe(image, [detection])) == 1
+    (described,) = pipeline.describe(image, [detection])
+    assert described.score == pytest.approx(gate.probability(detection, reading(text, text_score)))
+    assert (described.score >= gate.odds.least) is kept
 
 
 def test_a_card_without_a_gate_has_none() -> None:

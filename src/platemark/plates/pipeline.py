@@ -96,10 +96,16 @@ class Gate:
         lettering = self.odds.lettering < self.odds.text * illegible
         return (0.0, 1.0) if lettering else (illegible, 0.0)
 
+    def probability(self, found: Detection, reading: Reading) -> float:
+        """Probability that a detection of which so much is read is a plate."""
+        return self._probability(found, *self.signals(reading))
+
     def _counts(self, found: Detection, text: float, lettering: float) -> bool:
+        return self._probability(found, text, lettering) >= self.odds.least
+
+    def _probability(self, found: Detection, text: float, lettering: float) -> float:
         odds = self.odds.bias + self.odds.detector * float(logit(found.score))
-        odds += self.odds.text * text + self.odds.lettering * lettering
-        return float(sigmoid(odds)) >= self.odds.least
+        return float(sigmoid(odds + self.odds.text * text + self.odds.lettering * lettering))
 
 
 def _whole_picture(image: Image) -> list[Detection]:
@@ -470,6 +476,16 @@ class PlatePipeline(Pipeline[PlateMark]):
         crops = crops_for(self.classifier, Image.read(image).pixels, quads)
         return list(self.classifier(crops))
 
+    def marks(self, image: Image) -> list[PlateMark]:
+        """Find the plates of an image and read them, highest score first.
+
+        With a `Gate` their scores are its probabilities, by detector and text.
+
+        Raises:
+            InferenceFailed: A network did not run.
+        """
+        return sorted(super().marks(image), key=lambda mark: -mark.score)
+
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[PlateMark]:
         """Read detected plates: a mark for each, in the same order, legible or not."""
         seen = self._see(image.pixels, [detection.quad for detection in detections])
@@ -479,6 +495,9 @@ class PlatePipeline(Pipeline[PlateMark]):
         return [replace(one, watch=listed.match(one.reading, self.decoder)) for one in marks]
 
     def _mark(self, detection: Detection, seen: _Seen) -> PlateMark:
+        if isinstance(self.verifier, Gate):
+            score = self.verifier.probability(detection, seen.first)
+            detection = replace(detection, score=score)
         reading = seen.honest(self.text_odds)
         if reading.score < self.legible_text:
             reading = replace(reading.illegible(), region=reading.region if seen.classes else None)
