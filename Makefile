@@ -15,7 +15,7 @@ MINUTES ?=
 RECIPES := $(basename $(notdir $(wildcard recipes/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test browser check format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash ray identify calibration registry-search clean
+.PHONY: help demo quick test browser check site format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash ray identify calibration registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ browser: $(VENV)/.developer ## install Chromium where there is none
 	else \
 		$(BIN)/playwright install chromium; \
 	fi
+
+site: $(VENV)/.developer ## build the documentation in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 check: $(VENV)/.developer ## lint, formatting and types
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from platemark.apps.cli import app
+from platemark.apps.cli.output import TableWriter, stamp_layout
 from platemark.stamps.pipeline import StampPipeline
 from platemark.types import Result as StampResult
 
@@ -189,3 +191,17 @@ def test_vectors_of_finished_pages_are_kept_when_one_fails_or_all_stops(
     assert "platemark stamps @left.txt" in result.stderr
     with np.load(target) as data:
         assert len(data["vectors"]) == 2
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_table_has_what_the_stamps_say(
+    known: bool, stamp_pipeline: StampPipeline, make_page: MakePage
+) -> None:
+    stream = io.StringIO()
+    writer = TableWriter(stream, stamp_layout(known=known, read=True))
+    result = stamp_pipeline(make_page("page.png", ("circle", "blue")))
+    (mark,) = result.marks
+    mark = replace(mark, identity=None, text="FIRST BANK")
+    writer.write(replace(result, marks=(mark,)))
+    assert "FIRST BANK" in stream.getvalue()
+    assert "circle" in stream.getvalue()

@@ -469,7 +469,8 @@ class PlatePipeline(Pipeline[PlateMark]):
             quads: As for `read`; corners that start elsewhere are said to be turned.
 
         Raises:
-            As for `read`.
+            InferenceFailed: A network did not run.
+            UnreadableImage: The image cannot be read.
         """
         if self.classifier is None:
             return [None] * len(quads)

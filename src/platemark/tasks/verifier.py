@@ -127,7 +127,8 @@ class Verifier(Stage[VerifierPreprocess]):
             (N,) log-odds of a stamp, neither weighted nor calibrated.
 
         Raises:
-            As for a call.
+            InferenceFailed: The network did not run.
+            UnreadableImage: The image cannot be read.
         """
         pixels = Image.read(image).pixels
         crops = [verifier_input(pixels, box, self._spec) for box in boxes]

@@ -27,6 +27,7 @@ _UNWRITABLE = "backslashreplace"
 # Widths in characters of the columns of tables, and of the space between two.
 _LEAST_SOURCE, _WIDEST_SOURCE = 16, 60
 _BOX_WIDTH, _TIME_WIDTH, _GAP = 19, 5, 2
+_TEXT_WIDTH = 28
 _MIRRORED, _ILLEGIBLE = "[dim]mirrored[/dim]", "[dim]not legible[/dim]"
 _FORMATS_OF_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "table"}
 
@@ -134,7 +135,8 @@ def _with_text(layout: TableLayout) -> TableLayout:
         text = _MIRRORED if mark.get("mirrored") else _ILLEGIBLE
         return (*layout.cells(mark), escape(mark["text"]) if mark["text"] else text)
 
-    return replace(layout, headings=(*layout.headings, "text"), cells=cells)
+    headings, widths = (*layout.headings, "text"), (*layout.widths, _TEXT_WIDTH)
+    return replace(layout, headings=headings, widths=widths, cells=cells)
 
 
 class TableWriter:
