@@ -220,11 +220,9 @@ class DesignMemory:
             designs: (N,) int, numbers of their designs; those not seen before do not count.
             temperature: divides the cosines.
         """
-        if not self.vectors.shape[1]:
-            self.vectors = torch.zeros(self._designs, vectors.shape[1])
-        self.vectors = self.vectors.to(vectors.device)
-        known = self.vectors.any(dim=1)
-        logits = vectors @ self.vectors.T / temperature
+        remembered = self._like(vectors)
+        known = remembered.any(dim=1)
+        logits = vectors @ remembered.T / temperature
         own = logits.gather(1, designs[:, None]).squeeze(1)
         is_own = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, designs[:, None], True)
         others = logits.masked_fill(is_own | ~known, -torch.inf).logsumexp(dim=1)
@@ -235,12 +233,20 @@ class DesignMemory:
     @torch.no_grad()
     def see(self, vectors: Tensor, designs: Tensor) -> None:
         """Remember vectors (N, D) of designs (N,)."""
+        remembered = self._like(vectors)
         seen, place = torch.unique(designs, return_inverse=True)
         sums = torch.zeros(len(seen), vectors.shape[1], device=vectors.device)
         sums.index_add_(0, place, vectors.float())
-        mixed = functional.normalize(sums, dim=1) + self._KEPT * self.vectors[seen]
+        mixed = functional.normalize(sums, dim=1) + self._KEPT * remembered[seen]
         # Not in place: the loss still needs the old ones for its gradient.
-        self.vectors = self.vectors.index_copy(0, seen, functional.normalize(mixed, dim=1))
+        self.vectors = remembered.index_copy(0, seen, functional.normalize(mixed, dim=1))
+
+    def _like(self, vectors: Tensor) -> Tensor:
+        """What is remembered, of the size of vectors and where they are."""
+        if not self.vectors.shape[1]:
+            self.vectors = torch.zeros(self._designs, vectors.shape[1])
+        self.vectors = self.vectors.to(vectors.device)
+        return self.vectors
 
 
 def contrastive_loss(
