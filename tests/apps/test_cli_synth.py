@@ -36,6 +36,23 @@ def test_images_and_manifest_are_written(
     assert all(manifest.path(entry).is_file() for entry in manifest)
 
 
+def test_plates_of_a_format_of_ones_own(tmp_path: Path) -> None:
+    arcadia = Path(__file__).parents[2] / "examples" / "invented-country" / "xx-arcadia.toml"
+    words = ("--count", 3, "--kind", "crops", "--workers", 1)
+    result = run("plates", "--output", tmp_path / "own", "--formats", arcadia, *words)
+    assert result.exit_code == 0, result.output
+    plates = [plate for entry in Manifest.read(result.stdout.strip()) for plate in entry.plates]
+    assert {plate.region for plate in plates} == {"xx-arcadia"}
+    assert all(plate.text and plate.text[1::2].isdigit() for plate in plates)
+    broken = tmp_path / "xx-broken.toml"
+    broken.write_text(
+        arcadia.read_text().replace("xx-arcadia", "xx-broken").replace('"@#@#@#@"', '"@#"')
+    )
+    result = run("plates", "--output", tmp_path / "no", "--formats", broken, *words)
+    assert result.exit_code == 1
+    assert f"{broken}: examples[0]" in result.stderr
+
+
 def test_masks_may_be_left_out(tmp_path: Path) -> None:
     words = ("--count", 3, "--kind", "imprints", "--imprints-per-design", 2, "--workers", 1)
     for name, option in (("with", "--masks"), ("without", "--no-masks")):

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -316,6 +318,22 @@ def test_the_bundled_model_is_fine_tuned_in_attempts_and_compared(
     changed = table | {"seed": 5}
     with pytest.raises(RecipeError, match="seed: the run to resume has another one"):
         run(as_recipe(changed), output, resume=True)
+
+
+def test_the_example_of_an_invented_country_is_taught(tmp_path: Path) -> None:
+    few = ["--photos", "20", "--unseen", "4", "--set", "synthetic.0.count=2"]
+    few += ["--set", "schedule={epochs = 0.1, checks = 0}"]
+    words = [sys.executable, str(ROOT / "examples" / "invented-country" / "teach.py")]
+    done = subprocess.run(
+        [*words, str(tmp_path), *few], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = done.stdout.splitlines()[-2:]
+    assert before.startswith("before: ")
+    assert after.startswith("after: ")
+    assert "of 4 read" in after
+    splits = [entry.split for entry in Manifest.read(tmp_path / "photos" / "annotations.jsonl")]
+    assert (splits.count("train"), splits.count("dev")) == (18, 2)
 
 
 def test_a_recipe_asks_for_what_the_task_has(crops: Path, tmp_path: Path) -> None:
