@@ -195,9 +195,9 @@ def test_ring_text_keeps_within_its_band(
 
 
 def test_ring_text_reads_clockwise_outside_and_counter_clockwise_inside() -> None:
-    look = Lettering(FACE, 2.0)
+    lettering = Lettering(FACE, 2.0)
     for outward, sense in ((True, 1), (False, -1)):
-        text = RingText("ABC", look, 100.0, rx=10, ry=10, outward=outward)
+        text = RingText("ABC", lettering, 100.0, rx=10, ry=10, outward=outward)
         middles = [np.vstack(shape.polygons).mean(axis=0) for shape in text.shapes(FONTS)]
         assert np.sign(np.diff([middle[0] for middle in middles])).tolist() == [sense, sense]
         assert all(middle[1] < 0 for middle in middles), "about the top"
@@ -227,9 +227,9 @@ def test_joining_letters_have_no_places_of_their_own() -> None:
 
 
 def test_a_text_longer_than_its_room_is_narrowed() -> None:
-    look = Lettering(FACE, 2.0)
-    natural = measure("COMPANY", look, FONTS).width
-    x0, _, x1, _ = extent(StraightText("COMPANY", look, natural / 2).shapes(FONTS))
+    lettering = Lettering(FACE, 2.0)
+    natural = measure("COMPANY", lettering, FONTS).width
+    x0, _, x1, _ = extent(StraightText("COMPANY", lettering, natural / 2).shapes(FONTS))
     assert x1 - x0 == pytest.approx(natural / 2, rel=0.03)
 
 

@@ -183,7 +183,7 @@ def test_painted_over_plates_change_only_their_surroundings(tmp_path: Path) -> N
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no photos"):
+    with pytest.raises(DatasetError, match="no pictures"):
         PlateStudio(backgrounds=tmp_path)
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     with pytest.raises(UnreadableImage, match=r"broken\.jpg"):

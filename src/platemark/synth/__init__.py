@@ -1,1 +1,1 @@
-"""Synthetic training images: marks drawn from nothing, seen by simulated cameras and scanners."""
+"""Synthetic training images: generated marks, seen by simulated cameras and scanners."""

@@ -1,4 +1,4 @@
-"""Emblems of stamps, each drawn by its name and a number alone: there is no end to the variants.
+"""Emblems of stamps, each defined by its name and a number alone, with any number of variants.
 
 Every artist draws into the box from -1 to 1 (x right, y down) from a random generator of its own.
 """

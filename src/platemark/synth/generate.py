@@ -1,4 +1,4 @@
-"""Sets of made pictures: drawn by several processes, written with their masks and manifest."""
+"""Sets of synthetic images: made by several processes, written with their masks and manifest."""
 
 import json
 import multiprocessing

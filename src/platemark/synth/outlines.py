@@ -31,7 +31,7 @@ class Shape:
     Attributes:
         polygons: (N, 2) closed outlines, filled by the even-odd rule; of a stroke, its middle line.
         ink: False takes away the ink that earlier shapes have laid.
-        stroke: width of a line drawn along the polygons instead of filling them; 0 fills.
+        stroke: width of a line along the polygons instead of filling them; 0 fills.
         closed: whether a stroke returns to its start.
     """
 
@@ -93,13 +93,13 @@ def rounded(corners: Points, radius: float) -> Points:
     """The polygon with its corners cut by arcs (quadratic curves) of about ``radius``."""
     if radius <= 0:
         return corners
-    ahead = np.roll(corners, -1, axis=0) - corners
+    forward = np.roll(corners, -1, axis=0) - corners
     back = np.roll(corners, 1, axis=0) - corners
     reach = np.minimum(
-        radius, 0.45 * np.minimum(np.linalg.norm(ahead, axis=1), np.linalg.norm(back, axis=1))
+        radius, 0.45 * np.minimum(np.linalg.norm(forward, axis=1), np.linalg.norm(back, axis=1))
     )[:, None]
     start = corners + back / np.linalg.norm(back, axis=1, keepdims=True) * reach
-    end = corners + ahead / np.linalg.norm(ahead, axis=1, keepdims=True) * reach
+    end = corners + forward / np.linalg.norm(forward, axis=1, keepdims=True) * reach
     t = np.linspace(0, 1, 9)[None, :, None]
     curve: Points = (
         (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * corners[:, None] + t**2 * end[:, None]

@@ -1,7 +1,7 @@
 """Marks laid on any ground: what a detector of one stamp, label or logo learns and is scored on.
 
 All marks, the wanted one, other stamps and altered copies of the wanted one, are laid in the same
-way, so that nothing but what they look like tells them apart. Pictures are (H, W, 3) uint8 RGB;
+way, so that nothing but their appearance distinguishes them. Pictures are (H, W, 3) uint8 RGB;
 points are (x, y) in the continuous frame where pixel (column j, row i) covers [j, j+1) x [i, i+1).
 """
 
@@ -41,8 +41,8 @@ from platemark.synth.stamps.imprint import Imprint
 
 _OTHER_SIDE = 220.0
 _GROUND_DPI = (60.0, 130.0)
-# Of the built-in grounds so many are plain things rather than paper; of all, where there is a
-# folder of pictures, so many are built in.
+# Of the built-in grounds this share is plain things rather than paper; of all, where there is a
+# folder of pictures, this share is built in.
 _SURFACES, _BUILT_IN = 0.3, 0.25
 _KEPT_GROUNDS, _KEPT_OTHERS = 40, 60
 _GROUND_SIDE = 1400

@@ -183,7 +183,7 @@ class Ink:
 
 
 def _colour(rng: np.random.Generator) -> tuple[str, tuple[int, int, int]]:
-    shares = np.array([look[0] for look in _COLOURS.values()])
+    shares = np.array([share for share, *_ in _COLOURS.values()])
     name = list(_COLOURS)[int(rng.choice(len(shares), p=shares / shares.sum()))]
     _, *ranges = _COLOURS[name]
     hue, saturation, value = (float(rng.uniform(*limits)) for limits in ranges)
@@ -229,7 +229,7 @@ def _shifted(alpha: Alpha, rng: np.random.Generator, scale: float) -> Alpha:
 
 
 def _smeared(alpha: Alpha, length: float, rng: np.random.Generator) -> Alpha:
-    """Ink drawn out to one side, ever thinner."""
+    """Ink smeared to one side, ever thinner."""
     steps = max(2, min(12, round(length)))
     angle = float(rng.uniform(0, 2 * np.pi))
     out, thin = alpha, float(rng.uniform(0.3, 0.8))

@@ -113,7 +113,7 @@ class Scanner:
 
     @classmethod
     def usual(cls, rng: np.random.Generator) -> Self:
-        """A random device in order: nobody notices blur, noise or compression."""
+        """A random device in order: one does not notice blur, noise or compression."""
         return replace(
             cls.draw(rng),
             white=float(rng.uniform(0.85, 1.0)),

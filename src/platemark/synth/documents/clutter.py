@@ -169,4 +169,4 @@ CLUTTER: dict[str, tuple[Artist, float]] = {
     "letterhead": (_letterhead, 1.0),
     "redaction": (_redaction, 0.4),
 }
-"""What is drawn, by name, and how often relative to the others."""
+"""What is added, by name, and how often relative to the others."""

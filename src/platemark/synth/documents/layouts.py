@@ -23,7 +23,7 @@ class Layout:
     Attributes:
         draw: prints it on a sheet.
         sizes: widths and heights in millimetres that it comes in.
-        weight: how often it is drawn, relative to the others.
+        weight: how often it is chosen, relative to the others.
         stock: which papers it is printed on, see :mod:`platemark.synth.documents.pages`.
         machine: mostly set in letters of equal breadth.
     """

@@ -256,7 +256,7 @@ def _words(sheet: Sheet, text: str, width: float, drop: float = 0.0) -> Pixels:
     """A text centred in a mask of the artwork's size, about ``width`` of 2 wide."""
     mask = set_line(text, sheet.head.face, 100).mask
     whole = np.zeros((_SIDE, _SIDE), np.uint8)
-    if not mask.size:  # the face of a script may draw nothing for figures
+    if not mask.size:  # the face of a script may draw nothing for digits
         return whole
     scale = min(width * _SIDE / 2 / mask.shape[1], 0.6 * _SIDE / mask.shape[0])
     size = (max(2, round(mask.shape[1] * scale)), max(2, round(mask.shape[0] * scale)))
@@ -287,7 +287,7 @@ def corner(sheet: Sheet, rng: Rng, width: float, height: float) -> tuple[float, 
 def clear_corner(sheet: Sheet, rng: Rng, width: float, height: float) -> tuple[float, float] | None:
     """Where printed text goes: a place of this size without print, or None where none is found.
 
-    Words over other words are what a stamp without a frame looks like.
+    Words over other words are what a stamp without a frame resembles.
     """
     for _ in range(8):
         x, y = corner(sheet, rng, width, height)

@@ -108,7 +108,7 @@ class PageStudio:
             raise ValueError(f"there is no layout {kind!r}; there are: {', '.join(LAYOUTS)}")
         layout = LAYOUTS[kind]
         width, height = one_of(layout.sizes, rng)
-        # Below 100 dpi type is drawn larger and then reduced, as a scanner averages it.
+        # Below 100 dpi type is rendered larger and then reduced, as a scanner averages it.
         zoom = max(1, math.ceil(_DRAWING_DPI / dpi))
         scale = zoom * dpi / MM_PER_INCH
         white = np.full((round(height * scale), round(width * scale), 3), 255, np.uint8)

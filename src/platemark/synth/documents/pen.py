@@ -1,6 +1,6 @@
 """What a pen leaves on paper: signatures, handwriting, rings, arrows and ticks, as ink masks.
 
-Strokes are Catmull-Rom curves through random points, drawn with the breadth of a pen tip that
+Strokes are Catmull-Rom curves through random points, of the breadth of a pen tip that
 changes with the speed of the hand. All sizes are in pixels; masks are (H, W) uint8 coverage.
 """
 
@@ -32,12 +32,12 @@ def curve(points: Points, closed: bool = False, density: int = 10) -> Points:
     ends = (points[-1:], points[:2]) if closed else (points[:1], points[-1:])
     knots = np.vstack([ends[0], points, ends[1]])
     t = np.linspace(0, 1, density, endpoint=False)[:, None]
-    before, here, ahead, after = (knots[i : len(knots) - 3 + i, None] for i in range(4))
+    before, here, onward, after = (knots[i : len(knots) - 3 + i, None] for i in range(4))
     path = 0.5 * (
         2 * here
-        + (ahead - before) * t
-        + (2 * before - 5 * here + 4 * ahead - after) * t**2
-        + (3 * here - before - 3 * ahead + after) * t**3
+        + (onward - before) * t
+        + (2 * before - 5 * here + 4 * onward - after) * t**2
+        + (3 * here - before - 3 * onward + after) * t**3
     )
     return np.asarray(path.reshape(-1, 2))
 
@@ -78,7 +78,7 @@ def _cursive(rises: Points, drops: Points, loops: Points) -> Points:
     Args:
         rises: (N,) height of each letter above the line.
         drops: (N,) how far each goes below it.
-        loops: (N,) how far its top leans ahead: near 0 for zigzags, larger for loops.
+        loops: (N,) how far its top leans forward: near 0 for zigzags, larger for loops.
     """
     count = len(rises)
     t = np.linspace(0, count, count * 12)
@@ -154,7 +154,7 @@ def handwriting(width: int, height: int, scale: float, rng: np.random.Generator)
 
 
 def ring(width: int, height: int, breadth: float, rng: np.random.Generator) -> Pixels:
-    """An oval drawn round something by hand, its ends not meeting."""
+    """An oval penned round something by hand, its ends not meeting."""
     turn = np.linspace(0, 2 * np.pi * float(rng.uniform(0.92, 1.6)), 16) + rng.uniform(0, 6.3)
     reach = 0.42 + rng.normal(0, 0.015, 16).cumsum() * 0.5
     points = 0.5 + np.column_stack([np.cos(turn), np.sin(turn)]) * reach[:, None].clip(0.3, 0.48)

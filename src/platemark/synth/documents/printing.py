@@ -16,7 +16,7 @@ from platemark.imaging.image import Pixels
 from platemark.synth.documents.prose import PROBES, SCRIPTS, one_of
 from platemark.synth.fontfiles import BUNDLED_FONTS, FontFile, find_fonts, is_joining, load_font
 
-_SMALLEST = 14.0  # pixels per em below which letters are drawn larger and reduced
+_SMALLEST = 14.0  # pixels per em below which letters are rendered larger and reduced
 _LARGEST_KEPT = 44.0  # pixels per em above which words are not kept
 _WORDS = re.compile(r"\d|[\u3000-\u9fff]|[^\d\s\u3000-\u9fff]+|\s+")
 _BOLD = re.compile(r"bold|black|heavy|semi|medium|extra", re.IGNORECASE)
@@ -121,7 +121,7 @@ class Line:
 
 
 def set_line(text: str, face: PrintFace, size: float) -> Line:
-    """A line of text, put together from words that are drawn once.
+    """A line of text, put together from words that are rendered once.
 
     Args:
         text: what it says.

@@ -40,7 +40,7 @@ def censored(texture: Texture, fonts: FontLibrary, rng: np.random.Generator) -> 
 
 
 def obscured(pixels: Pixels, fonts: FontLibrary, rng: np.random.Generator) -> Pixels:
-    """A picture of a plate whose text is no longer there to be read, in whole or in part.
+    """A picture of a plate whose text cannot be read any more, in whole or in part.
 
     Args:
         pixels: (H, W, 3) uint8 RGB, the plate from edge to edge; it is not changed.

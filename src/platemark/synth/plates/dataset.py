@@ -63,7 +63,7 @@ def generate(
             (of its train split alone).
         formats: a plate format of one's own, or a folder of them, see `plate_formats`.
         regions: codes of the plate formats to draw; none for all.
-        lines: only plates of so many lines; None for any number.
+        lines: only plates with this number of lines; None for any number.
         workers: processes; None for one per core.
         progress: called with (done, count).
 
@@ -71,8 +71,8 @@ def generate(
         The manifest, in the package's annotation format.
 
     Raises:
-        ValueError: There is no plate format of a code in ``regions``, or none of them has so many
-            lines.
+        ValueError: There is no plate format of a code in ``regions``, or none of them has
+            plates with that number of lines.
         FormatError: A plate format of one's own cannot be used; the message names file and key.
         DatasetError: A font, photo or manifest cannot be used; the message names it.
     """
@@ -88,11 +88,11 @@ def plate_formats(
 
     Args:
         codes: of the formats; none for all of `own`, or, without `own`, for all packaged ones.
-        lines: only drawings of so many lines; None for any number.
+        lines: only drawings with this number of lines; None for any number.
         own: a plate format of one's own, or a folder of them.
 
     Raises:
-        ValueError: There is no format of a code, or none with so many lines.
+        ValueError: There is no format of a code, or none with that number of lines.
         FormatError: A file of `own` cannot be used.
     """
     known = read_formats(own) if own and not codes else load_formats(own)

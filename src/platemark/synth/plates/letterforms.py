@@ -28,7 +28,7 @@ class Letterforms:
 
     Attributes:
         square: how far round strokes go out into their corners, 0 for not at all, 1 for a square.
-        twins: characters that are drawn with the shape of another.
+        twins: characters that have the shape of another.
     """
 
     square: float = 0.0
@@ -50,7 +50,7 @@ class Letterforms:
         return cls(square, _TWINS[int(rng.integers(len(_TWINS)))] if shared else {})
 
     def shown(self, char: str) -> str:
-        """The character whose shape is drawn for ``char``."""
+        """The character whose shape is used for ``char``."""
         return self.twins.get(char, char)
 
     def shape(self, char: str, mask: Pixels, headroom: int) -> Pixels:

@@ -1,4 +1,4 @@
-"""What stands in scenes beside plates: real photos to paint over, car bodies, look-alikes."""
+"""What stands in scenes beside plates: real photos to paint over, car bodies, decoys."""
 
 from dataclasses import dataclass
 from pathlib import Path

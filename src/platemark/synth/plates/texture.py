@@ -38,7 +38,7 @@ class Texture:
         alpha: (H, W) uint8, 0 outside the rounded corners.
         text: what it says: letters and digits, rows from top to bottom; None where it is hidden.
         rows: number of text rows.
-        format_code: the plate format it was drawn from.
+        format_code: the plate format it was rendered from.
         obscured: whether something hides its text, or a part of it.
     """
 
@@ -70,7 +70,7 @@ def draw_plate(sample: Sample, fonts: FontLibrary, rng: np.random.Generator) -> 
     """Draw one sample of a plate format as a flat texture.
 
     Args:
-        sample: the text and look, from :meth:`platemark.plates.formats.PlateFormat.sample`.
+        sample: the text and appearance, from :meth:`platemark.plates.formats.PlateFormat.sample`.
         fonts: typefaces by style.
         rng: decides on everything the format leaves open.
     """
@@ -172,12 +172,12 @@ def _draw_rows(
         main, field_tokens = _split_field(row)
         right = area.right
         if field_tokens:
-            look = drawing.field or Field()
+            field = drawing.field or Field()
             frame = Area(area.left, top, right, top + share)
             if len(sample.rows) == 1:
                 frame = Area(area.left, 0, right, canvas.shape[0])
             script = _Script(face, ink, forms)
-            right = _draw_field(canvas, field_tokens, look, frame, area.top, script, fonts, rng)
+            right = _draw_field(canvas, field_tokens, field, frame, area.top, script, fonts, rng)
         room = Area(area.left, top, right, top + share)
         stretch = drawing.stretch * float(rng.uniform(0.86, 1.14))
         script = _Script(face, ink, forms, stretch, stroke, drawing.letter_height)
@@ -194,7 +194,7 @@ def _split_field(row: Sequence[RowToken]) -> tuple[Sequence[RowToken], Sequence[
 def _draw_field(
     canvas: Pixels,
     tokens: Sequence[RowToken],
-    look: Field,
+    field: Field,
     frame: Area,
     first_line: float,
     script: _Script,
@@ -207,25 +207,25 @@ def _draw_field(
         Where the main text must end.
     """
     height, width = frame.bottom - frame.top, canvas.shape[1]
-    left = width * (1 - look.size)
+    left = width * (1 - field.size)
     if rng.random() < 0.8:
         ends = (round(left), round(frame.top)), (round(left), round(frame.bottom))
         cv2.line(canvas, *ends, script.ink, max(1, round(0.02 * height)))
-    has_caption = bool(look.caption or look.emblem != "none")
-    size = look.char_height * height
+    has_caption = bool(field.caption or field.emblem != "none")
+    size = field.char_height * height
     inset = (height - size) / 2 - 0.1 * height
     top = max(first_line, frame.top) if has_caption else frame.top + inset
     bottom = top + size * 1.2 if has_caption else frame.bottom - inset
     _draw_tokens(canvas, tokens, Area(left, top, frame.right, bottom), size, script, rng)
     y = frame.top + 0.82 * height
-    if look.caption:
+    if field.caption:
         x = left + 0.36 * (width - left)
-        write_text(canvas, look.caption, fonts, rng, x, y, 0.15 * height, script.ink)
-    if look.emblem != "none":
+        write_text(canvas, field.caption, fonts, rng, x, y, 0.15 * height, script.ink)
+    if field.emblem != "none":
         half = round(0.07 * height)
         x0 = round(left + 0.64 * (width - left))
         box = (x0, round(y) - half, round(x0 + 0.24 * (width - left)), round(y) + half)
-        draw_flag(canvas, look.emblem, box)
+        draw_flag(canvas, field.emblem, box)
     return float(left - 0.01 * width)
 
 

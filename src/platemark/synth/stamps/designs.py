@@ -1,4 +1,4 @@
-"""Stamp designs without end: composed from a random generator, pure data, drawn at any scale.
+"""Stamp designs: composed from a random generator, pure data, rendered at any resolution.
 
 Convention: millimetres, x to the right, y down; a drawing is (H, W) uint8 ink coverage.
 """
@@ -116,7 +116,7 @@ def _differ(first: Artwork, second: Artwork) -> bool:
     return a.shape != b.shape or bool((np.abs(a - b) > 100).any())
 
 
-@lru_cache(maxsize=32)  # a new design is measured, then drawn, often more than once
+@lru_cache(maxsize=32)  # a new design is measured, then rendered, often more than once
 def _shapes(elements: tuple[Element, ...], fonts: StampFonts) -> list[Shape]:
     return [shape for element in elements for shape in element.shapes(fonts)]
 
@@ -198,7 +198,7 @@ class DesignStudio:
         shape = layout(draft)
         elements = tuple(draft.elements)
         texts = [element for element in elements if isinstance(element, RingText | StraightText)]
-        if all(text.date for text in texts):  # a day alone tells nobody's stamp
+        if all(text.date for text in texts):  # a day alone does not tell whose stamp it is
             return None
         bounds = extent(_shapes(elements, self.fonts))
         longer = max(bounds[2] - bounds[0], bounds[3] - bounds[1])

@@ -51,16 +51,16 @@ class Draft:
         rng: where every choice comes from.
         language: of its texts.
         fonts: the fonts at hand.
-        look: lettering of the design; its texts vary it.
+        lettering: lettering of the design; its texts vary it.
         kind: kind of stamp, names the templates of its texts.
         upper: whether its texts are in capitals.
-        elements: what has been drawn so far.
+        elements: what it has so far.
     """
 
     rng: np.random.Generator
     language: Language
     fonts: StampFonts
-    look: Lettering
+    lettering: Lettering
     kind: str = "company"
     upper: bool = True
     elements: list[Element] = field(default_factory=list)
@@ -115,12 +115,12 @@ class Draft:
 
     def varied(self) -> Lettering:
         """The lettering of the design with its width and spacing varied for one text."""
-        stretch = self.look.stretch * float(self.rng.uniform(0.92, 1.08))
-        return replace(self.look, stretch=round(stretch, 3))
+        stretch = self.lettering.stretch * float(self.rng.uniform(0.92, 1.08))
+        return replace(self.lettering, stretch=round(stretch, 3))
 
     def aspect(self, text: str) -> float:
         """Natural width of a line of text over its height."""
-        unit = measure(text, self.look, self.fonts)
+        unit = measure(text, self.lettering, self.fonts)
         return unit.width / (unit.above + unit.below)
 
     def row(
@@ -131,7 +131,7 @@ class Draft:
         height: float,
         *,
         x: float = 0.0,
-        look: Lettering | None = None,
+        lettering: Lettering | None = None,
         ink: bool = True,
         date: bool = False,
         angle: float = 0.0,
@@ -145,7 +145,7 @@ class Draft:
             width: of the box.
             height: of the box; accents and descenders stay inside.
             x: middle of the box.
-            look: lettering; its size is replaced.
+            lettering: lettering; its size is replaced.
             ink: False for white letters.
             date: whether the text is a date that changes from imprint to imprint.
             angle: clockwise turn of the box about its middle.
@@ -153,8 +153,8 @@ class Draft:
         """
         if not text or width <= 0:
             return None
-        look = look or self.varied()
-        unit = measure(text, replace(look, size=1.0), self.fonts)
+        lettering = lettering or self.varied()
+        unit = measure(text, replace(lettering, size=1.0), self.fonts)
         size = min(height / (unit.above + unit.below), width / (unit.width * _NARROWEST))
         if size < _LEAST_SIZE:
             return None
@@ -165,7 +165,7 @@ class Draft:
         turn = math.radians(angle)
         made = StraightText(
             text,
-            replace(look, size=size),
+            replace(lettering, size=size),
             round(width, 3),
             ink,
             date,
@@ -222,7 +222,7 @@ class Draft:
         outward: bool = True,
         ink: bool = True,
         spread: bool = False,
-        look: Lettering | None = None,
+        lettering: Lettering | None = None,
     ) -> float:
         """Set a text in a band round the origin, as large as fits.
 
@@ -235,13 +235,13 @@ class Draft:
             outward: whether its tops point outwards.
             ink: False for white letters.
             spread: whether the letters are spaced to fill the share.
-            look: lettering; its size is replaced.
+            lettering: lettering; its size is replaced.
 
         Returns:
             The share of the round that it takes; 0 where it would be too small to cut.
         """
-        look = look or self.varied()
-        unit = measure(text, replace(look, size=1.0), self.fonts)
+        lettering = lettering or self.varied()
+        unit = measure(text, replace(lettering, size=1.0), self.fonts)
         size = band / (unit.above + unit.below)
         short = min(outer) - band
         if short <= 0:
@@ -254,8 +254,10 @@ class Draft:
         size = math.floor(size * 100) / 100
         if spread and len(text) > 1:
             spare = (around * share / size - unit.width) / (len(text) - 1)
-            look = replace(look, spacing=round(look.spacing + min(max(spare, 0.0), 0.9), 3))
-            unit = measure(text, replace(look, size=1.0), self.fonts)
+            lettering = replace(
+                lettering, spacing=round(lettering.spacing + min(max(spare, 0.0), 0.9), 3)
+            )
+            unit = measure(text, replace(lettering, size=1.0), self.fonts)
         slack = (band - (unit.above + unit.below) * size) / 2
         drop = slack + ((unit.above if outward else unit.below) - (0.5 if outward else -0.5)) * size
         if not outward:
@@ -266,7 +268,7 @@ class Draft:
         self.elements.append(
             RingText(
                 text,
-                replace(look, size=size),
+                replace(lettering, size=size),
                 round(room, 3),
                 ink,
                 rx=round(rx, 3),

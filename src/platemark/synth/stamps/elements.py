@@ -123,7 +123,7 @@ class Hatching:
 
 @dataclass(frozen=True)
 class Figure:
-    """An emblem, a signature, a bar code: drawn by its name and variant alone.
+    """An emblem, a signature, a bar code: defined by its name and variant alone.
 
     Attributes:
         name: one of :data:`platemark.synth.emblems.EMBLEMS`.

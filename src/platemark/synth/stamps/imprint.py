@@ -230,7 +230,7 @@ def _smooth(pixels: NDArray[np.generic], side: int) -> Alpha:
 
 @lru_cache(maxsize=4)
 def _master(design: Design) -> tuple[Artwork, float]:
-    """The design drawn large, and its pixels per millimetre; imprints of it are made of this."""
+    """The design rendered large, and its pixels per millimetre; imprints of it are made of this."""
     scale = _MASTER_SIDE / max(design.width_mm, design.height_mm)
     return design.draw(scale), scale
 

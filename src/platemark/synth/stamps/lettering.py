@@ -28,7 +28,7 @@ class Lettering:
         spacing: added between letters, in heights of a capital.
         weight: added around the letters to make them bolder, in heights of a capital.
         slant: shift of a letter's top to the right, in heights of a capital.
-        hollow: only the letters' outlines are drawn.
+        hollow: only the letters' outlines are inked.
     """
 
     face: str
@@ -86,32 +86,37 @@ def units(text: str) -> tuple[str, ...]:
     return tuple(pieces)
 
 
-def measure(text: str, look: Lettering, fonts: StampFonts) -> TextExtent:
+def measure(text: str, lettering: Lettering, fonts: StampFonts) -> TextExtent:
     """The space a text takes before it is fitted into its room."""
-    glyphs = _glyphs(text, look, fonts)
+    glyphs = _glyphs(text, lettering, fonts)
     inked = [glyph for glyph in glyphs if glyph.ends]
     above = max((-glyph.top for glyph in inked), default=1.0)
     below = max((glyph.bottom for glyph in inked), default=0.0)
-    width = float(_ways(glyphs, look)[-1])
+    width = float(_ways(glyphs, lettering)[-1])
     return TextExtent(
-        width * look.size,
-        (above + look.edge) * look.size,
-        (max(below, 0.0) + look.edge) * look.size,
+        width * lettering.size,
+        (above + lettering.edge) * lettering.size,
+        (max(below, 0.0) + lettering.edge) * lettering.size,
     )
 
 
-def _glyphs(text: str, look: Lettering, fonts: StampFonts) -> list[Glyph]:
-    face = fonts.faces[look.face]
+def _glyphs(text: str, lettering: Lettering, fonts: StampFonts) -> list[Glyph]:
+    face = fonts.faces[lettering.face]
     return [face.glyph(unit) for unit in units(text)]
 
 
-def _ways(glyphs: list[Glyph], look: Lettering) -> Floats:
+def _ways(glyphs: list[Glyph], lettering: Lettering) -> Floats:
     """Where each glyph's origin comes from the ink's left, and the end, in capital heights."""
-    advances = np.array([glyph.advance for glyph in glyphs]) * look.stretch + look.spacing
+    advances = np.array([glyph.advance for glyph in glyphs]) * lettering.stretch + lettering.spacing
     ways = np.concatenate([[0.0], np.cumsum(advances)])
     if glyphs:
-        ways[:-1] += look.edge - glyphs[0].left * look.stretch
-        ways[-1] = ways[-2] + max(glyphs[-1].right, 0.1) * look.stretch + look.slant + look.edge
+        ways[:-1] += lettering.edge - glyphs[0].left * lettering.stretch
+        ways[-1] = (
+            ways[-2]
+            + max(glyphs[-1].right, 0.1) * lettering.stretch
+            + lettering.slant
+            + lettering.edge
+        )
     return ways
 
 
@@ -121,14 +126,14 @@ class Text(ABC):
 
     Attributes:
         text: what it says, in reading order.
-        look: how it is set.
+        lettering: how it is set.
         room: width (of a ring: length of arc) that it never exceeds; a longer text is narrowed.
         ink: False for white letters in an inked area.
-        date: whether it is a date that is set anew for every imprint.
+        date: whether it is a date that is set again for every imprint.
     """
 
     text: str
-    look: Lettering
+    lettering: Lettering
     room: float
     ink: bool = True
     date: bool = False
@@ -159,14 +164,14 @@ class Text(ABC):
         """Its letters, and the corners (N, 2) of all their outlines where they stand (mm)."""
 
     def _set(self, fonts: StampFonts) -> _Setting:
-        look = self.look
-        glyphs = _glyphs(self.text, look, fonts)
-        ways = _ways(glyphs, look) * look.size
+        lettering = self.lettering
+        glyphs = _glyphs(self.text, lettering, fonts)
+        ways = _ways(glyphs, lettering) * lettering.size
         squeeze = min(1.0, self.room / max(float(ways[-1]), 1e-6))
         counts = [len(glyph.points) for glyph in glyphs]
-        raw = np.concatenate([glyph.points for glyph in glyphs]) * look.size
+        raw = np.concatenate([glyph.points for glyph in glyphs]) * lettering.size
         points = np.empty_like(raw)
-        points[:, 0] = (raw[:, 0] * look.stretch - raw[:, 1] * look.slant) * squeeze
+        points[:, 0] = (raw[:, 0] * lettering.stretch - raw[:, 1] * lettering.slant) * squeeze
         points[:, 1] = raw[:, 1]
         owners = np.repeat(np.arange(len(glyphs)), counts)
         return _Setting(glyphs, points, owners, ways * squeeze, squeeze)
@@ -174,7 +179,7 @@ class Text(ABC):
     def _inked(self, glyphs: list[Glyph], points: Points) -> Iterator[Shape]:
         """A shape per glyph, from the placed corners of all."""
         start = 0
-        stroke = 2 * self.look.edge * self.look.size
+        stroke = 2 * self.lettering.edge * self.lettering.size
         for glyph in glyphs:
             polygons, first = [], start
             for end in glyph.ends:
@@ -182,7 +187,7 @@ class Text(ABC):
                 start = first + end
             if not polygons:
                 continue
-            if not self.look.hollow:
+            if not self.lettering.hollow:
                 yield Shape(tuple(polygons), self.ink)
             if stroke:
                 yield Shape(tuple(polygons), self.ink, stroke, closed=True)
@@ -217,13 +222,13 @@ class StraightText(Text):
         return setting.glyphs, points + np.array([self.x, self.y])
 
     def _column(self, fonts: StampFonts) -> tuple[list[Glyph], Points]:
-        look = self.look
-        glyphs = _glyphs(self.text, look, fonts)
+        lettering = self.lettering
+        glyphs = _glyphs(self.text, lettering, fonts)
         pitch = self.room / max(len(glyphs), 1)
         placed = [np.empty((0, 2))]
         for row, glyph in enumerate(glyphs):
             middle = ((glyph.left + glyph.right) / 2, (glyph.top + glyph.bottom) / 2)
-            letter = (glyph.points - middle) * (look.stretch * look.size, look.size)
+            letter = (glyph.points - middle) * (lettering.stretch * lettering.size, lettering.size)
             place = np.array([self.x, self.y - self.room / 2 + (row + 0.5) * pitch])
             placed.append(letter + place)
         return glyphs, np.concatenate(placed)
@@ -258,19 +263,19 @@ class RingText(Text):
 
     def _turned(self, path: Path, start: float, sense: float, setting: _Setting) -> Points:
         advances = np.array([glyph.advance for glyph in setting.glyphs])
-        half = advances * (self.look.stretch * setting.squeeze * self.look.size / 2)
+        half = advances * (self.lettering.stretch * setting.squeeze * self.lettering.size / 2)
         centres, tangents = path.at((start + sense * (setting.ways[:-1] + half)) % path.length)
         along = sense * tangents
         down = along[:, ::-1] * (-1.0, 1.0)
         owners = setting.owners
         x = setting.points[:, :1] - half[owners, None]
-        y = setting.points[:, 1:] + self.look.size / 2
+        y = setting.points[:, 1:] + self.lettering.size / 2
         placed: Points = centres[owners] + x * along[owners] + y * down[owners]
         return placed
 
     def _bent(self, path: Path, start: float, sense: float, setting: _Setting) -> Points:
         ways = setting.ways[setting.owners] + setting.points[:, 0]
-        side = -sense * (setting.points[:, 1] + self.look.size / 2)
+        side = -sense * (setting.points[:, 1] + self.lettering.size / 2)
         return path.offset((start + sense * ways) % path.length, side)
 
 

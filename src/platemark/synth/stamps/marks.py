@@ -54,7 +54,7 @@ def word_mark(draft: Draft) -> StampShape:
     natural = draft.aspect(word) * 0.75 * share * height
     width = round(float(np.clip(natural * draft.between(1.05, 1.35), 14, 78)), 2)
     if draft.chance(0.12):
-        draft.look = replace(draft.look, hollow=True)
+        draft.lettering = replace(draft.lettering, hollow=True)
     framed = draft.chance(0.72)
     inverse = framed and draft.chance(0.1)
     inner = (width, height)
@@ -302,7 +302,7 @@ def inventory(draft: Draft) -> StampShape:
 
 
 def chop(draft: Draft) -> StampShape:
-    """A Chinese square name chop, characters in ink or cut out of it, read down from the right."""
+    """A Chinese square name chop, inked or in white, read down from the right."""
     side = draft.between(9, 22)
     tall = draft.chance(0.25)
     width = round(side * (0.55 if tall else 1), 2)
@@ -319,18 +319,22 @@ def chop(draft: Draft) -> StampShape:
     cell = (room[0] / columns, room[1] / rows)
     size = 0.76 * min(cell[1], cell[0] * 1.4)
     stretch = round(min(cell[0] / cell[1], 1.4) * 0.97, 3) if cell[0] < cell[1] else 1.0
-    look = replace(draft.look, size=round(size, 2), stretch=stretch, weight=0.0, slant=0.0)
+    lettering = replace(
+        draft.lettering, size=round(size, 2), stretch=stretch, weight=0.0, slant=0.0
+    )
     for index in range(columns):
         x = room[0] / 2 - (index + 0.5) * cell[0]
         text = characters[index * rows : (index + 1) * rows]
         draft.elements.append(
-            StraightText(text, look, round(room[1], 3), not inverse, x=round(x, 3), vertical=True)
+            StraightText(
+                text, lettering, round(room[1], 3), not inverse, x=round(x, 3), vertical=True
+            )
         )
     return "rectangle"
 
 
 def _name(draft: Draft, count: int) -> str:
-    """A name with 印 (seal), or of a firm, of so many characters."""
+    """A name with 印 (seal), or of a firm, of a number of characters."""
     text = draft.language.fill("{surname}{given}", draft.rng)
     if count > 4 or draft.chance(0.2):
         text = draft.language.fill("{town}{brand}{trade}", draft.rng)

@@ -19,7 +19,7 @@ Text = RingText | StraightText
 _SMALLEST = 0.75  # of a text's size, to make room for an accent or a descender
 _SLACK = 0.05  # of a text's size by which it may grow in its band
 _VISIBLE = 0.028  # of the stamp's longer side: what is smaller is not seen on a common scan
-_TRIES = 4  # a letter may be drawn that its font lacks or its band has no room for
+_TRIES = 4  # a letter may be chosen that its font lacks or its band has no room for
 _SIDED = (
     "ship", "bird", "fish", "horse", "lion", "key", "flag", "signature", "barcode", "matrix",
     "blob", "mountain",
@@ -94,7 +94,7 @@ class _Forgery:
         )
 
     def number(self) -> Elements | None:
-        """All digits of one text anew."""
+        """All digits of one text replaced."""
         picked = self._place(r"[0-9][0-9]")
         if picked is None:
             return None
@@ -132,7 +132,7 @@ class _Forgery:
 
     def emblem(self) -> Elements | None:
         """Another emblem, or another of the same name; separators change together."""
-        found = self._figures()
+        found = self._emblems()
         if not found:
             return None
         _, old = found[self._die(len(found))]
@@ -141,27 +141,27 @@ class _Forgery:
         name = str(self.rng.choice(others)) if another else old.name
         variant = int(self.rng.integers(1 << 16))
         elements = self.elements
-        for index, figure in found:
-            if _alike(figure, old):
+        for index, emblem in found:
+            if _alike(emblem, old):
                 # a star leaves room under its arms that other emblems would fill
-                size = round(figure.size * (0.8 if old.name == "plain-star" else 1.0), 3)
-                other = replace(figure, name=name, variant=variant, size=size)
+                size = round(emblem.size * (0.8 if old.name == "plain-star" else 1.0), 3)
+                other = replace(emblem, name=name, variant=variant, size=size)
                 elements = _put(elements, index, other)
         return elements
 
     def fewer(self) -> Elements | None:
         """One star or dot less where there are several alike."""
-        found = self._figures()
+        found = self._emblems()
         several = [i for i, one in found if sum(_alike(one, other) for _, other in found) > 1]
         return _without(self.elements, int(self.rng.choice(several))) if several else None
 
     def mirrored(self) -> Elements | None:
         """An emblem exchanged for its mirror image."""
-        found = [(index, figure) for index, figure in self._figures() if figure.name in _SIDED]
+        found = [(index, emblem) for index, emblem in self._emblems() if emblem.name in _SIDED]
         if not found:
             return None
-        index, figure = found[self._die(len(found))]
-        return _put(self.elements, index, replace(figure, mirror=not figure.mirror))
+        index, emblem = found[self._die(len(found))]
+        return _put(self.elements, index, replace(emblem, mirror=not emblem.mirror))
 
     def reordered(self) -> Elements | None:
         """Two texts of about one length exchanged."""
@@ -182,8 +182,8 @@ class _Forgery:
         texts = [(i, e) for i, e in enumerate(self.elements) if isinstance(e, Text)]
         if not texts:
             return None
-        old = texts[self._die(len(texts))][1].look.face
-        alike = [(index, element) for index, element in texts if element.look.face == old]
+        old = texts[self._die(len(texts))][1].lettering.face
+        alike = [(index, element) for index, element in texts if element.lettering.face == old]
         faces = self.fonts.covering("".join(element.text for _, element in alike))
         others = [face.name for face in faces if face.name != old]
         if not others:
@@ -191,9 +191,9 @@ class _Forgery:
         new = str(self.rng.choice(others))
         elements: Elements | None = self.elements
         for index, element in alike:
-            look = replace(element.look, face=new)
+            lettering = replace(element.lettering, face=new)
             elements = elements and replace(self, elements=elements)._reset(
-                index, element, element.text, look
+                index, element, element.text, lettering
             )
         return elements
 
@@ -217,11 +217,11 @@ class _Forgery:
             for index, element in enumerate(self.elements)
             if isinstance(element, Text)
             and not element.date
-            and element.look.size >= self.least
+            and element.lettering.size >= self.least
             and re.search(pattern, element.text)
         ]
 
-    def _figures(self) -> list[tuple[int, Figure]]:
+    def _emblems(self) -> list[tuple[int, Figure]]:
         return [
             (index, element)
             for index, element in enumerate(self.elements)
@@ -247,24 +247,24 @@ class _Forgery:
         return self._retyped(index, element, text)
 
     def _retyped(self, index: int, element: Text, text: str) -> Elements | None:
-        return self._reset(index, element, text, element.look)
+        return self._reset(index, element, text, element.lettering)
 
-    def _reset(self, index: int, element: Text, text: str, look: Lettering) -> Elements | None:
-        """One text set anew, smaller where it would stand out of its band."""
-        if not text.strip() or not self.fonts.faces[look.face].covers(text):
+    def _reset(self, index: int, element: Text, text: str, lettering: Lettering) -> Elements | None:
+        """One text set again, smaller where it would stand out of its band."""
+        if not text.strip() or not self.fonts.faces[lettering.face].covers(text):
             return None
-        old = measure(element.text, element.look, self.fonts)
-        shrink = _shrink(element, old, measure(text, look, self.fonts))
+        old = measure(element.text, element.lettering, self.fonts)
+        shrink = _shrink(element, old, measure(text, lettering, self.fonts))
         if shrink < _SMALLEST:
             return None
         if shrink < 1:
-            look = replace(look, size=round(look.size * shrink, 3))
-        return _put(self.elements, index, replace(element, text=text, look=look))
+            lettering = replace(lettering, size=round(lettering.size * shrink, 3))
+        return _put(self.elements, index, replace(element, text=text, lettering=lettering))
 
 
 def _shrink(element: Text, old: TextExtent, new: TextExtent) -> float:
     """By what a new text must be scaled to stay within the old one's height."""
-    size = element.look.size
+    size = element.lettering.size
     slack = _SLACK * size
     # letters on a ring keep their middle, those of a line their baseline
     half = size / 2 if isinstance(element, RingText) else 0.0

@@ -1,4 +1,4 @@
-"""Real imprints, cut out of annotated scans and pasted onto other real pages.
+"""Real imprints, cropped from annotated scans and pasted onto other real pages.
 
 A generated stamp is only as varied as its generator; a real one brings its own wear, ink, print and
 signature, and meets here the pages that a detector has to tell it from. An imprint is kept as what
@@ -63,7 +63,7 @@ class PasteStudio:
     """Pages with real imprints; one per process.
 
     Args:
-        imprints: manifest of annotated scans; only stamps of scenes of its train split are cut out.
+        imprints: manifest of annotated scans; only stamps of scenes of its train split are taken.
         pages: has the real pages to paste onto.
         shapes: only stamps of these outlines; empty for any.
 
@@ -82,7 +82,7 @@ class PasteStudio:
             if not shapes or stamp.shape in shapes
         ]
         if not self._places:
-            raise DatasetError("its train split has no such stamps to cut out", file=imprints)
+            raise DatasetError("its train split has no such stamps to crop", file=imprints)
         # Rare outlines are as welcome as frequent ones.
         outlines = [place.shape for place in self._places]
         weights = np.array([outlines.count(shape) ** -0.5 for shape in outlines])

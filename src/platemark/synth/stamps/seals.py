@@ -285,7 +285,7 @@ def star_seal(draft: Draft) -> StampShape:
     if draft.chance(0.15):
         outer = _ring(draft, _inside(outer, 0.5), 0.3)
     band = min(axes) * draft.between(0.2, 0.27)
-    look = replace(draft.look, stretch=draft.between(0.55, 0.85))
+    lettering = replace(draft.lettering, stretch=draft.between(0.55, 0.85))
     gap = draft.between(0.4, 1.0)
     draft.ring_text(
         draft.phrase("ring"),
@@ -293,7 +293,7 @@ def star_seal(draft: Draft) -> StampShape:
         band,
         share=draft.between(0.58, 0.74),
         spread=True,
-        look=look,
+        lettering=lettering,
     )
     inner = _inside(outer, band + 2 * gap)
     star = not oval and draft.chance(0.85)

@@ -139,7 +139,7 @@ class StampStudio:
         papers: list[Paper] | None = None,
         sides: tuple[float, float] = IMPRINT_SIDES,
     ) -> tuple[Pixels, StampLabel]:
-        """One imprint close up on paper, cut out with a margin as a detector would cut it.
+        """One imprint close up on paper, cropped with a margin as a detector would crop it.
 
         Args:
             design: what is on the stamp.
@@ -191,13 +191,13 @@ class StampStudio:
 
     def artwork(self, design: Design) -> tuple[Pixels, FloatArray]:
         """The clean design, (H, W) uint8 coverage with a long side of 256, and its quad."""
-        drawn = design.draw(248 / max(design.width_mm, design.height_mm))
-        height, width = drawn.coverage.shape
+        artwork = design.draw(248 / max(design.width_mm, design.height_mm))
+        height, width = artwork.coverage.shape
         zoom = 256 / max(height, width)
         size = (round(width * zoom), round(height * zoom))
         method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-        pixels = np.asarray(cv2.resize(drawn.coverage, size, interpolation=method), np.uint8)
-        return pixels, drawn.quad * (np.array(size) / (width, height))
+        pixels = np.asarray(cv2.resize(artwork.coverage, size, interpolation=method), np.uint8)
+        return pixels, artwork.quad * (np.array(size) / (width, height))
 
 
 def _captured(
@@ -252,7 +252,7 @@ def _patch(
 
 
 def _dated(design: Design) -> bool:
-    """Whether a design has a date that is set anew for every imprint."""
+    """Whether a design has a date that is set again for every imprint."""
     return any(isinstance(e, RingText | StraightText) and e.date for e in design.elements)
 
 
