@@ -1,4 +1,4 @@
-"""Archives that are damaged, of something else, or meant to do harm."""
+"""Archives that are corrupt, of something else, or meant to do harm."""
 
 import json
 import zipfile
@@ -145,7 +145,7 @@ def test_pictures_that_are_missing_or_none(
 def test_bombs_are_not_unpacked(registry: Registry, archive: Files, tmp_path: Path) -> None:
     name = of_first_sample(archive, "ink/")
     many_pixels = archive | {name: png(20_000, 20_000)}
-    refused(registry, packed(tmp_path / "a.zip", many_pixels), "damaged")
+    refused(registry, packed(tmp_path / "a.zip", many_pixels), "corrupt")
     many_bytes = archive | {name: bytes(40_000_000)}
     path = packed(tmp_path / "b.zip", many_bytes, compression=zipfile.ZIP_DEFLATED)
     refused(registry, path, "larger than")
@@ -202,9 +202,9 @@ def test_an_export_that_fails_leaves_what_was_there(
     assert target.read_bytes() == b"of yesterday"
 
 
-def test_a_damaged_sample_is_named(registry: Registry, make_mark: MakeMark) -> None:
+def test_a_corrupt_sample_is_named(registry: Registry, make_mark: MakeMark) -> None:
     sample = registry.add("ACME", make_mark(1)).sample
     registry._store._rows("UPDATE pictures SET ink = ?", (b"no picture",))  # type: ignore[attr-defined]
-    with pytest.raises(RegistryError, match=f"{sample.id} is damaged; remove the sample"):
+    with pytest.raises(RegistryError, match=f"{sample.id} is corrupt; remove the sample"):
         registry.picture(sample.id)
     registry.remove_sample(sample.id)

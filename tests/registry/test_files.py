@@ -41,7 +41,7 @@ def test_a_database_of_something_else_is_no_registry(tmp_path: Path) -> None:
     assert other.read_bytes() == before
 
 
-def test_a_damaged_registry_is_said_to_be_one(tmp_path: Path, make_mark: MakeMark) -> None:
+def test_a_corrupt_registry_is_said_to_be_one(tmp_path: Path, make_mark: MakeMark) -> None:
     path = tmp_path / "stamps.db"
     with Registry.open(path) as registry:
         for seed in range(5):
@@ -49,7 +49,7 @@ def test_a_damaged_registry_is_said_to_be_one(tmp_path: Path, make_mark: MakeMar
     data = bytearray(path.read_bytes())
     data[4096:] = os.urandom(len(data) - 4096)
     path.write_bytes(data)
-    with pytest.raises(RegistryError, match="damaged"):
+    with pytest.raises(RegistryError, match="corrupt"):
         Registry.open(path).designs()
 
 

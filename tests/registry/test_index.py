@@ -152,7 +152,7 @@ def test_a_registry_with_a_graph_finds_what_it_must(many: Path, make_mark: MakeM
     registry.remove("stamp 3")
     registry.retire("stamp 4")
     for seed in range(60):
-        found = registry.identify(make_mark(seed), top_k=1, looks=0)[0]
+        found = registry.identify(make_mark(seed), top_k=1, rerank=0)[0]
         assert (found.design.name == f"stamp {seed}") is (seed not in (3, 4))
     index = registry._store._index  # type: ignore[attr-defined]
     assert index.has_graph
@@ -168,7 +168,7 @@ def test_an_older_copy_of_the_file_does_not_use_the_graph_of_the_newer(
     for seed in range(20, 60):  # their numbers are those of the stamps in the graph
         registry.add(f"other {seed}", make_mark(900 + seed), duplicates="allow")
     for seed in range(20, 60):
-        best = registry.identify(make_mark(900 + seed), top_k=1, looks=0)[0]
+        best = registry.identify(make_mark(900 + seed), top_k=1, rerank=0)[0]
         assert best.design.name == f"other {seed}"
         assert best.similarity == pytest.approx(1.0, abs=1e-5)
     registry.close()
@@ -183,10 +183,10 @@ def test_reindex_makes_the_graph_void(many: Path, make_mark: MakeMark) -> None:
         seeds = [own[tuple(ink.ravel())] for ink in inks]
         return np.stack([make_mark(seed).embedding.vector @ turned for seed in seeds])  # type: ignore[union-attr]
 
-    registry.identify(make_mark(1), looks=0)
+    registry.identify(make_mark(1), rerank=0)
     registry.reindex(embed, "turned@1")  # type: ignore[arg-type]
     vector = make_mark(7).embedding.vector @ turned  # type: ignore[union-attr]
     query = make_mark(7, model="turned@1", vector=vector)
-    found = registry.identify(query, top_k=1, looks=0)[0]
+    found = registry.identify(query, top_k=1, rerank=0)[0]
     assert (found.design.name, found.similarity) == ("stamp 7", pytest.approx(1.0, abs=1e-5))
     registry.close()

@@ -70,7 +70,7 @@ def test_the_nearest_samples_come_first_and_retired_designs_not_at_all(
         return sorted(kept, key=lambda name: -float(vectors[name] @ direction(99)))[:4]
 
     def found() -> list[tuple[str, float]]:
-        near = known.identify(query, top_k=4, looks=0)
+        near = known.identify(query, top_k=4, rerank=0)
         return [(one.design.name, one.similarity) for one in near]
 
     first = order(set())
@@ -83,11 +83,18 @@ def test_the_nearest_samples_come_first_and_retired_designs_not_at_all(
     assert [name for name, _ in found()] == order({first[1]})
 
 
+def test_the_former_name_of_rerank_still_works(known: Registry, make_mark: MakeMark) -> None:
+    known.add("one", make_mark(1))
+    with pytest.deprecated_call(match="rerank="):
+        former = known.identify(make_mark(1), looks=0)
+    assert former == known.identify(make_mark(1), rerank=0)
+
+
 def test_a_design_is_as_near_as_its_nearest_sample(known: Registry, make_mark: MakeMark) -> None:
     for seed in (1, 2, 3):
         known.add("many", make_mark(seed), duplicates="allow")
     known.add("one", make_mark(4), duplicates="allow")
-    best, other = known.identify(make_mark(2), looks=0)
+    best, other = known.identify(make_mark(2), rerank=0)
     assert (best.design.name, other.design.name) == ("many", "one")
     assert best.similarity == pytest.approx(1.0, abs=1e-5)
     assert best.sample == known.samples("many")[1].id
@@ -106,7 +113,7 @@ def test_a_vector_of_another_model_or_size_is_refused(
     assert (names(known), known.design("ACME").samples) == (["ACME"], 1)
 
 
-def test_reindex_makes_all_vectors_anew(
+def test_reindex_recomputes_all_vectors(
     known: Registry, make_mark: MakeMark, direction: Direction, url: str
 ) -> None:
     for seed in range(5):
@@ -137,7 +144,7 @@ def test_a_reindex_that_fails_changes_nothing(known: Registry, make_mark: MakeMa
     with pytest.raises(RuntimeError):
         known.reindex(embed, "better@1")
     assert known.model == "tiny@1"
-    assert known.identify(make_mark(1), looks=0)[0].similarity == pytest.approx(1.0, abs=1e-5)
+    assert known.identify(make_mark(1), rerank=0)[0].similarity == pytest.approx(1.0, abs=1e-5)
 
 
 def test_designs_are_sorted_filtered_and_paged_alike(known: Registry, make_mark: MakeMark) -> None:
@@ -216,12 +223,12 @@ def test_merge_and_split(known: Registry, make_mark: MakeMark) -> None:
     assert (merged.samples, merged.tags) == (5, ("l", "r"))  # the picture they shared once
     assert merged.notes == "of left\nof right"
     assert names(known) == ["left"]
-    assert known.identify(make_mark(4), looks=0)[0].design.name == "left"
+    assert known.identify(make_mark(4), rerank=0)[0].design.name == "left"
     leaving = [sample.id for sample in known.samples("left")][3:]
     parted = known.split("left", leaving, "right again")
     assert (parted.samples, known.design("left").samples) == (2, 3)
     assert [sample.id for sample in known.samples("right again")] == leaving
-    assert known.identify(make_mark(4), looks=0)[0].design.name == "right again"
+    assert known.identify(make_mark(4), rerank=0)[0].design.name == "right again"
     for samples in ([], [sample.id for sample in known.samples("left")]):
         with pytest.raises(InvalidDesign, match="at least one must leave"):
             known.split("left", samples, "new")
@@ -266,7 +273,7 @@ def test_what_one_adds_the_other_finds(known: Registry, make_mark: MakeMark, url
         known.add("ACME", make_mark(1))
         assert other.identify(make_mark(1))[0].design.name == "ACME"
         other.add("ACME", make_mark(2), duplicates="allow")
-        assert known.identify(make_mark(2), looks=0)[0].sample == known.samples("ACME")[1].id
+        assert known.identify(make_mark(2), rerank=0)[0].sample == known.samples("ACME")[1].id
 
 
 def test_many_add_at_once(known: Registry, make_mark: MakeMark, url: str) -> None:
@@ -307,7 +314,7 @@ def test_an_archive_opens_in_any_store(
         assert other.designs() == known.designs()
         for design in known.designs():
             assert other.samples(design.id) == known.samples(design.id)
-        ours, theirs = (one.identify(make_mark(4), looks=0) for one in (known, other))
+        ours, theirs = (one.identify(make_mark(4), rerank=0) for one in (known, other))
         assert [one.sample for one in ours] == [one.sample for one in theirs]
         other.export(tmp_path / "again.zip")
     # Read where all is there already, it changes nothing.
@@ -472,5 +479,5 @@ def test_designs_with_very_many_samples_leave_room_for_others(
         mark = make_mark(seed, vector=direction(1, near=0.001 * seed))
         registry.add("many", mark, duplicates="allow")
     registry.add("far", make_mark(99, vector=-direction(1)), duplicates="allow")
-    found = registry.identify(make_mark(50, vector=direction(1)), top_k=2, looks=0)
+    found = registry.identify(make_mark(50, vector=direction(1)), top_k=2, rerank=0)
     assert [one.design.name for one in found] == ["many", "far"]

@@ -38,7 +38,7 @@ class RemotePipeline:
             image: A path, bytes, an (H, W, 3) uint8 RGB array, a PIL image or an `Image`.
 
         Raises:
-            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnreadableImage: The file is missing, empty, corrupt or no image.
             UnsupportedInput: It is a folder, a video or a PDF with a password.
             InputTooLarge: It has too many bytes or pixels.
             ServiceError: The server cannot be reached, or refuses.
@@ -49,7 +49,7 @@ class RemotePipeline:
         """Find and describe the marks of all pages of a PDF or TIFF, in one request.
 
         Raises:
-            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnreadableImage: The file is missing, empty, corrupt or no image.
             UnsupportedInput: It is a folder, a video or a PDF with a password.
             InputTooLarge: It has too many bytes or pages.
             ServiceError: The server cannot be reached, or refuses.

@@ -31,7 +31,7 @@ class IdentifiedStamp:
     Attributes:
         page: Page of a document or TIFF, counted from 0.
         mark: The stamp.
-        candidates: Designs that it may be of, surest first.
+        candidates: Designs that it may be of, highest score first.
     """
 
     page: int
@@ -127,7 +127,7 @@ class RemoteRegistry:
             tags: Words to find a new design by.
             owner: Whose stamp a new design is.
             duplicates: What to do with a stamp that seems to be one of another design.
-            cropped: The picture is one stamp already cut out, so none is looked for.
+            cropped: The picture is one stamp already cropped, so none is searched for.
             read: Read the stamps, so that they are found by their text.
             all: Different stamps of a document may become samples of one name.
 
@@ -176,9 +176,9 @@ class RemoteRegistry:
 
         Args:
             picture: What shows the stamps, as for a pipeline.
-            top_k: At most so many candidates for each.
+            top_k: At most this number of candidates for each.
             false_accepts: Share of unknown stamps that may be accepted as known ones.
-            cropped: The picture is one stamp already cut out, so none is looked for.
+            cropped: The picture is one stamp already cropped, so none is searched for.
 
         Raises:
             PlatemarkError: A page cannot be read.
@@ -219,11 +219,11 @@ class RemoteRegistry:
         return self.update(ref, name=name)
 
     def retire(self, ref: str) -> Design:
-        """Keep a design, but no longer look for it, as `Registry.retire` does."""
+        """Keep a design, but no longer search it, as `Registry.retire` does."""
         return self._change("PATCH", f"designs/{self._id(ref)}", {"retired": True})
 
     def reinstate(self, ref: str) -> Design:
-        """Look for a retired design again, as `Registry.reinstate` does."""
+        """Search a retired design again, as `Registry.reinstate` does."""
         return self._change("PATCH", f"designs/{self._id(ref)}", {"retired": False})
 
     def remove(self, ref: str) -> Design:

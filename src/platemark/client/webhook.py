@@ -30,7 +30,7 @@ _PREFIX = "whsec_"
 # Answers that say that this very delivery will never be taken; all others may change.
 _NEVER = frozenset({400, 413, 415, 422})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 300.0
-# How often an empty queue is looked at, since other processes fill it too, and one that is full.
+# How often an empty queue is polled, since other processes fill it too, and one that is full.
 _IDLE_S = 0.25
 _WAITING, _REFUSED = ".json", ".refused"
 

@@ -8,7 +8,7 @@
     ink/SAMPLE.png         which of them are ink, grey, 255 where it surely is
 
 Nothing of an archive is ever unpacked to the disk, and what it says is checked like what a user
-says. Other files in it are passed over.
+says. Other files in it are skipped.
 """
 
 import json
@@ -144,7 +144,7 @@ class Content:
         """Return the samples of all designs, one at a time.
 
         Raises:
-            ArchiveError: A picture is missing or damaged, or the vectors are not those.
+            ArchiveError: A picture is missing or corrupt, or the vectors are not those.
         """
         manifest = self._manifest
         size = 4 * manifest.dimensions * self._count
@@ -235,7 +235,7 @@ def read(path: Path) -> Iterator[Content]:
     """Open an archive.
 
     Raises:
-        ArchiveError: The file is missing, no archive of a registry, or damaged, or has names that
+        ArchiveError: The file is missing, no archive of a registry, or corrupt, or has names that
             climb out.
     """
     name = str(path)

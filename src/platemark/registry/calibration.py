@@ -1,4 +1,4 @@
-"""From which score on a candidate is accepted: thresholds for target false-accept rates.
+"""Acceptance thresholds of candidates for target false-accept rates.
 
 They are measured with stamps that the registry does not know. Those of the bundled models are data,
 in ``calibrations.json``; `Registry.calibrate` measures those of a registry of one's own.

@@ -1,7 +1,7 @@
 """Which designs an imprint may be of: nearest vectors first, then the ink itself.
 
-Vectors find the few designs worth a closer look among very many; near-copies, which differ in a
-letter or a number, have nearly the same vectors, and are told apart by laying the ink of one
+Vectors find the few designs worth comparing among very many; near-copies, which differ in a
+letter or a number, have nearly the same vectors, and are distinguished by laying the ink of one
 imprint on that of the other.
 """
 
@@ -20,7 +20,7 @@ from platemark.types import Embedding
 
 _KEPT = 256
 _NEAR = 100
-# So many designs are looked at more closely, and so many samples of each of them.
+# Designs that are re-ranked, and samples compared of each of them.
 _CLOSER, _SAMPLES = 3, 3
 
 
@@ -32,7 +32,7 @@ class Templates:
         self._lock = threading.Lock()
 
     def get(self, ids: Sequence[str], store: Store, model: str) -> dict[str, InkTemplate]:
-        """Return the templates of samples by id; without those that are not there any more.
+        """Return the templates of samples by id; without those that were removed.
 
         Args:
             ids: Of the samples.
@@ -108,7 +108,7 @@ def rank(
 
     Args:
         hits: The most similar sample of each design, most similar first.
-        designs: The designs by id; hits of others, that were removed in between, are passed over.
+        designs: The designs by id; hits of others, that were removed in between, are skipped.
         calibration: Makes scores of the similarities of those that were not compared.
         least_score: From this score on a candidate is accepted.
         matches: Probabilities that the stamp that made a sample, given by its id, made the imprint,
@@ -116,7 +116,7 @@ def rank(
             not accepted.
 
     Returns:
-        The candidates, surest first.
+        The candidates, highest score first.
     """
     hits = [hit for hit in hits if hit.design in designs]
     compared = [_Scored(hit, matches[hit.sample], True) for hit in hits if hit.sample in matches]
@@ -147,7 +147,7 @@ def match_designs(
 ) -> dict[str, float]:
     """Compare an imprint with samples of designs.
 
-    The most similar sample of every design is compared; of the likeliest few designs more, since a
+    The most similar sample of every design is compared; of the top few designs more, since a
     sample may lack ink just where it matters.
 
     Args:
@@ -158,7 +158,7 @@ def match_designs(
 
     Returns:
         Probabilities that the stamp of a design made the imprint, by the id of its most similar
-        sample; without designs whose samples are not there any more. A comparison that says
+        sample; without designs whose samples were removed. A comparison that says
         little, for want of ink for example, is at best as likely as not.
     """
 

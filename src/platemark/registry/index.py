@@ -2,7 +2,7 @@
 
 The graph is HNSW (Malkov and Yashunin 2018) of the library faiss, the extra ``index``. It is made
 in the background, and kept in a file, so that it need not be made again when the registry is next
-opened; a file that is missing, damaged or of other vectors is made anew. Until there is a graph,
+opened; a file that is missing, corrupt or of other vectors is rebuilt. Until there is a graph,
 and for the vectors that came after it, the search is exact.
 """
 
@@ -24,14 +24,14 @@ from platemark.registry.records import Vector
 Numbers = NDArray[np.int64]
 
 GRAPH_FROM = 100_000
-"""From so many vectors on a graph is made: an exact search takes some 10 ms then."""
+"""From this number of vectors on a graph is built: an exact search takes some 10 ms then."""
 
 _NEIGHBOURS = 32
 _BUILD_EFFORT = 80
 _SEARCH_EFFORT = 160
-# The graph takes in later vectors when they are so many, and this share of those it has.
+# The graph takes in later vectors when they are this number, and this share of those it has.
 _TAIL, _TAIL_SHARE = 20_000, 0.1
-# So many are taken in at a time, since nobody can search meanwhile.
+# Vectors taken in at a time, since searches wait meanwhile.
 _STEP = 500
 _FORMAT = "platemark graph 1"
 _LONGEST_HEADER = 4096
@@ -80,7 +80,7 @@ class VectorTable:
         end = self._count + len(numbers)
         if end > len(self._numbers):
             # New arrays, never changed below the count, so that a search that is under way with
-            # the old ones goes on undisturbed.
+            # the old ones goes on unaffected.
             room = end + end // 4 + 64
             self._numbers = _grown(self._numbers, self._count, room)
             self._vectors = _grown(self._vectors, self._count, room)
@@ -201,7 +201,7 @@ class Graph:
                 return None
             loaded = faiss.deserialize_index(body)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-            return None  # another program's file, or a damaged one: a new one is made
+            return None  # another program's file, or a corrupt one: a new one is made
         return cls(dimensions, loaded) if loaded.d == dimensions else None
 
 
@@ -213,7 +213,7 @@ class VectorIndex:
         made_of: What tells these vectors from those of another registry or model.
         path: Where the graph is kept; None keeps it in memory alone.
         still_good: Whether a graph that was kept is still one of these vectors.
-        graph_from: From so many vectors on there is a graph.
+        graph_from: From this number of vectors on there is a graph.
     """
 
     def __init__(

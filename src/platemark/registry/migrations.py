@@ -47,7 +47,7 @@ class Migration:
     Attributes:
         name: Number and what it does; steps are sorted by it.
         statements: SQL, with the types of a `Dialect` in braces.
-        rewrites: Whether every design is written anew, once all steps are done, since what is
+        rewrites: Whether every design is written again, once all steps are done, since what is
             derived from it has changed.
     """
 

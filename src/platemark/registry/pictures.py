@@ -38,7 +38,7 @@ def decode(stored: StoredSample) -> InkCrop:
     """Return the crop that a sample was made of; its pixels as near as JPEG keeps them.
 
     Raises:
-        RegistryError: The pictures are damaged.
+        RegistryError: The pictures are corrupt.
     """
     sample, ink = stored.sample, decode_ink(stored)
     with _of(sample) as name:
@@ -52,7 +52,7 @@ def decode_ink(stored: StoredSample) -> NDArray[np.uint8]:
     """Return the ink (h, w) uint8 of a sample, 255 where it is surely ink.
 
     Raises:
-        RegistryError: The picture is damaged.
+        RegistryError: The picture is corrupt.
     """
     with _of(stored.sample) as name:
         return read_grey(stored.ink, name, max_pixels=MOST_PIXELS)
@@ -65,4 +65,4 @@ def _of(sample: Sample) -> Iterator[str]:
     try:
         yield name
     except InputError as error:
-        raise RegistryError(f"{name} is damaged; remove the sample") from error
+        raise RegistryError(f"{name} is corrupt; remove the sample") from error

@@ -81,7 +81,7 @@ class PostgresStore(SqlStore["psycopg.Connection[Any]"]):
         return connection
 
     def _prepare(self) -> None:
-        """Bring the tables up to date; where they are, nothing is written and nobody waited for.
+        """Bring the tables up to date; where they are, nothing is written and no lock is awaited.
 
         Raises:
             RegistryError: The registry is one of a newer version.
@@ -147,7 +147,7 @@ class PostgresStore(SqlStore["psycopg.Connection[Any]"]):
         )
 
     def reading(self) -> AbstractContextManager[None]:
-        """Begin a look at the store, in which nothing changes by what others do."""
+        """Begin a read transaction, in which nothing changes by what others do."""
         return self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def _to_column(self, vector: Vector) -> object:

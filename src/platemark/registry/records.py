@@ -38,8 +38,8 @@ class Design:
         changed: When it, or which samples it has, was last changed, UTC, ISO 8601.
         notes: Free text.
         tags: Words to find it by, sorted.
-        owner: Whose stamp it is, or who keeps this entry; empty where nobody said.
-        retired: Since when it is no longer looked for, UTC, ISO 8601; None while it is.
+        owner: Whose stamp it is, or who keeps this entry; empty where it is unknown.
+        retired: Since when it is no longer searched, UTC, ISO 8601; None while it is.
         samples: How many samples it has.
     """
 
@@ -157,7 +157,7 @@ class StoredSample:
 
 @dataclass(frozen=True, slots=True)
 class Lookalike:
-    """A sample that looks like an imprint of another design.
+    """A sample that resembles an imprint of another design.
 
     Attributes:
         score: Probability that the stamp of the other design made it.
@@ -180,7 +180,7 @@ class Candidate:
         similarity: Cosine similarity with that sample.
         score: How surely one stamp made both, of what similarity and the comparison of the ink
             say together, 0..1; comparable between the candidates of all imprints.
-        accepted: Whether it is sure enough to be the same stamp.
+        accepted: Whether its score reaches the acceptance threshold.
     """
 
     design: Design

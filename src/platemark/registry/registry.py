@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -53,18 +54,18 @@ from platemark.types import Embedding, StampMark
 
 Duplicates = Literal["warn", "refuse", "allow"]
 """What to do with a stamp that seems to be one that has another name: add it and say so, do not add
-it, or do not look."""
+it, or do not check."""
 
-LOOKS = 5
+RERANKED = 5
 """Designs whose ink is compared with that of an imprint, the most similar ones."""
 
 # Name of the setting that keeps the thresholds.
 _CALIBRATION = "calibration"
-# So many samples that look like another design are told.
+# Samples that resemble another design are reported up to this number.
 _LOOKALIKES = 10
 
 _MISMATCH = (
-    "the registry has vectors of {own}, not of {other}; make them anew with that model: "
+    "the registry has vectors of {own}, not of {other}; recompute them with that model: "
     "platemark registry reindex"
 )
 
@@ -135,7 +136,7 @@ class Registry:
         return self._opened, ()
 
     def close(self) -> None:
-        """Let go of the file or the server."""
+        """Close the file or the connection."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -151,7 +152,7 @@ class Registry:
         return self._store.settings().get("model")
 
     def check_model(self, model: str) -> None:
-        """See that vectors of a model fit those of the registry.
+        """Check that vectors of a model fit those of the registry.
 
         Raises:
             VectorMismatch: They do not.
@@ -176,11 +177,11 @@ class Registry:
 
         Args:
             text: Words, or parts of words, that must all be found in name, owner, notes, tags or
-                what the stamp was read to say. Case, accents, and letters and figures that look
-                alike in several scripts are not told apart.
+                what the stamp was read to say. Case, accents, and letters and digits of the
+                same shape in several scripts are not distinguished.
             retired: Only retired ones, or only others; None for both.
-            limit: At most so many.
-            offset: So many are passed over.
+            limit: At most this number.
+            offset: This number is skipped.
         """
         return self._store.designs(DesignFilter(text, retired, limit, offset))
 
@@ -208,7 +209,7 @@ class Registry:
 
         Raises:
             DesignNotFound: There is no such sample.
-            RegistryError: The picture is damaged.
+            RegistryError: The picture is corrupt.
         """
         for stored in self._store.stored([sample]):
             return pictures.decode(stored)
@@ -288,15 +289,17 @@ class Registry:
         top_k: int = 5,
         *,
         false_accepts: float = FALSE_ACCEPTS,
-        looks: int = LOOKS,
+        rerank: int = RERANKED,
+        looks: int | None = None,
     ) -> list[Candidate]:
-        """Return the designs that a stamp may be an imprint of, surest first.
+        """Return the designs that a stamp may be an imprint of, highest score first.
 
         Args:
             stamp: A stamp that a `StampPipeline` found.
-            top_k: At most so many.
+            top_k: At most this number.
             false_accepts: Share of unknown stamps that may be accepted as known ones.
-            looks: So many designs have their ink compared with that of the stamp.
+            rerank: How many designs have their ink compared with that of the stamp.
+            looks: Deprecated name of ``rerank``.
 
         Returns:
             Candidates; none where the registry has no designs, or the stamp no ink. None of them
@@ -306,6 +309,14 @@ class Registry:
             VectorMismatch: The vector is of another model than those of the registry.
             ValueError: The mark has no crop, or ``false_accepts`` is no share.
         """
+        if looks is not None:
+            warnings.warn(
+                "identify(looks=) is deprecated and will be removed in the next version; "
+                "use rerank=",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            rerank = looks
         if stamp.embedding is None or self.model is None:
             return []
         crop, embedding = stamp_parts(stamp)
@@ -313,7 +324,7 @@ class Registry:
         calibration = self.calibration(crop.segmenter)
         least = calibration.least_score(false_accepts, self._store.count(retired=False))
         own = InkTemplate.of(stamp)
-        hits, matches = self._matched(own, embedding, max(top_k, looks), looks)
+        hits, matches = self._matched(own, embedding, max(top_k, rerank), rerank)
         found = {hit.design: self._store.design(hit.design) for hit in hits}
         designs = {id_: design for id_, design in found.items() if design is not None}
         return rank(hits, designs, calibration, least, matches)[:top_k]
@@ -350,7 +361,7 @@ class Registry:
             progress: Is told how many samples are done, and of how many.
 
         Returns:
-            The thresholds; and of the samples those that look most like another design, which may
+            The thresholds; and of the samples those most similar to another design, which may
             be one stamp under two names, highest score first.
 
         Raises:
@@ -368,7 +379,7 @@ class Registry:
         for number, stored in enumerate(self._store.stored([one.id for one in samples])):
             embedding = Embedding(stored.vector, stored.sample.model)
             own = InkTemplate.of(pictures.decode(stored), embedding=embedding)
-            hits, matches = self._matched(own, embedding, LOOKS, LOOKS, stored.sample.design)
+            hits, matches = self._matched(own, embedding, RERANKED, RERANKED, stored.sample.design)
             best = max(hits, key=lambda hit: matches.get(hit.sample, 0.0), default=None)
             score = matches.get(best.sample, 0.0) if best else 0.0
             alike.append(Lookalike(score, stored.sample.design, best.design if best else ""))
@@ -378,7 +389,7 @@ class Registry:
             if stamp.embedding is not None:
                 self._settle(stamp.embedding, write=False)
                 own = InkTemplate.of(stamp)
-                _, matches = self._matched(own, stamp.embedding, LOOKS, LOOKS)
+                _, matches = self._matched(own, stamp.embedding, RERANKED, RERANKED)
                 scores.append(max(matches.values(), default=0.0))
         models = self._models(segmenter)
         uncompared = calibration_of(models).uncompared
@@ -392,13 +403,13 @@ class Registry:
         own: InkTemplate,
         embedding: Embedding,
         count: int,
-        looks: int,
+        rerank: int,
         without: str | None = None,
     ) -> tuple[list[Hit], dict[str, float]]:
         """The nearest designs, each by its nearest sample, and scores of the first few."""
         nearest = nearest_designs(self._store, embedding.vector, count, without)
         templates = partial(self._templates.get, store=self._store, model=embedding.model)
-        matches = match_designs(own, nearest[:looks], templates, self._comparer)
+        matches = match_designs(own, nearest[:rerank], templates, self._comparer)
         return [samples[0] for samples in nearest], matches
 
     def _models(self, segmenter: str) -> dict[str, str]:
@@ -446,7 +457,7 @@ class Registry:
         return self.update(ref, name=name)
 
     def retire(self, ref: str) -> Design:
-        """Keep a design, but no longer look for it; one that is retired stays so.
+        """Keep a design, but no longer search it; one that is retired stays so.
 
         Raises:
             DesignNotFound: There is no such design.
@@ -456,7 +467,7 @@ class Registry:
             return design if design.retired else self._put(replace(design, retired=now()))
 
     def reinstate(self, ref: str) -> Design:
-        """Look for a retired design again.
+        """Search a retired design again.
 
         Raises:
             DesignNotFound: There is no such design.
@@ -548,11 +559,13 @@ class Registry:
                 )
             self._refuse_name(clean)
             moment = now()
-            parted = Design(new_id(), clean, moment, moment, tags=design.tags, owner=design.owner)
-            self._store.put_design(parted)
-            self._store.move_samples(leaving, parted.id)
+            separated = Design(
+                new_id(), clean, moment, moment, tags=design.tags, owner=design.owner
+            )
+            self._store.put_design(separated)
+            self._store.move_samples(leaving, separated.id)
             self._put(design)
-            return replace(parted, samples=len(leaving))
+            return replace(separated, samples=len(leaving))
 
     def reindex(
         self,
@@ -561,7 +574,7 @@ class Registry:
         *,
         progress: Progress = lambda done, total: None,
     ) -> int:
-        """Make the vectors of all samples anew, by another model or by a better one.
+        """Recompute the vectors of all samples, by another model or by a better one.
 
         Until all are made the old ones stay, and others go on to use the registry.
 
@@ -574,12 +587,12 @@ class Registry:
             How many there are.
 
         Raises:
-            RegistryError: A picture is damaged, or the registry cannot be written.
+            RegistryError: A picture is corrupt, or the registry cannot be written.
         """
         return replace_vectors(self._store, embed, model, progress)
 
     def read(self, read: ReadInk, *, progress: Progress = lambda done, total: None) -> int:
-        """Read all samples anew, so that designs are found by what their stamps say.
+        """Read all samples again, so that designs are found by what their stamps say.
 
         Args:
             read: Says what an imprint says, lines separated by ``" / "``, or None.
@@ -589,7 +602,7 @@ class Registry:
             How many could be read.
 
         Raises:
-            RegistryError: A picture is damaged, or the registry cannot be written.
+            RegistryError: A picture is corrupt, or the registry cannot be written.
         """
         return replace_texts(self._store, read, progress)
 
@@ -624,7 +637,7 @@ class Registry:
         samples it does not have.
 
         Raises:
-            ArchiveError: It is missing, no archive of a registry, or damaged, or would do harm.
+            ArchiveError: It is missing, no archive of a registry, or corrupt, or would do harm.
             DuplicateDesign: Another design here has the name of one of the archive.
             VectorMismatch: Its vectors are of another model than those here.
         """
@@ -674,7 +687,7 @@ class Registry:
         return [candidate for candidate in self.identify(stamp) if candidate.accepted]
 
     def _settle(self, embedding: Embedding, *, write: bool = True) -> None:
-        """See that a vector fits those of the registry; the first one says what fits."""
+        """Check that a vector fits those of the registry; the first one says what fits."""
         settings = self._store.settings()
         dimensions = len(embedding.vector)
         if "model" in settings:

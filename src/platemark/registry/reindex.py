@@ -22,7 +22,7 @@ _BATCH = 64
 
 
 def replace_vectors(store: Store, embed: EmbedInk, model: str, progress: Progress) -> int:
-    """Make the vectors of all samples anew and then replace them all at once.
+    """Recompute the vectors of all samples and then replace them all at once.
 
     Args:
         store: Of the samples.
@@ -34,7 +34,7 @@ def replace_vectors(store: Store, embed: EmbedInk, model: str, progress: Progres
         How many there are.
 
     Raises:
-        RegistryError: A picture is damaged, or the store cannot be written.
+        RegistryError: A picture is corrupt, or the store cannot be written.
     """
     made: dict[str, Vector] = {}
 
@@ -62,7 +62,7 @@ def replace_vectors(store: Store, embed: EmbedInk, model: str, progress: Progres
 
 
 def replace_texts(store: Store, read: ReadInk, progress: Progress) -> int:
-    """Read all samples anew, and keep what each says.
+    """Read all samples again, and keep what each says.
 
     Args:
         store: Of the samples.
@@ -73,7 +73,7 @@ def replace_texts(store: Store, read: ReadInk, progress: Progress) -> int:
         How many could be read.
 
     Raises:
-        RegistryError: A picture is damaged, or the store cannot be written.
+        RegistryError: A picture is corrupt, or the store cannot be written.
     """
     ids = [sample.id for sample in store.samples()]
     texts: dict[str, str | None] = {}

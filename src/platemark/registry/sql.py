@@ -36,7 +36,7 @@ _SAID = (
     r"(words LIKE ? ESCAPE '\' OR EXISTS (SELECT 1 FROM samples "
     r"WHERE samples.design = designs.id AND samples.words LIKE ? ESCAPE '\'))"
 )
-# Words beyond so many are not looked for: a database takes no condition of any size.
+# Words beyond this number are not searched: a database takes no condition of any size.
 _MOST_WORDS = 100
 
 
@@ -89,7 +89,7 @@ class SqlStore(ABC, Generic[Connection]):
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[None]:
-        """Begin a look."""
+        """Begin a read transaction."""
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Run a statement with ``?`` for values, and return its rows, if it has any."""

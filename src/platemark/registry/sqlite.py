@@ -38,14 +38,14 @@ class _Unlocked(sqlite3.Connection):
 class SqliteStore(SqlStore[sqlite3.Connection]):
     """Keeps rows and vectors in a SQLite file, in WAL mode; may be shared by threads.
 
-    Readers wait for nobody: a file that is as it should be is opened and read while another process
+    Readers never wait: a file that is as it should be is opened and read while another process
     writes. What was kept is on the disk (``synchronous=FULL``). While the file is open, two files
     of SQLite lie beside it; with very many vectors, ``FILE.graph`` holds the index of them.
 
     Args:
         path: The file.
         create: Make it where it does not exist.
-        graph_from: From so many vectors on the index is a graph.
+        graph_from: From this number of vectors on the index is a graph.
 
     Raises:
         RegistryUnavailable: It does not exist, or cannot be opened.
@@ -69,7 +69,7 @@ class SqliteStore(SqlStore[sqlite3.Connection]):
         except BaseException:
             self.close()
             raise
-        self._mode = "rw"  # a file that is removed later is not made anew without its tables
+        self._mode = "rw"  # a file that is removed later is not created again without its tables
 
     def _connect(self) -> sqlite3.Connection:
         with self._errors():
@@ -114,7 +114,7 @@ class SqliteStore(SqlStore[sqlite3.Connection]):
     def _prepare(self) -> None:
         """Check that the file is a registry, and bring its tables up to date.
 
-        Where they are, nothing is written and nobody waited for.
+        Where they are, nothing is written and no lock is awaited.
 
         Raises:
             RegistryError: It is none, or one of a newer version.
@@ -158,7 +158,7 @@ class SqliteStore(SqlStore[sqlite3.Connection]):
     def _explained(self, code: int, reason: str) -> RegistryError:
         name = str(self._path)
         if code in _NO_REGISTRY:
-            return RegistryError(f"{name} is no registry, or damaged: {reason}", source=name)
+            return RegistryError(f"{name} is no registry, or corrupt: {reason}", source=name)
         if code in _READ_ONLY:
             return RegistryError(f"{name} is read-only: nothing was changed", source=name)
         if code in _FULL:
@@ -190,7 +190,7 @@ class SqliteStore(SqlStore[sqlite3.Connection]):
         return self._transaction("PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE")
 
     def reading(self) -> AbstractContextManager[None]:
-        """Begin a look at the store, in which nothing changes by what others do."""
+        """Begin a read transaction, in which nothing changes by what others do."""
         return self._transaction("BEGIN")
 
     def _to_column(self, vector: Vector) -> bytes:

@@ -35,8 +35,8 @@ class DesignFilter:
         text: Words that name, owner, notes, tags or the texts of samples contain, as far as
             `platemark.tasks.scripts.search_key` tells them apart; empty for all.
         retired: Only those that are retired, or only those that are not; None for both.
-        limit: At most so many; None for all.
-        offset: So many are passed over.
+        limit: At most this number; None for all.
+        offset: This number is skipped.
     """
 
     text: str = ""
@@ -61,7 +61,7 @@ class Store(Protocol):
         """
 
     def reading(self) -> AbstractContextManager[None]:
-        """Begin a look at the store, in which nothing changes by what others do."""
+        """Begin a read transaction, in which nothing changes by what others do."""
 
     def settings(self) -> Mapping[str, str]:
         """Return what the registry remembers about itself."""
@@ -125,11 +125,11 @@ class Store(Protocol):
 
         Args:
             vector: (D,) float32 of unit length, D as the vectors of the store.
-            count: At most so many.
+            count: At most this number.
         """
 
     def build_index(self) -> None:
         """Make the index of vectors now, if there are enough for one and it is not there."""
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
