@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from platemark.geometry import apply_homography
 from platemark.matching.overlay import overlay
-from platemark.matching.template import InkTemplate, looks_of
+from platemark.matching.template import InkTemplate, planes_of
 from platemark.models.card import ComparerPreprocess
 
 Imprint = Callable[..., NDArray[np.uint8]]
@@ -59,7 +59,7 @@ def test_looks_do_not_depend_on_the_light() -> None:
     rng = np.random.default_rng(0)
     ink = (rng.random((60, 60)) > 0.8).astype(np.uint8) * 255
     paper = np.where(ink[..., None] > 0, (40, 60, 150), (240, 240, 235)).astype(np.uint8)
-    bright, dark = looks_of(ink, paper), looks_of(ink, (paper * 0.6 + 10).astype(np.uint8))
+    bright, dark = planes_of(ink, paper), planes_of(ink, (paper * 0.6 + 10).astype(np.uint8))
     assert np.abs(bright.astype(int) - dark).max() <= 6
     on, off = bright[ink > 0].mean(axis=0), bright[ink == 0].mean(axis=0)
     assert on[1] < 40 < 200 < off[1]

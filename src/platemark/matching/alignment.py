@@ -31,7 +31,7 @@ from platemark.matching.template import (
     frame_to_view,
 )
 
-# So many guesses of each kind are tried, so many of them refined, so many of those to the end.
+# Guesses of each kind that are tried, of those the ones refined, of those the ones to the end.
 _SPECTRAL_GUESSES, _UNWRAPPED_GUESSES = 6, 4
 _REFINED, _DISTINCT, _FINISHED = 8, 4, 2
 # Alignments of which a corner moves by more than this, in units of the frame, are different ways.

@@ -15,7 +15,7 @@ from platemark.imaging.image import Pixels
 
 # Longer side of the picture in which features are found, in pixels.
 _SIDE = 400
-# Ink that is so probable has features about it, up to so many pixels away.
+# Ink of at least this probability has features about it, up to this many pixels away.
 _LIKELY, _ABOUT = 100, 7
 _MOST, _CONTRAST = 800, 0.02
 # The best match of a feature is nearer than this share of the second best (Lowe's ratio test).

@@ -8,7 +8,7 @@ import numpy as np
 
 from platemark.geometry import FloatArray, apply_homography
 from platemark.imaging.warp import warp
-from platemark.matching.template import InkTemplate, Looks
+from platemark.matching.template import InkTemplate, Planes
 from platemark.models.card import ComparerPreprocess
 
 _EMPTY = (0.0, 255.0, 0.0)
@@ -16,7 +16,7 @@ _EMPTY = (0.0, 255.0, 0.0)
 
 def overlay(
     spec: ComparerPreprocess, a: InkTemplate, b: InkTemplate, matrix: FloatArray
-) -> tuple[Looks, FloatArray]:
+) -> tuple[Planes, FloatArray]:
     """Lay aligned imprints on one canvas, as small as holds both.
 
     Args:
@@ -38,7 +38,7 @@ def overlay(
     width, height = (2.0 * step * np.ceil(half / step)).astype(int).tolist()
     to_canvas = frame_to_canvas(spec, width, height)
     canvases = (to_canvas, to_canvas @ back)
-    return drawn(spec, a, b, canvases, (width, height)), to_canvas
+    return on_canvas(spec, a, b, canvases, (width, height)), to_canvas
 
 
 def frame_to_canvas(spec: ComparerPreprocess, width: int, height: int) -> FloatArray:
@@ -47,13 +47,13 @@ def frame_to_canvas(spec: ComparerPreprocess, width: int, height: int) -> FloatA
     return np.array([[unit, 0.0, width / 2.0], [0.0, unit, height / 2.0], [0.0, 0.0, 1.0]])
 
 
-def drawn(
+def on_canvas(
     spec: ComparerPreprocess,
     a: InkTemplate,
     b: InkTemplate,
     to_canvas: tuple[FloatArray, FloatArray],
     size: tuple[int, int],
-) -> Looks:
+) -> Planes:
     """The canvas (H, W, 6) of imprints whose frames the homographies (3, 3) take to it.
 
     Args:
@@ -70,7 +70,7 @@ def drawn(
     return np.concatenate(laid, axis=2)
 
 
-def _warped(scaled: tuple[Looks, FloatArray], matrix: FloatArray, size: tuple[int, int]) -> Looks:
-    """The looks of an imprint whose frame a homography takes to the canvas."""
-    looks, to_frame = scaled
-    return warp(looks, matrix @ to_frame, size, fill=_EMPTY)
+def _warped(scaled: tuple[Planes, FloatArray], matrix: FloatArray, size: tuple[int, int]) -> Planes:
+    """The planes of an imprint whose frame a homography takes to the canvas."""
+    planes, to_frame = scaled
+    return warp(planes, matrix @ to_frame, size, fill=_EMPTY)

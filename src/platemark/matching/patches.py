@@ -11,7 +11,7 @@ import numpy as np
 from platemark.geometry import FloatArray
 from platemark.matching.template import REACH, Picture
 
-# Side of a patch, from one to the next, and how far it is looked for, in pixels of a view.
+# Side of a patch, from one to the next, and how far it is searched for, in pixels of a view.
 _PATCH, _STEP, _LOOK = 20, 10, 14
 _LEAST_STROKES = 8.0
 _LEAST_ALIKE = 0.35

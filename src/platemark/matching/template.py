@@ -22,7 +22,7 @@ from platemark.types import Embedding, StampMark
 
 Picture = NDArray[np.float32]
 Ink = NDArray[np.uint8]
-Looks = NDArray[np.uint8]
+Planes = NDArray[np.uint8]
 Imprint = StampMark | InkCrop | InkMask | SoftMask | Ink | NDArray[np.bool_]
 
 REACH = 1.4
@@ -31,14 +31,14 @@ REACH = 1.4
 COARSE, MIDDLE, FINE = 64, 128, 256
 """Sides of the views at which imprints are aligned."""
 
-SURE = 128
+INKED = 128
 """From this value of a mask on a pixel is ink."""
 # The ink of an imprint without a thousandth of it at each edge has the box; specks do not move it.
 _STRAY = 0.001
 _LEAST_INK = 12
 _HARDLY_LARGER = 0.8
 
-# Spectra are compared over half a turn in so many directions, and over rings whose radii grow
+# Spectra are compared over half a turn in `DIRECTIONS` directions, and over rings whose radii grow
 # by a constant factor, up to `_SPECTRUM_REACH` cycles over a view.
 DIRECTIONS, _RINGS, _FIRST_RING, _SPECTRUM_REACH = 180, 64, 16, 60.0
 RING_STEP = float(np.log(_SPECTRUM_REACH) / _RINGS)
@@ -139,10 +139,10 @@ class InkTemplate:
                 f"got {pixels.shape} of {pixels.dtype}"
             )
         ink = np.asarray(mask, dtype=np.uint8) * np.uint8(255 if mask.dtype == np.bool_ else 1)
-        sure = ink >= SURE
-        if np.count_nonzero(sure) < _LEAST_INK:
+        inked = ink >= INKED
+        if np.count_nonzero(inked) < _LEAST_INK:
             return cls(ink, np.array(ink.shape[::-1]) / 2.0, 0.0, np.ones(2))
-        (left, right), (top, bottom) = _extent(sure.sum(axis=0)), _extent(sure.sum(axis=1))
+        (left, right), (top, bottom) = _extent(inked.sum(axis=0)), _extent(inked.sum(axis=1))
         centre = np.array([left + right, top + bottom]) / 2.0
         sides = np.array([right - left, bottom - top])
         return cls(ink, centre, float(sides.max()) / 2.0, sides / sides.max(), pixels, embedding)
@@ -173,7 +173,7 @@ class InkTemplate:
         seen = warp(ink, frame_to_view(side) @ self.to_frame @ own, (side, side))
         return np.asarray(seen, dtype=np.float32) / np.float32(255.0)
 
-    def scaled(self, side: int) -> tuple[Looks, FloatArray]:
+    def scaled(self, side: int) -> tuple[Planes, FloatArray]:
         """Ink, grey and colourfulness of the imprint, its longer side about ``side`` pixels.
 
         It is never enlarged, and not made smaller where it is hardly larger.
@@ -186,20 +186,20 @@ class InkTemplate:
             size = self.mask.shape[1::-1]
             if zoom < _HARDLY_LARGER:
                 size = max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom))
-            self._scaled[side] = looks_of(*(_shrunk(part, size) for part in self._parts))
-        looks = self._scaled[side]
-        shrunk = np.array(looks.shape[1::-1]) / self.mask.shape[1::-1]
-        return looks, self.to_frame @ np.diag([*(1.0 / shrunk), 1.0])
+            self._scaled[side] = planes_of(*(_shrunk(part, size) for part in self._parts))
+        planes = self._scaled[side]
+        shrunk = np.array(planes.shape[1::-1]) / self.mask.shape[1::-1]
+        return planes, self.to_frame @ np.diag([*(1.0 / shrunk), 1.0])
 
     @property
     def _parts(self) -> tuple[Ink, Pixels]:
-        """The ink and its picture, which is drawn from the ink where there is none."""
+        """The ink and its picture, which is rendered from the ink where there is none."""
         if self.pixels is not None:
             return self.mask, self.pixels
         return self.mask, np.repeat(np.uint8(255) - self.mask[..., None], 3, axis=2)
 
     @cached_property
-    def _scaled(self) -> dict[int, Looks]:
+    def _scaled(self) -> dict[int, Planes]:
         return {}
 
     @cached_property
@@ -289,7 +289,7 @@ def frame_to_view(side: int) -> FloatArray:
     return np.array([[zoom, 0.0, side / 2.0], [0.0, zoom, side / 2.0], [0.0, 0.0, 1.0]])
 
 
-def looks_of(ink: Ink, pixels: Pixels) -> Looks:
+def planes_of(ink: Ink, pixels: Pixels) -> Planes:
     """What a comparer sees of an imprint, whatever light it was taken in.
 
     Args:

@@ -32,18 +32,18 @@ class FileEntry(_Section):
 
 
 class SecondLook(_Section):
-    """When and how photos are looked at again, for marks too small for the first look.
+    """When and how photos get a second pass, for marks too small for the first.
 
     Attributes:
         long_side: Length to which the long side is scaled then at most, in pixels.
-        below_score: The second look is taken when the first found nothing with this score
-        below_width: ... that is at least so wide in the network's input, in pixels: where one mark
-            is small, others may be too small.
-        from_score: It is taken only where the first found something with this score: even marks
+        below_score: The second pass is made when the first found nothing with this score
+        below_width: ... that is at least this wide in the network's input, in pixels: where one
+            mark is small, others may be too small.
+        from_score: It is made only where the first found something with this score: even marks
             that are too small for it leave traces.
-        from_ratio: It shows the image larger than the first look by at least this factor: at its
+        from_ratio: It shows the image larger than the first pass by at least this factor: at its
             own size, or enlarged as far as the detector enlarges images; where that is not enough
-            there is no second look.
+            there is no second pass.
     """
 
     long_side: int = Field(default=1920, ge=32)
@@ -82,7 +82,7 @@ class Refine(_Section):
         width: Width to which they are brought, in pixels; never enlarged.
         from_ratio: They are refined where that shows them larger by at least this factor.
         side: Side of the square network input around one mark, in pixels.
-        limit: At most so many candidates per image, best first.
+        limit: At most this number of candidates per image, best first.
     """
 
     from_score: float = Field(default=0.0, ge=0, le=1)
@@ -102,8 +102,8 @@ class DetectorPreprocess(_Section):
         max_upscale: Small images are not enlarged by more than this.
         multiple: Both sides are padded to a multiple of this, right and bottom.
         pad: Grey value of the padding.
-        second_look: Whether and when photos get a second look.
-        coarse_looks: Whether marks that fill much of the image are looked for at fewer pixels.
+        second_look: Whether and when photos get a second pass.
+        coarse_looks: Whether marks that fill much of the image are searched at fewer pixels.
         refine: Whether and when small candidates are judged again.
     """
 
@@ -300,7 +300,7 @@ class Fusion(_Section):
         unembedded: The same for others.
         legible: Whether a detail differs, for imprints that are large enough to show it.
         illegible: The same for others.
-        least_side: Imprints with a longer side of so many pixels are.
+        least_side: Imprints with a longer side of this many pixels are.
         least_agreement: They are different for a detail only if they lie on each other so well.
     """
 
@@ -378,10 +378,10 @@ class TaughtSample(_Section):
 
 
 class Likeness(_Section):
-    """How candidates of a detector are told from other marks by what they look like.
+    """How candidates of a detector are told from other marks by their appearance.
 
     Attributes:
-        samples: What the marks look like.
+        samples: Pictures of the marks.
         embedder: Name and version of the model whose embeddings the odds were fitted with.
         odds: How the signals join.
     """
@@ -392,7 +392,7 @@ class Likeness(_Section):
 
 
 class Metric(_Section):
-    """A figure that was measured on a data set, and how."""
+    """A metric that was measured on a data set, and how."""
 
     name: str
     dataset: str
@@ -423,7 +423,7 @@ class ModelCard(_Section):
         likeness: The marks that a detector was taught from pictures of them; None for any mark of
             its kind.
         classes: What a detection can be.
-        metrics: Measured figures.
+        metrics: Measured values.
         training: How it was made: command, data, seed and what else there is to say.
         licence: Licence of the weights.
         limits: Known limits, in words.

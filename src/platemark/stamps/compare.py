@@ -12,7 +12,7 @@ from platemark.geometry import FloatArray, apply_homography, box_to_quad, quad_t
 from platemark.imaging.draw import draw_difference
 from platemark.imaging.ink import edge_width
 from platemark.matching import InkTemplate
-from platemark.matching.template import SURE
+from platemark.matching.template import INKED
 from platemark.protocols import Compares
 from platemark.tasks.comparer import InkMatch, match_ink
 from platemark.types import Comparison, Evidence, StampMark, as_box, as_matrix
@@ -98,7 +98,7 @@ class _Imprint:
         height, width = crop.ink.shape
         left, top, right, bottom = crop.box
         to_page = _shifted((right - left) / width, (bottom - top) / height, left, top)
-        ink = crop.ink >= SURE
+        ink = crop.ink >= INKED
         edge = edge_width(crop.pixels, ink) if ink.any() else None
         blurred = edge is not None and edge > max(_SHARP, _WIDEST_EDGE * 2.0 * template.radius)
         return cls(mark, template, to_page, blurred)
@@ -125,8 +125,8 @@ def _comparison(a: _Imprint, b: _Imprint, match: InkMatch) -> Comparison:
         differences=tuple(map(as_box, regions)),
         draw=partial(
             draw_difference,
-            a.template.mask >= SURE,
-            b.template.mask >= SURE,
+            a.template.mask >= INKED,
+            b.template.mask >= INKED,
             match.transform,
             match.regions,
             f"{verdict}: {reason} (probability of one stamp {match.score:.0%})",

@@ -17,7 +17,7 @@ from platemark.imaging.draw import draw_overlay
 from platemark.imaging.pdf import PdfSheet
 from platemark.imaging.sources import PDFIUM
 from platemark.matching import InkTemplate
-from platemark.matching.template import SURE
+from platemark.matching.template import INKED
 from platemark.models.card import MODEL_NAME, ModelCard
 from platemark.types import Comparison, Evidence, StampMark
 
@@ -81,8 +81,8 @@ def write_report(comparison: Comparison, path: Path, models: Sequence[ModelCard]
 def _report(comparison: Comparison, evidence: Evidence, models: Sequence[ModelCard]) -> _Report:
     masks = [InkTemplate.of(mark).mask for mark in (evidence.a, evidence.b)]
     laid = draw_overlay(
-        masks[0] >= SURE,
-        masks[1] >= SURE,
+        masks[0] >= INKED,
+        masks[1] >= INKED,
         np.array(evidence.transform),
         np.array(evidence.regions).reshape(-1, 4),
     )

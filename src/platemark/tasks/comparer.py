@@ -12,7 +12,7 @@ from platemark.matching import Imprint, InkTemplate
 from platemark.matching.alignment import Alignment, align
 from platemark.matching.features import match_features
 from platemark.matching.overlay import overlay
-from platemark.matching.template import Looks
+from platemark.matching.template import Planes
 from platemark.models.card import ComparerPreprocess, DesignOdds
 from platemark.tasks.calibrate import calibrate, logit, sigmoid
 from platemark.tasks.stage import Stage
@@ -24,7 +24,7 @@ _LEAST_SIDE = 40.0
 # Pixels of ink that both have on the canvas, for each pixel of its longer side.
 _LEAST_SHARED = 1.0
 _MOST_REGIONS = 12
-# Where much is doubtful, only what nearly reaches the worst place is marked.
+# Where much has a low confidence, only what nearly reaches the worst place is marked.
 _NEARLY_WORST = 0.8
 
 
@@ -243,7 +243,7 @@ class _Laid:
     """An alignment, judged."""
 
     alignment: Alignment
-    canvas: Looks
+    canvas: Planes
     to_canvas: FloatArray
     said: Judgement
 
@@ -267,7 +267,7 @@ def _matrix(values: NDArray[np.floating]) -> FloatArray:
     return np.asarray(values / values[2, 2], dtype=np.float64)
 
 
-def _doubt(a: InkTemplate, b: InkTemplate, canvas: Looks) -> str | None:
+def _doubt(a: InkTemplate, b: InkTemplate, canvas: Planes) -> str | None:
     """Why nothing should be said of two imprints, if there is a reason."""
     if 2.0 * min(a.radius, b.radius) < _LEAST_SIDE:
         return TOO_SMALL

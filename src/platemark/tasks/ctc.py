@@ -134,7 +134,7 @@ def sequence_probabilities(
 
 
 def label_scores(probabilities: Probabilities, labels: Sequence[int]) -> list[float]:
-    """Return how sure each label is: its best probability in the frames it is aligned to.
+    """Return the confidence of each label: its best probability in the frames it is aligned to.
 
     The alignment is the most probable path of the labels (Viterbi).
 

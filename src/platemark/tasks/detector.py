@@ -42,7 +42,7 @@ _SAME_MARK = 0.2
 # it covers no more of.
 _PART = 0.8
 # A picture whose sides differ by more than this factor is tiled, since one pass would shrink its
-# marks too much. A tile is so many times as long as wide, and shares a square with the next.
+# marks too much. A tile is this many times as long as wide, and shares a square with the next.
 _TILED_FROM = 3.0
 _TILE_RATIO = 2.5
 # Tiles share this much of the shorter side at the line between them, for boxes that jitter.
@@ -195,7 +195,7 @@ class Detector:
         return reduce(_Candidates.join, parts)
 
     def _passes(self, pixels: Pixels) -> _Candidates:
-        """Candidates of an image or tile, of all passes over it as a whole."""
+        """Candidates of an image or tile, of all passes on it as a whole."""
         scaled = shrunk(pixels, self._spec.long_side)
         found = self._pass(pixels, self._spec.long_side, scaled)
         if self._spec.refine is not None:
@@ -257,27 +257,27 @@ class Detector:
         It takes the image as a whole, since a network of convolutions does so faster than tile by
         tile.
         """
-        look, own = self._spec.second_look, int(max(pixels.shape[:2]))
-        if look is None:
+        second, own = self._spec.second_look, int(max(pixels.shape[:2]))
+        if second is None:
             return None
         widths = (found.boxes[:, 2] - found.boxes[:, 0]) * found.zoom
-        if np.any((found.scores >= look.below_score) & (widths >= look.below_width)):
+        if np.any((found.scores >= second.below_score) & (widths >= second.below_width)):
             return None
-        if found.scores.max(initial=0.0) < look.from_score:
+        if found.scores.max(initial=0.0) < second.from_score:
             return None
-        least = round(look.from_ratio * self._spec.long_side)
+        least = round(second.from_ratio * self._spec.long_side)
         if least > own * self._spec.max_upscale:
             return None
-        return min(look.long_side, max(own, least))
+        return min(second.long_side, max(own, least))
 
-    def _large(self, pixels: Pixels, looks: CoarseLooks, scaled: Pixels) -> _Candidates:
+    def _large(self, pixels: Pixels, coarse: CoarseLooks, scaled: Pixels) -> _Candidates:
         """Candidates of the passes at low resolution, for what fills much of the image."""
         views = [
-            self._pass(pixels, long_side, scaled, looks.margin) for long_side in looks.long_sides
+            self._pass(pixels, long_side, scaled, coarse.margin) for long_side in coarse.long_sides
         ]
         found = reduce(_Candidates.join, views)
         sides = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1)
-        return found.take(sides >= looks.from_share * max(pixels.shape[:2]))
+        return found.take(sides >= coarse.from_share * max(pixels.shape[:2]))
 
     def _refine(self, pixels: Pixels, found: _Candidates, refine: Refine) -> _Candidates:
         """Judge small candidates again, each in a crop at more pixels."""

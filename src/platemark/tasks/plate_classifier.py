@@ -1,4 +1,4 @@
-"""Says what rectified plates look like: region, lines, how they stand, whether a part is hidden."""
+"""Describes rectified plates: region, lines, how they stand, whether a part is hidden."""
 
 from collections.abc import Iterable, Sequence
 from typing import overload

@@ -17,7 +17,7 @@ from platemark.types import Alternative, Character, Crop, Frames, Reading
 
 _BATCH = 32
 # A path this probable leaves the alternatives no score that would show.
-_SURE = 0.9999
+_CONFIDENT = 0.9999
 
 
 class PlateReader(CropStage[ReaderPreprocess]):
@@ -93,7 +93,7 @@ class PlateReader(CropStage[ReaderPreprocess]):
 
     def _search(self, probabilities: ctc.Probabilities) -> list[ctc.Hypothesis]:
         greedy = ctc.greedy(probabilities)
-        if greedy.probability > _SURE:
+        if greedy.probability > _CONFIDENT:
             return [greedy]
         return ctc.beam_search(probabilities, self._decode.beam_width)
 

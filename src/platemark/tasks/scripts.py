@@ -1,4 +1,4 @@
-"""Letters that look alike in several scripts: one class for the eye, the right letter for the text.
+"""Letters of one shape in several scripts: one class for the eye, the right letter for the text.
 
 A capital A is printed alike in Latin, Cyrillic and Greek. A recogniser that sees strips has one
 class for all three (:func:`fold`), and the letters of its words that are of one script alone say
@@ -38,7 +38,7 @@ _OWN_LETTER = {
 # Stars and dots part the texts of a ring; no word has them.
 _ORNAMENTS = dict.fromkeys(map(ord, "*•·★☆✶●◦|"), " ")
 _KNOWN = frozenset(ALPHABET)
-# Capitals whose stroke is no accent of its own, and figures that pass for letters.
+# Capitals whose stroke is no accent of its own, and digits that pass for letters.
 _SEARCHED = str.maketrans("ŁĐÐØ013", "LDDOOIЗ") | str.maketrans({"Æ": "AE", "Œ": "OE"})
 
 
@@ -54,7 +54,7 @@ def fold(text: str) -> str | None:
 
 
 def search_key(text: str) -> str:
-    """The text without what a search overlooks: case, accents, script and figures like letters."""
+    """The text without what a search overlooks: case, accents, script and digits like letters."""
     capitals = unicodedata.normalize("NFKD", text).upper()
     bare = "".join(char for char in capitals if not unicodedata.combining(char))
     return "".join(_ONE_SHAPE.get(char, char) for char in bare.translate(_SEARCHED))
@@ -93,7 +93,7 @@ def _best(text: str) -> list[Script]:
 
 @cache
 def possible_scripts(char: str) -> frozenset[Script]:
-    """The scripts that have a letter of this folded shape; none for figures and marks."""
+    """The scripts that have a letter of this folded shape; none for digits and marks."""
     if not char.isalpha():
         return frozenset()
     name = unicodedata.name(char, "")

@@ -18,7 +18,7 @@ from platemark.types import as_box
 
 _DEFAULT_MASK_SCORE = 0.5
 _BATCH = 16
-# From so many pixels of the page for one of the network on, the page has finer edges to show.
+# From this many pixels of the page for one of the network on, the page has finer edges to show.
 _SHARPEN_FROM = 1.25
 _SHARPEN_REACH = 2.0
 # Standard deviation of a pixel's square, in its sides.

@@ -18,7 +18,7 @@ from platemark.types import SCRIPTS, StripCharacter
 
 # Log-probability that a line may lose to be of one script.
 _SCRIPT_COST = 6.0
-# Figures among so many times as many letters, or the reverse, are misread if nearly as probable.
+# Digits among this many times as many letters, or the reverse, are misread if nearly as probable.
 _MAJORITY, _NEARLY = 3, 0.15
 
 
@@ -44,7 +44,7 @@ class StampReader(Stage[StripPreprocess]):
         self._decode = decode
         classes = ("", *decode.alphabet)
         self._letters = np.array([char.isalpha() for char in classes])
-        self._figures = np.array([char.isdigit() for char in classes])
+        self._digits = np.array([char.isdigit() for char in classes])
         self._space = classes.index(" ") if " " in classes else -1
         self._scripts = tuple(
             np.array([not (known := possible_scripts(char)) or script in known for char in classes])
@@ -124,22 +124,18 @@ class StampReader(Stage[StripPreprocess]):
         return masked[best] if costs[best] < _SCRIPT_COST else probabilities
 
     def _of_one_sort(self, probabilities: ctc.Probabilities) -> NDArray[np.intp]:
-        """The best class of each frame; a figure among letters, or a letter among figures, becomes
+        """The best class of each frame; a digit among letters, or a letter among digits, becomes
         the other where that is nearly as probable."""
         path = np.asarray(probabilities.argmax(axis=1), np.intp)
         starts, ends = _runs(path)
         inked = [run for run in zip(starts, ends, strict=True) if path[run[0]] != ctc.BLANK]
         for word in _words(inked, path, self._space):
-            figures = sum(bool(self._figures[path[start]]) for start, _ in word)
+            digits = sum(bool(self._digits[path[start]]) for start, _ in word)
             letters = sum(bool(self._letters[path[start]]) for start, _ in word)
-            if not min(figures, letters) or max(figures, letters) < _MAJORITY * min(
-                figures, letters
-            ):
+            if not min(digits, letters) or max(digits, letters) < _MAJORITY * min(digits, letters):
                 continue
             stray, wanted = (
-                (self._figures, self._letters)
-                if letters > figures
-                else (self._letters, self._figures)
+                (self._digits, self._letters) if letters > digits else (self._letters, self._digits)
             )
             for start, end in word:
                 if stray[path[start]]:

@@ -26,7 +26,7 @@ _WITHIN = 0.8
 class Verifier(Stage[VerifierPreprocess]):
     """Tells stamps from what a detector takes for them; may be shared by threads.
 
-    A detector proposes at a low score; the verifier looks at a crop of each candidate and joins
+    A detector proposes at a low score; the verifier judges a crop of each candidate and joins
     both: ``logit(detector) + weight * logit(crop)``, calibrated, is the log-odds of a stamp.
 
     Args:

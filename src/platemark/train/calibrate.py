@@ -56,7 +56,7 @@ _TEMPERATURES = np.round(np.arange(0.5, 3.01, 0.05), 2)
 _LIMITS = (0.2, 5.0)
 _RIDGE = 0.3
 # From this size on, and laid on each other so well, no two real imprints of one stamp of the train
-# and dev splits were told apart by the network at the threshold for different designs. Smaller ones
+# and dev splits were separated by the network at the threshold for different designs. Smaller ones
 # are of one stamp unless the network is very certain: near-copies are rare.
 _LEAST_SIDE, _LEAST_AGREEMENT = 160.0, 0.7
 _ILLEGIBLE = DetailOdds(bias=1.8, ink=0.7)
@@ -127,8 +127,8 @@ def calibrate_classifier(
     Args:
         folder: that of the model.
         crops: (H, W, 3) uint8 RGB each, rectified.
-        regions: (N, R) 1 for each code that is right, all 0 where nobody looked.
-        obscured: (N,) 1 where a part is hidden, 0 where none is, -1 where nobody looked.
+        regions: (N, R) 1 for each code that is right, all 0 where unannotated.
+        obscured: (N,) 1 where a part is hidden, 0 where none is, -1 where unannotated.
     """
     _update(folder, calibration=Calibration())
     if not crops:
@@ -136,13 +136,13 @@ def calibrate_classifier(
     model = OnnxModel(find_model(folder, task="classifier", kind="plate"))
     said = [model.run(crops=np.stack(crops[i : i + 64])) for i in range(0, len(crops), 64)]
     logits, odds = (np.concatenate([one[name] for one in said]) for name in ("regions", "obscured"))
-    known, looked = regions.any(axis=1), obscured >= 0
+    known, annotated = regions.any(axis=1), obscured >= 0
     fits = {
         float(t): np.log((soften(logits[known], t) * regions[known]).sum(axis=1) + 1e-9).mean()
         for t in _TEMPERATURES
     }
     temperature = max(fits, key=lambda t: fits[t]) if known.any() else 1.0
-    fitted = platt(sigmoid(odds[looked]), obscured[looked])
+    fitted = platt(sigmoid(odds[annotated]), obscured[annotated])
     return _update(folder, calibration=fitted.model_copy(update={"temperature": temperature}))
 
 
@@ -381,9 +381,9 @@ def calibrate_comparer(
     _update(folder, calibration=Calibration())
     comparer = Comparer.from_pretrained(folder)
     found = [comparer(a, b) for a, b, _ in pairs]
-    sure = [match.doubt is None for match in found]
-    scores = [float(sigmoid(match.signals.ink)) for match in compress(found, sure)]
-    return _update(folder, calibration=platt(scores, [one[2] for one in compress(pairs, sure)]))
+    clear = [match.doubt is None for match in found]
+    scores = [float(sigmoid(match.signals.ink)) for match in compress(found, clear)]
+    return _update(folder, calibration=platt(scores, [one[2] for one in compress(pairs, clear)]))
 
 
 def fit_fusion(

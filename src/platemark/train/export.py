@@ -41,7 +41,7 @@ from platemark.stamps.baselines import CAPITAL, MARGIN, STRIP_HEIGHT
 from platemark.tasks.scripts import ALPHABET as STRIP_ALPHABET
 from platemark.train import embedder, plate_classifier, reader, segmenter, verifier
 from platemark.train.loop import best_weights
-from platemark.train.nets.comparer import LOOKS, STRIDE
+from platemark.train.nets.comparer import PLANES, STRIDE
 from platemark.train.pairs import SPEC
 from platemark.types import ORIENTATIONS
 
@@ -357,12 +357,12 @@ def export_embedder(net: nn.Module, folder: Path, training: Mapping[str, Any]) -
 
 def export_comparer(net: nn.Module, folder: Path, training: Mapping[str, Any]) -> ModelCard:
     """Write a stamp comparer's model folder; see :func:`export_detector`."""
-    shape = (2, 9 * SPEC.multiple, 12 * SPEC.multiple, 2 * LOOKS)
+    shape = (2, 9 * SPEC.multiple, 12 * SPEC.multiple, 2 * PLANES)
     pairs = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     batch, height, width = torch.export.Dim("N"), torch.export.Dim("H16"), torch.export.Dim("W16")
     card = _card_base("stamp", "comparer", training) | {
         "inputs": {
-            "pairs": f"uint8 (N, H, W, {2 * LOOKS}), H and W multiples of {SPEC.multiple}: ink, "
+            "pairs": f"uint8 (N, H, W, {2 * PLANES}), H and W multiples of {SPEC.multiple}: ink, "
             "grey and colourfulness of one imprint, then of the other laid on it"
         },
         "outputs": {

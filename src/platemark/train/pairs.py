@@ -1,4 +1,4 @@
-"""Pairs of drawn imprints on a canvas, and where their designs differ.
+"""Pairs of synthetic imprints on a canvas, and where their designs differ.
 
 Where near-copies differ is known, since the clean designs are: it is where one has ink and the
 other has none. A difference that the imprints do not show, because either has no ink there, is not
@@ -18,33 +18,33 @@ from platemark.geometry import FloatArray, apply_homography, homography
 from platemark.imaging.image import Image, Pixels, read_grey
 from platemark.imaging.warp import warp
 from platemark.matching.alignment import align
-from platemark.matching.overlay import drawn, frame_to_canvas
-from platemark.matching.template import SURE, InkTemplate
+from platemark.matching.overlay import frame_to_canvas, on_canvas
+from platemark.matching.template import INKED, InkTemplate
 from platemark.models.card import ComparerPreprocess
 from platemark.models.preprocess import ink_input
-from platemark.train.nets.comparer import LOOKS, STRIDE
+from platemark.train.nets.comparer import PLANES, STRIDE
 from platemark.train.pictures import relight, shrink
 
 SPEC = ComparerPreprocess(content=256, margin=16)
-"""How pairs are drawn, in training and in use."""
+"""How pairs are laid out, in training and in use."""
 UNCLEAR = 255
 """What a map of differences has where it is not known."""
 
 Kind = Literal["same", "near", "misplaced", "different"]
 _SHARES: dict[Kind, float] = {"same": 0.42, "near": 0.35, "misplaced": 0.05, "different": 0.18}
-# So many strangers look alike from afar, and so many are laid as an alignment lays them.
+# Shares of the strangers that are alike from afar, and that are laid as an alignment lays them.
 _ALIKE, _ALIGNED = 0.7, 0.7
-# A design from afar is so many pixels wide and high; so many strangers like it are known of each.
+# Pixels of width and height of a design from afar; strangers like it that are known of each.
 _AFAR, _MOST_ALIKE = 24, 12
 
 _SIDE, _LOW = SPEC.content + 2 * SPEC.margin, 192
-# So many pairs have exact ink, as of good scans, and so many no pictures.
+# Shares of the pairs that have exact ink, as of good scans, and that have no pictures.
 _CLEAN, _INK_ALONE = 0.3, 0.25
 # Corners are off by this part of the diagonal, in the middle of an alignment's errors.
 _MISLAID = (0.0015, 0.014)
 _MOST_CHANGED = 0.3
 _LEAST_SHOWN = 0.3
-# A window is so many pixels of the canvas wide and high: some letters and what is around them.
+# Pixels of the canvas that a window is wide and high: some letters and what is around them.
 _WINDOW = 96
 
 
@@ -71,7 +71,7 @@ class PairedImprint:
 class PairedDesign:
     """One stamp: its imprints, and its clean artwork (PNG bytes) with its corners and its text.
 
-    Strangers that look ``alike`` from afar, such as other seals with a star in a ring, are those
+    Strangers that are ``alike`` from afar, such as other seals with a star in a ring, are those
     that a registry proposes for it.
     """
 
@@ -200,10 +200,10 @@ def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | N
     width, height = size[::-1] if upright else size
     to_canvas = frame_to_canvas(SPEC, width, height)
     b_to_canvas = to_canvas @ np.linalg.inv(matrix)
-    canvas = drawn(SPEC, a, b, (to_canvas, b_to_canvas), (width, height))
+    canvas = on_canvas(SPEC, a, b, (to_canvas, b_to_canvas), (width, height))
     differs, known = _differences(pair, (a, b), (to_canvas, b_to_canvas), (width, height))
     if rng.random() < 0.5:
-        canvas = np.concatenate([canvas[..., LOOKS:], canvas[..., :LOOKS]], axis=2)
+        canvas = np.concatenate([canvas[..., PLANES:], canvas[..., :PLANES]], axis=2)
     turns = int(upright) + 2 * int(rng.integers(2))
     turns += 0 if wide else int(rng.integers(2))
     canvas, differs = (np.rot90(picture, turns) for picture in (canvas, differs))
@@ -219,7 +219,7 @@ def windows(seen: SeenPair, rng: np.random.Generator) -> list[SeenPair]:
     A changed letter is some hundredth of a stamp, so that a canvas shows little else. Parts of
     which it is not known whether they differ are left out.
     """
-    inked = np.argwhere(seen.canvas[::STRIDE, ::STRIDE, [0, LOOKS]].max(axis=2) >= SURE)
+    inked = np.argwhere(seen.canvas[::STRIDE, ::STRIDE, [0, PLANES]].max(axis=2) >= INKED)
     changed = np.argwhere(seen.differs == 1)
     pools = [inked] + 2 * [changed if len(changed) else inked]
     parts = [_window(seen, pool[int(rng.integers(len(pool)))], rng) for pool in pools if len(pool)]

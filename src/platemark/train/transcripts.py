@@ -31,7 +31,7 @@ def transcribed_strips(
 
     Args:
         image: The page.
-        stamp: Its box, and its text: parts parted by ``" / "``, maybe not all of them.
+        stamp: Its box, and its text: parts separated by ``" / "``, maybe not all of them.
         segmenter: Finds its ink.
         reader: Reads well enough to tell one part from another.
     """

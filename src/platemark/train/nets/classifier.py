@@ -1,4 +1,4 @@
-"""The classifier of plates: convolutions, then a narrow flattened map beside the average, heads."""
+"""The classifier of plates: convolutions, a narrow map as one vector beside the average, heads."""
 
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class ClassifierNet(nn.Module):
     """Rectified plates in colour to region, lines, orientation and whether the text is hidden.
 
     Layout tells as much of a region as colours do, so that the last map is not only averaged: a
-    narrowed copy of it is flattened, which keeps what stands where.
+    narrowed copy of it is one vector, which keeps what stands where.
 
     Args:
         regions: region codes.
@@ -40,7 +40,7 @@ class ClassifierNet(nn.Module):
         orientations: ways to stand.
         size: height and width of the input, multiples of 16.
         channels: widths of the stages.
-        hidden: width of the layer over the flattened map.
+        hidden: width of the layer over that vector.
     """
 
     def __init__(

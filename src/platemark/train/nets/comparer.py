@@ -12,14 +12,14 @@ from torch.nn import functional
 
 from platemark.train.nets.layers import Bottleneck, ConvBlock
 
-LOOKS = 3
+PLANES = 3
 """Channels of one imprint: ink, grey, colourfulness."""
 STRIDE = 4
 """Pixels of the pictures for one place of the map, along a side."""
 
 _RARE = -3.0
 _WORST = (1, 12, 48)
-"""The mean of so many of the worst places is told to the head."""
+"""The mean of this many of the worst places is told to the head."""
 
 
 class ComparerNet(nn.Module):
@@ -33,7 +33,7 @@ class ComparerNet(nn.Module):
         super().__init__()
         c1, c2, c3, c4 = channels
         self.stem = nn.Sequential(
-            ConvBlock(LOOKS, c1, 2, kernel=5),
+            ConvBlock(PLANES, c1, 2, kernel=5),
             ConvBlock(c1, c2, 2),
             *(Bottleneck(c2, c2) for _ in range(2)),
         )
@@ -65,13 +65,13 @@ class ComparerNet(nn.Module):
         """Compare.
 
         Args:
-            pairs: (N, 6, H, W) float32 in 0..1, the looks of one imprint and then of the other as
+            pairs: (N, 6, H, W) float32 in 0..1, the planes of one imprint and then of the other as
                 it lies on it; H and W multiples of 16.
 
         Returns:
             (N,) log-odds of one stamp and (N, H / 4, W / 4) log-odds of a difference.
         """
-        first, second = pairs[:, :LOOKS], pairs[:, LOOKS:]
+        first, second = pairs[:, :PLANES], pairs[:, PLANES:]
         # One pass for both: they share the normalisation of the batch.
         quarter = self.stem(torch.cat([first, second]))
         eighth = self.deeper(quarter)
