@@ -259,8 +259,8 @@ def test_bootstrap_of_recall_at_precision_is_that_of_images_drawn_again(
         scores, correct, places, totals, 0.9, resamples=20, seed=seed
     )
     expected = []
-    for drawn in metrics.rates.draws(len(images), 20, seed):
-        again = [n for n, times in enumerate(drawn) for _ in range(int(times))]
+    for picked in metrics.rates.bootstrap(len(images), 20, seed):
+        again = [n for n, times in enumerate(picked) for _ in range(int(times))]
         pairs = [pair for n in again for pair in images[n]]
         total = sum(totals[n] for n in again)
         found = (

@@ -104,7 +104,7 @@ class Evaluation(Generic[OutcomeT]):
     """The outcome of every image.
 
     Attributes:
-        outcomes: One per image of the manifest that is looked at, in its order.
+        outcomes: One per image of the manifest that is evaluated, in its order.
         negatives: What the pipeline answered on pictures without marks.
     """
 
@@ -119,7 +119,7 @@ class Evaluation(Generic[OutcomeT]):
 
     @property
     def errors(self) -> tuple[Result, ...]:
-        """Results of the images that could not be looked at."""
+        """Results of the images that could not be evaluated."""
         results = (*(outcome.result for outcome in self.outcomes), *self.negatives)
         return tuple(result for result in results if result.error is not None)
 
@@ -174,7 +174,7 @@ def examine(
     describe: Callable[[Image], Sequence[T]],
     annotated: int,
 ) -> tuple[Result, Sequence[Detection], list[T | None]]:
-    """Let a pipeline look at an annotated image.
+    """Run a pipeline on an annotated image.
 
     Args:
         path: Where the image lies.
@@ -185,7 +185,7 @@ def examine(
 
     Returns:
         Its answer; the detections from `CANDIDATE_SCORE` on; what ``describe`` says. Where the
-        image cannot be looked at: the error, no detections, and None for every mark.
+        image cannot be evaluated: the error, no detections, and None for every mark.
     """
     try:
         image = Image.read(path)
@@ -206,7 +206,7 @@ def judge_all(
     pipeline: Pipeline[Any],
     progress: Progress | None,
 ) -> tuple[tuple[OutcomeT, ...], tuple[Result, ...]]:
-    """Judge every image, then let the pipeline look at the pictures without marks.
+    """Judge every image, then run the pipeline on the pictures without marks.
 
     Args:
         entries: The annotated images.
@@ -232,7 +232,7 @@ def judge_all(
 
 
 def _look(path: Path, pipeline: Pipeline[Any]) -> Result:
-    """Let a pipeline look at an image; what fails is the result's error."""
+    """Run a pipeline on an image; what fails is the result's error."""
     try:
         return pipeline(path)
     except PlatemarkError as error:
@@ -304,5 +304,5 @@ def reliability(scores: ArrayLike, correct: ArrayLike) -> dict[str, object]:
 
 
 def number(value: float) -> float | None:
-    """A figure as JSON has it: None for NaN."""
+    """A metric as JSON has it: None for NaN."""
     return None if math.isnan(value) else value

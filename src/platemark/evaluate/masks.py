@@ -35,7 +35,7 @@ class MeanOverlap:
 
 @dataclass(frozen=True)
 class MaskScores:
-    """How well the ink is cut out.
+    """How well the ink is segmented.
 
     Attributes:
         n: Number of stamps whose ink is annotated.

@@ -5,8 +5,8 @@
 - ``near``: imprints of a design and of a near-copy of it, or of two near-copies.
 - ``different``: imprints of designs that have nothing to do with each other.
 
-A near-copy can only be told where both imprints show what sets it apart; of drawn ones it is known
-whether they do.
+A near-copy can only be told where both imprints show what sets it apart; of synthetic ones it is
+known whether they do.
 """
 
 from collections import Counter
@@ -34,11 +34,11 @@ MOST_OF_FAMILY = 6
 
 KINDS: tuple[PairKind, ...] = ("same", "redated", "near", "different")
 
-# Designs are laid on each other so that their longer side has so many pixels.
+# Designs are laid on each other so that their longer side has this many pixels.
 _CANVAS = 256
 # A place differs where this share of the ink about it does, and this share of its pixels.
 _OF_INK, _OF_PLACE = 0.25, 0.06
-# An imprint shows so much of the ink its design has there, unless that is less than so many pixels.
+# Share of the ink its design has there that an imprint shows, unless that is a few pixels.
 _SHOWN_INK, _FEW_PIXELS = 0.5, 20.0
 
 
@@ -49,7 +49,7 @@ class KnownImprint:
     Attributes:
         imprint: Where it is, of which stamp and family.
         corners: (4, 2) corners of the design, in pixels of the picture.
-        text: What the imprint says, or None where nobody knows.
+        text: What the imprint says, or None where it is unknown.
         mask: File with its ink, or None.
     """
 
@@ -143,11 +143,11 @@ def shows_difference(pair: ImprintPair, designs: Mapping[str, Artwork]) -> bool:
         matrix = homography(corners, canvas)
         return warp(picture, matrix, (width, height)).astype(np.float32) / np.float32(255)
 
-    drawn = [laid(design.ink, design.corners) for design in (own, other)]
-    places = differing_places(drawn[0], drawn[1], _CANVAS)
+    shapes = [laid(design.ink, design.corners) for design in (own, other)]
+    places = differing_places(shapes[0], shapes[1], _CANVAS)
     return bool(places.any()) and all(
         shows_ink(design, laid(imprint.ink(), imprint.corners), places, _SHOWN_INK)
-        for design, imprint in zip(drawn, (pair.a, pair.b), strict=True)
+        for design, imprint in zip(shapes, (pair.a, pair.b), strict=True)
     )
 
 
@@ -217,7 +217,7 @@ def imprint_pairs(
     """Draw pairs of each kind, as many as there are up to ``most`` of a kind.
 
     A family gives no more than `MOST_OF_FAMILY` pairs of a kind, so that one with many copies does
-    not decide on a figure.
+    not decide on a metric.
 
     Args:
         imprints: The imprints.

@@ -80,7 +80,7 @@ class ClassScores:
         found = [one for one in outcomes if one.found]
         placed = [one for one in found if one.truth.region is not None]
         counted = [one for one in found if one.truth.lines is not None and one.lines is not None]
-        looked = [
+        judged = [
             (one.obscured.score, bool(one.truth.obscured))
             for one in found
             if one.obscured is not None and one.truth.obscured is not None
@@ -97,7 +97,7 @@ class ClassScores:
             lines=Rate(sum(one.lines == one.truth.lines for one in counted), len(counted)),
             upright=Rate(sum(compress(right, upright)), sum(upright)),
             orientation=Rate(sum(right), len(right)),
-            obscured=Ranking.of([score for score, _ in looked], [hidden for _, hidden in looked]),
+            obscured=Ranking.of([score for score, _ in judged], [hidden for _, hidden in judged]),
         )
 
     def to_dict(self) -> dict[str, object]:

@@ -5,7 +5,7 @@ What is counted:
 - *detection*: a mark is right when it overlaps a plate that no better mark has taken, at IoU 0.5
   and 0.75. Average precision also counts the candidates below the pipeline's threshold.
 - *end to end*: an annotated text is right when some mark with IoU >= 0.5 shows exactly it, letters
-  and digits only. *Folded* takes O for 0 and I for 1, as some published figures do.
+  and digits only. *Folded* takes O for 0 and I for 1, as some published metrics do.
 - *reader*: the text read from the annotated corners, without the detector.
 - what is said beside the text: see `platemark.evaluate.plate_classes`.
 
@@ -73,14 +73,14 @@ class ReadingScores:
 
 @dataclass(frozen=True)
 class PlateScores:
-    """All figures of a set of images.
+    """All metrics of a set of images.
 
     Attributes:
         images: Number of images.
         plates: Number of annotated plates in them.
-        detection: Figures of the detector by IoU threshold.
-        end_to_end: Figures of the whole pipeline on plates with an annotated text.
-        reader: Figures of the reader alone on the annotated corners of the same plates.
+        detection: Metrics of the detector by IoU threshold.
+        end_to_end: Metrics of the whole pipeline on plates with an annotated text.
+        reader: Metrics of the reader alone on the annotated corners of the same plates.
         elapsed_ms: Mean and median milliseconds per image, from pixels to marks.
     """
 
@@ -156,14 +156,14 @@ class ImageOutcome(Outcome):
 
 @dataclass(frozen=True)
 class PlateEvaluation(Evaluation[ImageOutcome]):
-    """The outcome of every photo, and the figures over any part of them."""
+    """The outcome of every photo, and the metrics over any part of them."""
 
     def of_kind(self, kind: str) -> PlateScores:
-        """Figures over all images of a kind, ``scene`` or ``crop``."""
+        """Metrics over all images of a kind, ``scene`` or ``crop``."""
         return score([outcome for outcome in self.outcomes if outcome.entry.kind == kind])
 
     def by_group(self) -> dict[str, PlateScores]:
-        """Figures for each source folder, by name."""
+        """Metrics for each source folder, by name."""
         groups = grouped(self.outcomes, lambda outcome: outcome.entry.group)
         return {name: score(outcomes) for name, outcomes in groups.items()}
 
@@ -198,11 +198,11 @@ class PlateEvaluation(Evaluation[ImageOutcome]):
         return {wanted: metrics.coverage_at_precision(*pairs, wanted) for wanted in PRECISIONS}
 
     def classes(self) -> ClassScores:
-        """Figures of what is said of plates beside their text."""
+        """Metrics of what is said of plates beside their text."""
         return ClassScores.of([one for outcome in self.outcomes for one in outcome.classes])
 
     def to_dict(self) -> dict[str, object]:
-        """Return all figures as one JSON object."""
+        """Return all metrics as one JSON object."""
         per_image, with_any = self.false_plates()
         kinds = ("scene", "crop")
         counts = {kind: sum(o.entry.kind == kind for o in self.outcomes) for kind in kinds}
@@ -258,7 +258,7 @@ def evaluate_plates(
 
 
 def score(outcomes: Sequence[ImageOutcome]) -> PlateScores:
-    """Count the figures over a set of images."""
+    """Count the metrics over a set of images."""
     plates = [plate for outcome in outcomes for plate in outcome.plates]
     read = [plate for plate in plates if plate.truth.text is not None]
     looked_at = [o.result.elapsed_ms for o in outcomes if o.result.error is None]

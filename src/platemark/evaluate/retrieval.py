@@ -29,7 +29,7 @@ from platemark.types import Box
 RANKS = (1, 5)
 _DEEPEST = max(RANKS)
 _MOST_PAIRS = 200_000
-"""Different pairs that the interval of an equal error rate is taken from, drawn at random."""
+"""Different pairs that the interval of an equal error rate is taken from, sampled at random."""
 
 Similarity = NDArray[np.float32]
 
@@ -54,7 +54,7 @@ class Imprint:
 
     @classmethod
     def of(cls, path: Path, entry: ManifestEntry, stamp: StampAnnotation) -> "Imprint | None":
-        """The imprint of an annotated stamp, or None where nobody knows its identity."""
+        """The imprint of an annotated stamp, or None where its identity is unknown."""
         if stamp.identity is None:
             return None
         return cls(path, stamp.box, stamp.identity, family_of(entry, stamp), origin(entry))
@@ -88,7 +88,7 @@ class EqualError:
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """The figures of a set of queries.
+    """The metrics of a set of queries.
 
     Attributes:
         queries: Imprints that another one of their identity can be found for.
@@ -178,7 +178,7 @@ class Retrieval:
         return sorted({imprint.origin for imprint, others in asked if others})
 
     def scores(self, origin: str | None = None) -> RetrievalScores:
-        """Figures over the queries of an origin, or over all; the gallery is always the whole."""
+        """Metrics over the queries of an origin, or over all; the gallery is always the whole."""
         chosen = np.array([origin in (None, i.origin) for i in self.imprints], dtype=bool)
         queries = np.flatnonzero(chosen & (self.others > 0))
         right = self._right()[queries]
@@ -214,7 +214,7 @@ class Retrieval:
         ]
 
     def to_dict(self) -> dict[str, object]:
-        """Return all figures as one JSON object; real stamps are named one by one."""
+        """Return all metrics as one JSON object; real stamps are named one by one."""
         origins = self.origins()
         named = {name: rate.to_dict() for name, rate in self.by_identity("real").items()}
         return {
@@ -258,12 +258,12 @@ class Retrieval:
     def _equal_error(self, same: NDArray[np.bool_], other: NDArray[np.bool_]) -> EqualError:
         right, wrong = np.flatnonzero(same), np.flatnonzero(other)
         rate = metrics.equal_error_rate(*self._judged(right, wrong))
-        drawn = wrong
+        sampled = wrong
         if len(wrong) > _MOST_PAIRS:
-            drawn = np.random.default_rng(0).choice(wrong, _MOST_PAIRS, replace=False)
-        sides = np.divmod(np.concatenate([right, drawn]), max(1, len(self.labels)))
+            sampled = np.random.default_rng(0).choice(wrong, _MOST_PAIRS, replace=False)
+        sides = np.divmod(np.concatenate([right, sampled]), max(1, len(self.labels)))
         groups = self.labels[np.stack(sides, axis=1)]
-        interval = metrics.equal_error_interval(*self._judged(right, drawn), groups)
+        interval = metrics.equal_error_interval(*self._judged(right, sampled), groups)
         return EqualError(rate, interval, len(right), len(wrong))
 
     def _judged(

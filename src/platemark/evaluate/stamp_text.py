@@ -2,10 +2,10 @@
 
 Lines whose text is annotated are compared one by one: each with a read line, the nearest pairs
 (edit distance) first; what is not read counts as deleted. Where
-only a stamp's text is known, and that in part, its words are looked for among those that were read.
+only a stamp's text is known, and that in part, its words are searched among those that were read.
 
-Case does not count, nor do ornaments, and letters that look alike in several scripts are one; the
-exact figure beside it counts case and script too.
+Case does not count, nor do ornaments, and letters of one shape in several scripts are one; the
+exact count beside it counts case and script too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -113,7 +113,7 @@ class StampReadings:
         return cls(tuple(lines), Rate(hits, total))
 
     def scores(self) -> dict[str, LineScores]:
-        """Figures over all lines, by path, and by script."""
+        """Metrics over all lines, by path, and by script."""
         parts = {"all": list(self.lines)}
         for line in self.lines:
             parts.setdefault(line.path, []).append(line)
@@ -138,7 +138,7 @@ def words_found(text: str, read: Iterable[str]) -> Rate:
 
     Args:
         text: The words; those shorter than three letters and digits, and those of letters that the
-            reader does not know, are not looked for.
+            reader does not know, are not counted.
         read: Lines that were read.
     """
     known = {word for line in read for word in _words(line)}
@@ -165,7 +165,7 @@ def _line_outcomes(truth: StampAnnotation, read: Sequence[str]) -> list[LineOutc
     )
     taken: dict[int, int] = {}
     for distance, wanted, column in pairs:
-        # A reading that shares nothing with the line is another's, or nobody's.
+        # A reading that shares nothing with the line is another's, or of no line.
         if distance < 1 and wanted not in taken and column not in taken.values():
             taken[wanted] = column
     return [

@@ -1,4 +1,4 @@
-"""Stamps: found, cut out of the print, told apart.
+"""Stamps: detection, segmentation, retrieval.
 
 What is counted:
 
@@ -12,12 +12,12 @@ What is counted:
 - *false marks*, over scenes without stamps, and over pages that are known to have none.
 - *masks*, where the ink is annotated: IoU of the ink mask, once from the annotated box and once
   from end to end, where a stamp that was not found has 0.
-- *retrieval*, over scenes and crops: see `platemark.evaluate.retrieval`. The imprints are cut out
+- *retrieval*, over scenes and crops: see `platemark.evaluate.retrieval`. The imprints are cropped
   by their annotated boxes (``annotated``), and by what the detector found of them (``detected``).
 - *reading*, where the pipeline reads and texts are annotated: see `platemark.evaluate.stamp_text`.
 
 An image that fails stays in the count with all its stamps missed, and is listed as an error.
-Isolated artwork was never on paper; such rows are passed over.
+Isolated artwork was never on paper; such rows are skipped.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ class StampOutcome:
 
     @property
     def bad_mask(self) -> bool:
-        """Whether the ink was cut out badly although the stamp was found."""
+        """Whether the ink was segmented badly although the stamp was found."""
         return self.mark is not None and self.mask_iou is not None and self.mask_iou < BAD_MASK
 
 
@@ -117,7 +117,7 @@ class PageOutcome(Outcome):
 
     @property
     def failed(self) -> bool:
-        """Whether anything was missed, badly cut out or found without being there."""
+        """Whether anything was missed, badly segmented or found without being there."""
         return (
             self.result.error is not None
             or bool(self.false_marks or self.missed)
@@ -199,7 +199,7 @@ class StampDetectionScores:
 
 @dataclass(frozen=True)
 class StampEvaluation(Evaluation[PageOutcome]):
-    """The outcome of every page and crop, and the figures over any part of them."""
+    """The outcome of every page and crop, and the metrics over any part of them."""
 
     @cached_property
     def scenes(self) -> list[PageOutcome]:
@@ -207,16 +207,16 @@ class StampEvaluation(Evaluation[PageOutcome]):
         return [outcome for outcome in self.outcomes if outcome.entry.kind == "scene"]
 
     def detection(self) -> dict[str, StampDetectionScores]:
-        """Figures over all pages, and by origin where there are several."""
+        """Metrics over all pages, and by origin where there are several."""
         return _parts(self.scenes, StampDetectionScores.of)
 
     def detection_by_group(self) -> dict[str, StampDetectionScores]:
-        """Figures for the pages of each source, by name."""
+        """Metrics for the pages of each source, by name."""
         groups = grouped(self.scenes, lambda outcome: group(outcome.entry))
         return {name: StampDetectionScores.of(pages) for name, pages in groups.items()}
 
     def detection_by_outline(self) -> dict[str, StampDetectionScores]:
-        """Figures for stamps that may be text alone, and for the others; see `TEXT_SHAPES`."""
+        """Metrics for stamps that may be text alone, and for the others; see `TEXT_SHAPES`."""
         sorts = {"frameless and rectangular": True, "other outlines": False}
         parts = {
             name: [_restricted(outcome, text) for outcome in self.scenes]
@@ -229,9 +229,9 @@ class StampEvaluation(Evaluation[PageOutcome]):
         }
 
     def masks(self) -> dict[str, MaskScores]:
-        """Figures over all stamps whose ink is annotated, and by origin."""
+        """Metrics over all stamps whose ink is annotated, and by origin."""
         scores = _parts(self.outcomes, _mask_scores)
-        return {name: figures for name, figures in scores.items() if figures.n}
+        return {name: score for name, score in scores.items() if score.n}
 
     @cached_property
     def reading(self) -> StampReadings | None:
@@ -243,7 +243,7 @@ class StampEvaluation(Evaluation[PageOutcome]):
 
     @cached_property
     def retrieval(self) -> dict[str, Retrieval]:
-        """The imprints of known identity, cut out by ``annotated`` boxes and as ``detected``."""
+        """The imprints of known identity, cropped by ``annotated`` boxes and as ``detected``."""
         known = [
             (imprint, stamp)
             for outcome in self.outcomes
@@ -261,7 +261,7 @@ class StampEvaluation(Evaluation[PageOutcome]):
         }
 
     def to_dict(self) -> dict[str, object]:
-        """Return all figures as one JSON object."""
+        """Return all metrics as one JSON object."""
         mean, with_any = false_marks(self.negatives)
         kinds = grouped(self.outcomes, lambda outcome: outcome.entry.kind)
         return {
@@ -406,7 +406,7 @@ def _mask_scores(outcomes: Iterable[PageOutcome]) -> MaskScores:
 def _parts(
     outcomes: Sequence[PageOutcome], score: Callable[[Sequence[PageOutcome]], T]
 ) -> dict[str, T]:
-    """Figures over all outcomes, and over those of each origin where there are several."""
+    """Metrics over all outcomes, and over those of each origin where there are several."""
     origins = grouped(outcomes, lambda outcome: outcome.origin)
     parts = {ALL: outcomes} | (origins if len(origins) > 1 else {})
     return {name: score(part) for name, part in parts.items()}
@@ -417,4 +417,4 @@ class _Scores(Protocol):
 
 
 def _dicts(scores: Mapping[str, _Scores]) -> dict[str, object]:
-    return {name: figures.to_dict() for name, figures in scores.items()}
+    return {name: score.to_dict() for name, score in scores.items()}

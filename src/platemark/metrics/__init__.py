@@ -1,4 +1,4 @@
-"""Figures that say how good detections, readings, scores and similarities are. Pure numpy.
+"""Metrics that say how good detections, readings, scores and similarities are. Pure numpy.
 
 Nothing here knows images or models: functions take overlaps, scores, flags and strings.
 """

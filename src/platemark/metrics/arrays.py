@@ -1,4 +1,4 @@
-"""What the figures share: checked arrays."""
+"""What the metrics share: checked arrays."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -90,10 +90,10 @@ def calibration_error_interval(
     """
     confidence, right = scores_and_flags(scores, correct)
     generator = np.random.default_rng(seed)
-    drawn = (generator.integers(len(right), size=len(right)) for _ in range(resamples))
+    picked = (generator.integers(len(right), size=len(right)) for _ in range(resamples))
     if not len(right):
         return float("nan"), float("nan")
-    errors = [expected_calibration_error(confidence[index], right[index]) for index in drawn]
+    errors = [expected_calibration_error(confidence[index], right[index]) for index in picked]
     return middle(errors)
 
 

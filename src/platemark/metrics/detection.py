@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from platemark.metrics.arrays import last_of_equals, scores_and_flags
-from platemark.metrics.rates import Rate, draws, middle
+from platemark.metrics.rates import Rate, bootstrap, middle
 
 FALSE = -1
 """In the answer of `match_detections`: it overlaps no free truth."""
@@ -124,7 +124,7 @@ def recall_at_precision_interval(
 ) -> tuple[float, float]:
     """95% interval of `recall_at_precision`: the bootstrap over images.
 
-    What is found in one image is not independent, and the threshold is chosen anew each time, so
+    What is found in one image is not independent, and the threshold is chosen again each time, so
     that an interval of a share would be too narrow.
 
     Args:
@@ -134,8 +134,8 @@ def recall_at_precision_interval(
         totals: (I,) number of truths in each image.
         precision: Least share of right detections, 0..1.
         ignore: (P,) bool, detections to leave out of the count; None leaves out none.
-        resamples: How often images are drawn.
-        seed: Fixes the draws.
+        resamples: How often images are resampled.
+        seed: Fixes the bootstrap.
 
     Returns:
         (low, high): the 2.5% and 97.5% quantiles; NaN twice where there was nothing to find.
@@ -149,9 +149,9 @@ def recall_at_precision_interval(
     ends = last_of_equals(confidence[order])
     right, place = right[order], place[order]
     values: list[float] = []
-    for drawn in draws(len(truths), resamples, seed):
-        found, hits = np.cumsum(drawn[place])[ends], np.cumsum(drawn[place] * right)[ends]
-        total = float(drawn @ truths)
+    for picked in bootstrap(len(truths), resamples, seed):
+        found, hits = np.cumsum(picked[place])[ends], np.cumsum(picked[place] * right)[ends]
+        total = float(picked @ truths)
         most = float(np.max(hits[hits >= precision * found], initial=0.0))
         values.append(most / total if total else float("nan"))
     return middle(values)

@@ -79,8 +79,8 @@ def mean_interval(
     Args:
         values: (N,).
         groups: (N,) int, the group of each value.
-        resamples: How often groups are drawn.
-        seed: Fixes the draws.
+        resamples: How often groups are resampled.
+        seed: Fixes the bootstrap.
 
     Returns:
         (low, high): the 2.5% and 97.5% quantiles; NaN twice for no values.
@@ -88,16 +88,16 @@ def mean_interval(
     _, index = np.unique(np.asarray(groups), return_inverse=True)
     sums = np.bincount(index, weights=np.asarray(values, dtype=np.float64))
     counts = np.bincount(index)
-    resampled = draws(len(counts), resamples, seed)
-    return middle([float(drawn @ sums / (drawn @ counts)) for drawn in resampled])
+    resampled = bootstrap(len(counts), resamples, seed)
+    return middle([float(picked @ sums / (picked @ counts)) for picked in resampled])
 
 
-def draws(groups: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each group is drawn, (groups,) for each resample."""
+def bootstrap(groups: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each group is picked, (groups,) for each resample."""
     generator = np.random.default_rng(seed)
     for _ in range(resamples if groups else 0):
-        drawn = generator.integers(groups, size=groups)
-        yield np.bincount(drawn, minlength=groups).astype(np.float64)
+        picked = generator.integers(groups, size=groups)
+        yield np.bincount(picked, minlength=groups).astype(np.float64)
 
 
 def middle(values: Sequence[float]) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from platemark.metrics.arrays import last_of_equals, scores_and_flags
-from platemark.metrics.rates import Rate, draws, middle
+from platemark.metrics.rates import Rate, bootstrap, middle
 
 
 def nearest(similarity: ArrayLike, labels: ArrayLike, k: int) -> NDArray[np.int64]:
@@ -43,7 +43,7 @@ def cmc(correct: ArrayLike, k: int) -> Rate:
 
     Args:
         correct: (Q, K) bool, whether the items answered, best first, are right; K >= k.
-        k: Rank up to which is looked.
+        k: Rank up to which hits count.
     """
     right = np.asarray(correct, dtype=bool)
     return Rate(int(right[:, :k].any(axis=1).sum()), len(right))
@@ -58,7 +58,7 @@ def average_precision_at(correct: ArrayLike, relevant: ArrayLike, k: int) -> NDA
     Args:
         correct: (Q, K) bool, whether the items answered, best first, are right; K >= k.
         relevant: (Q,) how many right items there are, at least 1.
-        k: Rank up to which is looked.
+        k: Rank up to which hits count.
 
     Returns:
         (Q,) 0..1.
@@ -119,16 +119,16 @@ def equal_error_interval(
 ) -> tuple[float, float]:
     """95% interval of `equal_error_rate`: the bootstrap over groups of what is compared.
 
-    Groups are drawn with replacement, and a pair counts as often as both its groups were drawn:
-    pairs that share a group are not independent. Source: the vertex bootstrap of Snijders and
-    Borgatti, Non-parametric standard errors and tests for network statistics, Connections 1999.
+    Groups are resampled with replacement, and a pair counts as often as both its groups were
+    picked: pairs that share a group are not independent. Source: the vertex bootstrap of
+    Snijders and Borgatti, Non-parametric standard errors and tests for network statistics, 1999.
 
     Args:
         scores: (P,) similarity of pairs, higher for more alike.
         same: (P,) bool, whether they are the same.
         groups: (P, 2) int, the group (the identity) of either side.
-        resamples: How often groups are drawn.
-        seed: Fixes the draws.
+        resamples: How often groups are resampled.
+        seed: Fixes the bootstrap.
 
     Returns:
         (low, high): the 2.5% and 97.5% quantiles; NaN twice where pairs of one sort are missing.
@@ -140,7 +140,7 @@ def equal_error_interval(
     first, second = sides[order].T
     within = first == second
     rates = [
-        _crossing(right, np.where(within, drawn[first], drawn[first] * drawn[second]), ends)
-        for drawn in draws(sides.max(initial=-1) + 1, resamples, seed)
+        _crossing(right, np.where(within, picked[first], picked[first] * picked[second]), ends)
+        for picked in bootstrap(sides.max(initial=-1) + 1, resamples, seed)
     ]
     return middle(rates)

@@ -10,7 +10,7 @@ def normalize_text(text: str | None, *, fold: bool = False) -> str:
 
     Args:
         text: Any text; None gives the empty string.
-        fold: Also write O as 0 and I as 1, as some published figures do.
+        fold: Also write O as 0 and I as 1, as some published metrics do.
     """
     kept = "".join(char for char in (text or "").upper() if char.isalnum())
     return kept.translate(_LOOK_ALIKES) if fold else kept
