@@ -20,7 +20,7 @@
     │  ├─ InvalidDesign               invalid_design         (name, note, tag or samples not fit)
     │  ├─ VectorMismatch              vector_mismatch        (other model or size)
     │  ├─ RegistryUnavailable         registry_unavailable
-    │  └─ ArchiveError                archive_error          (damaged, or no registry archive)
+    │  └─ ArchiveError                archive_error          (corrupt, or no registry archive)
     ├─ DatasetError                   dataset_error          (file, line and key)
     │  ├─ MissingImage                missing_image          (that annotations name)
     │  └─ EditConflict                edit_conflict          (somebody else changed the image)
@@ -85,7 +85,7 @@ class InputError(PlatemarkError):
 
 
 class UnreadableImage(InputError):
-    """The input is missing, damaged, or no picture at all."""
+    """The input is missing, corrupt, or no picture at all."""
 
     code = "unreadable_image"
 
@@ -103,7 +103,7 @@ class InputTooLarge(InputError):
 
 
 class NoStampFound(InputError):
-    """The input was looked at, and what is needed of it, a stamp with ink, is not there."""
+    """The input was searched, and what is needed of it, a stamp with ink, is not there."""
 
     code = "no_stamp_found"
 
@@ -202,7 +202,7 @@ class RegistryUnavailable(RegistryError):
 
 
 class ArchiveError(RegistryError):
-    """A file is no archive of a registry, is damaged, or would do harm."""
+    """A file is no archive of a registry, is corrupt, or would do harm."""
 
     code = "archive_error"
 

@@ -52,16 +52,16 @@ class SoftMask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InkCrop:
-    """An imprint cut out of its page, as it lies there: its pixels, and which of them are ink.
+    """An imprint without its page, as it lies there: its pixels, and which of them are ink.
 
     Attributes:
         pixels: (h, w, 3) uint8 RGB, with the paper around the imprint; not writeable.
         ink: (h, w) uint8, 255 where it is surely ink; not writeable.
         box: The part of the page that it shows (x0, y0, x1, y1), in pixels of the page. The crop
             may have fewer pixels than that.
-        source: The image it was cut from, as given; empty where nobody knows.
+        source: The image it was cut from, as given; empty where unknown.
         page: Page of a document or TIFF, counted from 0.
-        segmenter: Name and version of the model that found the ink; empty where nobody knows.
+        segmenter: Name and version of the model that found the ink; empty where unknown.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)

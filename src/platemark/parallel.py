@@ -9,8 +9,8 @@ from typing import TypeVar
 ItemT = TypeVar("ItemT")
 DoneT = TypeVar("DoneT")
 
-# Items in hand or ahead for each worker, so that one that takes long does not hold up the others.
-_AHEAD = 4
+# Items in hand or prefetched for each worker, so that a slow one does not hold up the others.
+_PREFETCH = 4
 
 
 def usable_cores() -> int:
@@ -25,14 +25,14 @@ def map_in_order(
 ) -> Generator[DoneT, None, None]:
     """Do items in threads and give the results in the order of the items, each as soon as can be.
 
-    Items are taken by the thread that asks for results, a few for each worker ahead of the result
+    Items are taken by the thread that asks for results, a few for each worker before the result
     it is given, however many there are. When it asks no more, what has begun is finished, and what
     waits is dropped.
 
     Args:
         work: Does one item; an error that it raises is raised in the place of the result.
         items: What is to be done.
-        workers: Threads; with one there is none but the caller's, and nothing is done ahead.
+        workers: Threads; with one there is none but the caller's, and nothing is prefetched.
 
     Raises:
         ValueError: ``workers`` is below 1.
@@ -53,7 +53,7 @@ def _in_order(
     try:
         for item in items:
             pending.append(pool.submit(work, item))
-            while pending and (pending[0].done() or len(pending) >= _AHEAD * workers):
+            while pending and (pending[0].done() or len(pending) >= _PREFETCH * workers):
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

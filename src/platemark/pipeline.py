@@ -119,7 +119,7 @@ class Pipeline(ABC, Generic[MarkT]):
     def with_region_of_interest(self, region: RegionOfInterest | ArrayLike | None) -> Self:
         """Return a copy that finds only marks whose centre is in a region of each picture.
 
-        What is farther from the region than a tenth of its size is not looked at, so that small
+        What is farther from the region than a tenth of its size is left out, so that small
         marks are seen larger, and faster.
 
         Args:
@@ -174,7 +174,7 @@ class Pipeline(ABC, Generic[MarkT]):
             The result; for a list a list of results, where an image that fails has an ``error``.
 
         Raises:
-            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnreadableImage: The file is missing, empty, corrupt or no image.
             UnsupportedInput: It is a folder, a video or a PDF with a password.
             InputTooLarge: It has too many pixels.
             InferenceFailed: A network did not run.
@@ -221,7 +221,7 @@ class Pipeline(ABC, Generic[MarkT]):
             The page and what is covered on it; no other pixel differs. It has no metadata.
 
         Raises:
-            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnreadableImage: The file is missing, empty, corrupt or no image.
             UnsupportedInput: It is a folder, a video or a PDF with a password.
             InputTooLarge: It has too many pixels.
             InferenceFailed: A network did not run.
@@ -247,7 +247,7 @@ class Pipeline(ABC, Generic[MarkT]):
         """Find and describe the marks of each page of a PDF or TIFF, a page when it is asked for.
 
         Raises:
-            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnreadableImage: The file is missing, empty, corrupt or no image.
             UnsupportedInput: It is a folder, a video or a PDF with a password.
         """
         pages = open_pages(document)
@@ -266,7 +266,7 @@ class Pipeline(ABC, Generic[MarkT]):
                 for `__call__`.
             workers: Pages that are worked on at a time, each in a thread: while one is read from
                 the disk, networks run on others. By default as many as there are cores. With 1,
-                nothing is done before it is asked for; else a few pages are done ahead.
+                nothing is done before it is asked for; else a few pages are prefetched.
         """
         workers = usable_cores() if workers is None else workers
         items = expand_inputs(inputs)
@@ -310,11 +310,11 @@ class PageResults(Sequence[Result]):
 
     Args:
         count: How many pages there are.
-        look: Makes the result of a page, counted from 0; what it raises, asking for it raises.
+        make: Makes the result of a page, counted from 0; what it raises, asking for it raises.
     """
 
-    def __init__(self, count: int, look: Callable[[int], Result]) -> None:
-        self._count, self._look = count, cache(look)
+    def __init__(self, count: int, make: Callable[[int], Result]) -> None:
+        self._count, self._make = count, cache(make)
 
     def __len__(self) -> int:
         """Return the number of pages."""
@@ -327,4 +327,4 @@ class PageResults(Sequence[Result]):
     def __getitem__(self, index: int | slice) -> Result | list[Result]:
         """Return the result of a page, or of several."""
         pages = range(self._count)[index]
-        return self._look(pages) if isinstance(pages, int) else list(map(self._look, pages))
+        return self._make(pages) if isinstance(pages, int) else list(map(self._make, pages))

@@ -107,7 +107,7 @@ class Classifies(Protocol):
     """
 
     def __call__(self, crops: Sequence[Crop], /) -> Sequence[PlateClasses]:
-        """Say what rectified plates look like, for each in the same order."""
+        """Describe rectified plates, each in the same order."""
         ...
 
 

@@ -39,7 +39,7 @@ class Ingest(BaseModel):
 
 
 class Search(BaseModel):
-    """A picture whose seal is looked for."""
+    """A picture whose seal is searched for."""
 
     image_b64: str = Field(min_length=1)
     top_k: int = Field(default=3, ge=1, le=100)
@@ -89,7 +89,7 @@ async def health(
     dependencies=[Depends(may_write)],
 )
 async def ingest(request: Request, services: Shared) -> Json:
-    """The surest seal of each picture is a sample of its `seal_id`; all are added, or none."""
+    """The best seal of each picture is a sample of its `seal_id`; all are added, or none."""
 
     def work(said: Ingest) -> Json:
         seals = [(item.seal_id, *_seal(services, item.image_b64)) for item in said.items]
@@ -111,7 +111,7 @@ async def ingest(request: Request, services: Shared) -> Json:
     openapi_extra=json_body(Search),
 )
 async def search(request: Request, services: Shared) -> Json:
-    """The designs most like the surest seal of the picture, in `top_3` as many as `top_k` says."""
+    """The designs most like the best seal of the picture, in `top_3` as many as `top_k` says."""
 
     def work(wanted: Search) -> Json:
         _, stamp = _seal(services, wanted.image_b64)
@@ -175,7 +175,7 @@ async def _with_json(request: Request, model: type[Model], work: Callable[[Model
 
 
 def _seal(services: Services, encoded: str) -> tuple[Image, StampMark]:
-    """The surest seal of a picture in base64, and the picture.
+    """The best seal of a picture in base64, and the picture.
 
     Raises:
         InputError: It is no picture, or shows no seal.

@@ -43,7 +43,7 @@ async def bounding_boxes(request: Request, services: Shared) -> Json:
     openapi_extra=file_body(many=False, field="file"),
 )
 async def image_with_boxes(request: Request, services: Shared) -> Response:
-    """A JPEG with the stamps drawn."""
+    """A JPEG with the stamps outlined."""
 
     def draw(image: Image) -> bytes:
         stream = io.BytesIO()
