@@ -14,7 +14,7 @@ from platemark.tasks.plate_reader import PlateReader  # noqa: E402
 from platemark.tasks.scripts import ALPHABET  # noqa: E402
 from platemark.tasks.stamp_reader import StampReader  # noqa: E402
 from platemark.train.export import export_strip_reader  # noqa: E402
-from platemark.train.nets.reader import StripReaderNet  # noqa: E402
+from platemark.train.nets.lcnet import LcnetReaderNet  # noqa: E402
 
 SPEC = StripPreprocess(height=32, capital=17.0)
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network with random weights; the export compares it with itself."""
     torch.manual_seed(3)
     made = tmp_path_factory.mktemp("strip-reader")
-    net = StripReaderNet(len(ALPHABET) + 1, channels=(8, 16, 16, 24), blocks=1).eval()
+    net = LcnetReaderNet(ALPHABET, blocks=((96, 96, 2, True), (96, 96, 2, False))).eval()
     torch.nn.init.zeros_(net.head.bias)
     export_strip_reader(net, made, {"command": "random weights"})
     return made
