@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image as PilImage
 
 from platemark.datasets import Manifest
-from platemark.evaluate.figures import Figures, card_figures, rate
+from platemark.evaluate.card import Metrics, card_metrics, rate
 from platemark.imaging.image import Image, Pixels
 from platemark.imaging.warp import rectify
 from platemark.masks import SoftMask
@@ -95,7 +95,7 @@ def main() -> None:
         stated = (
             comparer_figures(evaluation)
             if compared
-            else card_figures(card.kind, card.task, evaluation)
+            else card_metrics(card.kind, card.task, evaluation)
         )
         figures = tuple(
             Metric(
@@ -125,7 +125,7 @@ def fit_text_scores(folder: Path, manifest: Path) -> ModelCard:
     return calibrate_reader(folder, crops, texts)
 
 
-def comparer_figures(evaluation: dict[str, Any]) -> Figures:
+def comparer_figures(evaluation: dict[str, Any]) -> Metrics:
     """Pairs judged rightly by kind, of what `benchmarks/compare.py --json` wrote."""
     return [
         rate(f"judged right, {kind} pairs, {title}, {method}", figure)

@@ -139,19 +139,19 @@ def readme(repository: str, cards: Mapping[str, ModelCard]) -> str:
         f'pipeline = pm.{pipeline}.from_pretrained("{repository}")',
         "```",
         "",
-        *_figures(cards),
+        *_metrics_table(cards),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _figures(cards: Mapping[str, ModelCard]) -> Iterator[str]:
-    figures = [figure for card in cards.values() for figure in card.metrics]
-    if figures:
-        yield "| figure | data | split | n | value |"
+def _metrics_table(cards: Mapping[str, ModelCard]) -> Iterator[str]:
+    metrics = [metric for card in cards.values() for metric in card.metrics]
+    if metrics:
+        yield "| metric | data | split | n | value |"
         yield "| --- | --- | --- | --- | --- |"
-    for figure in figures:
-        place = f"{figure.name} | {figure.dataset} | {figure.split}"
-        yield f"| {place} | {figure.n} | {figure.value:.4g} |"
+    for metric in metrics:
+        place = f"{metric.name} | {metric.dataset} | {metric.split}"
+        yield f"| {place} | {metric.n} | {metric.value:.4g} |"
 
 
 def _model_folders(folder: Path) -> dict[str, Path]:

@@ -24,7 +24,7 @@ from platemark.evaluate import (
     evaluate_plates,
     evaluate_stamps,
 )
-from platemark.evaluate.figures import Figures, card_figures
+from platemark.evaluate.card import Metrics, card_metrics
 from platemark.files import replace_file
 from platemark.models.card import CARD_NAME, FileEntry, Metric, ModelCard
 from platemark.plates.formats import FORMATS_FOLDER, format_files
@@ -376,7 +376,7 @@ def _beside_bundled(
 
 def _figures(
     recipe: Recipe, manifest: Manifest, model: Path | None, threads: int | None
-) -> Figures:
+) -> Metrics:
     """Evaluate the pipeline with a model in the place of its stage; None for the bundled one."""
     evaluation: PlateEvaluation | StampEvaluation
     if recipe.kind == "plate":
@@ -387,7 +387,7 @@ def _figures(
         read = recipe.task == "reader"
         found = StampPipeline.from_pretrained(model, threads=threads, read=read)
         evaluation = evaluate_stamps(manifest, found)
-    return card_figures(recipe.kind, recipe.task, evaluation.to_dict())
+    return card_metrics(recipe.kind, recipe.task, evaluation.to_dict())
 
 
 def _state_figures(
