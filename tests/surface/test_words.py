@@ -40,6 +40,7 @@ ALLOWED = {
     r"looked up": "what is done with keys of a table",
     r"\blooks(: int|: Deprecated| is not None|$|=\))": "an argument kept as a deprecated alias",
     r"platemark\.usecases\.look\b": "the name of a module",
+    r"look=Lettering\(": "identities of synthetic designs are hashes of it",
 }
 # The parts of the package that speak so already.
 PARTS = (

@@ -45,6 +45,10 @@ def test_a_seed_decides_everything(seed: int) -> None:
     np.testing.assert_array_equal(first.draw(4).coverage, second.draw(4).coverage)
 
 
+def test_a_seed_gives_the_design_that_it_always_gave() -> None:
+    assert design(0).identity == "e70141cc15d73d89bfea3d03d99a4f86"
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=SEEDS)
 def test_a_design_has_a_size_texts_and_a_known_shape(seed: int) -> None:

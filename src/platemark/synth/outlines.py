@@ -291,14 +291,14 @@ def xy(*numbers: float) -> Points:
     return np.array(numbers, dtype=np.float64).reshape(-1, 2)
 
 
-def smooth(points: Points, closed: bool = True) -> Points:
-    """A Catmull-Rom curve through the points."""
+def smooth(points: Points, closed: bool = True, density: int = 8) -> Points:
+    """A Catmull-Rom curve through (N, 2) points, ``density`` points for each of them."""
     wrap = (
         np.vstack([points[-1:], points, points[:2]])
         if closed
         else np.vstack([points[:1], points, points[-1:]])
     )
-    t = np.linspace(0, 1, 8, endpoint=False)[:, None]
+    t = np.linspace(0, 1, density, endpoint=False)[:, None]
     p0, p1, p2, p3 = wrap[:-3, None], wrap[1:-2, None], wrap[2:-1, None], wrap[3:, None]
     curve = 0.5 * (
         2 * p1

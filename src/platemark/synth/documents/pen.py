@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from platemark.imaging.image import Pixels
 from platemark.synth.canvas import Colour
+from platemark.synth.outlines import smooth
 
 Points = NDArray[np.float64]
 _FRACTION_BITS = 4
@@ -27,19 +28,9 @@ def pen_colour(rng: np.random.Generator) -> Colour:
     return red, green, blue
 
 
-def curve(points: Points, closed: bool = False, density: int = 10) -> Points:
-    """A Catmull-Rom curve through (N, 2) points, ``density`` points for each of them."""
-    ends = (points[-1:], points[:2]) if closed else (points[:1], points[-1:])
-    knots = np.vstack([ends[0], points, ends[1]])
-    t = np.linspace(0, 1, density, endpoint=False)[:, None]
-    before, here, onward, after = (knots[i : len(knots) - 3 + i, None] for i in range(4))
-    path = 0.5 * (
-        2 * here
-        + (onward - before) * t
-        + (2 * before - 5 * here + 4 * onward - after) * t**2
-        + (3 * here - before - 3 * onward + after) * t**3
-    )
-    return np.asarray(path.reshape(-1, 2))
+def curve(points: Points, closed: bool = False) -> Points:
+    """The line of a pen through (N, 2) points."""
+    return smooth(points, closed, density=10)
 
 
 def strokes(

@@ -60,7 +60,9 @@ class Design:
             else element
             for element in self.elements
         )
-        return hashlib.sha256(repr((self.shape, fixed)).encode()).hexdigest()[:32]
+        # Spelt as in the first version, so that data sets keep their identities.
+        content = repr((self.shape, fixed)).replace("lettering=Lettering(", "look=Lettering(")
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     @property
     def lines(self) -> tuple[StampLine, ...]:
