@@ -65,7 +65,7 @@ PARTS = (
 SOURCES = [
     file for part in PARTS for path in [PACKAGE / part] for file in [path, *path.rglob("*.py")]
 ]
-PAGES = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 FILES = sorted(file for file in [*SOURCES, *PAGES] if file.is_file())
 
 
