@@ -212,6 +212,12 @@ def test_what_cannot_be_reviewed_is_refused_and_says_why(tmp_path: Path, manifes
     journal.mkdir()
     with pytest.raises(DatasetError, match="cannot be written"):
         ReviewStore.open(manifest)
+    journal.rmdir()
+    tmp_path.chmod(0o555)
+    with pytest.raises(DatasetError, match=r"the folder is read-only.*that you may write to"):
+        ReviewStore.open(manifest)
+    tmp_path.chmod(0o755)
+    assert not journal.exists()
     twice = tmp_path / "twice"
     twice.mkdir()
     for name in ("a", "b"):

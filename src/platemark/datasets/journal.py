@@ -1,7 +1,9 @@
 """A file of JSON Lines that is only appended to: what was appended survives whatever comes."""
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ from platemark.errors import DatasetError
 from platemark.files import lock_file
 
 _VERSION = 1
+_ANY_WRITES = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 class Journal:
@@ -33,6 +36,9 @@ class Journal:
     def __init__(self, file: Path, format: str, facts: Mapping[str, Any]) -> None:  # noqa: A002
         self.file, self.lines = file, 0
         try:
+            # The administrator may write anywhere, also where a folder is meant to stay as it is.
+            if not file.parent.stat().st_mode & _ANY_WRITES:
+                raise PermissionError(errno.EACCES, "the folder is read-only")
             self._stream = file.open("ab", buffering=0)
         except OSError as error:
             raise DatasetError(
