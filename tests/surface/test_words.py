@@ -39,11 +39,11 @@ ALLOWED = {
     r"[\"`]unsure[\"`]": "a verdict in the JSON of comparisons",
     r"looked up": "what is done with keys of a table",
     r"\blooks(: int|: Deprecated| is not None|$|=\))": "an argument kept as a deprecated alias",
-    r"platemark\.usecases\.look\b": "the name of a module",
     r"look=Lettering\(": "identities of synthetic designs are hashes of it",
 }
 # The parts of the package that speak so already.
 PARTS = (
+    "plates",
     "client",
     "errors.py",
     "evaluate",
@@ -62,8 +62,15 @@ PARTS = (
     "apps/legacy",
 )
 
+# Files of these that do not yet.
+OPEN = {"stamps/reading.py"}
+
 SOURCES = [
-    file for part in PARTS for path in [PACKAGE / part] for file in [path, *path.rglob("*.py")]
+    file
+    for part in PARTS
+    for path in [PACKAGE / part]
+    for file in [path, *path.rglob("*.py")]
+    if file.relative_to(PACKAGE).as_posix() not in OPEN
 ]
 PAGES = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 FILES = sorted(file for file in [*SOURCES, *PAGES] if file.is_file())

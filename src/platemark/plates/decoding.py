@@ -44,7 +44,7 @@ REGION = 0.9
 # formats' weights is mixed in, where texts are ranked and where a region is told.
 USUAL_TEXT, USUAL_REGION = 0.2, 0.02
 # How much the text counts for the region beside the picture: what a reader gets wrong is no chance
-# text, but one that looks alike.
+# text, but one of similar shapes.
 TOLD = 0.7
 
 # Of several photos, by how much one may speak against a text, and how much one counts at least.
@@ -172,7 +172,7 @@ class Grammar:
         return (1.0 - FREE_TEXT) * formats / math.exp(self.log_prior(text))
 
     def region(self, text: str) -> Region | None:
-        """The region that a text tells: the likeliest of a country that has most of P(text)."""
+        """The region that a text tells: the most probable of a country that has most of P(text)."""
         shares = {code: self.share(code, text) for code in self.shares(text)}
         countries: defaultdict[str, float] = defaultdict(float)
         for code, share in shares.items():
@@ -185,7 +185,7 @@ class Grammar:
         return Region(code, shares[code])
 
     def region_seen(self, texts: Mapping[str, float], seen: Mapping[str, float]) -> Region:
-        """The region that picture and text tell together: the likeliest of the likeliest country.
+        """The region that picture and text tell together: the top one of the most probable country.
 
         Args:
             texts: Probability of each text that the plate may show. What is left is that of any
@@ -418,7 +418,7 @@ class PlateDecoder:
 
         Args:
             readings: What this decoder said of the plates.
-            text: The text; case, spaces, dashes and Cyrillic look-alikes do not matter.
+            text: The text; case, spaces, dashes and Cyrillic homoglyphs do not matter.
 
         Raises:
             ValueError: It has neither letters nor digits.

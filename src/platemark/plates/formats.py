@@ -1,4 +1,4 @@
-"""Plate formats from data: what a country's plate may say and what it looks like.
+"""Plate formats from data: what a country's plate may say and its design.
 
 A format is one TOML file in ``plates/formats``; its stem is the region code. Its patterns and rows
 are written in the notation of `platemark.plates.notation`.
@@ -55,7 +55,7 @@ FORMATS_FOLDER = "formats"
 UNKNOWN_REGION = "xx-unknown"
 """Region code of a plate of none of the formats, such as a dealer's board."""
 
-_LOOK_ALIKES = str.maketrans("АВСЕНІКМОРТХУ", "ABCEHIKMOPTXY")
+_HOMOGLYPHS = str.maketrans("АВСЕНІКМОРТХУ", "ABCEHIKMOPTXY")
 
 _PACKAGED = Path(__file__).with_name("formats")
 
@@ -93,7 +93,7 @@ class Band:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Field:
-    """The look of the separate field at the right (the region of Russian and Kazakh plates).
+    """The design of the separate field at the right (the region of Russian and Kazakh plates).
 
     `size` is its share of the plate's width, `char_height` of the plate's height.
     """
@@ -115,7 +115,7 @@ class Caption:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Drawing:
-    """One look of a format: sizes in millimetres, colours ``#rrggbb``, shares in 0..1.
+    """One design of a format: sizes in millimetres, colours ``#rrggbb``, shares in 0..1.
 
     Of `grounds` (a colour or the gradient ``#rrggbb>#rrggbb``), `inks` and `fonts` one each is
     picked. `char_height` is the height of capitals as a share of the plate's height, or, on a plate
@@ -163,7 +163,7 @@ class Sample:
 
 @dataclass(frozen=True, config=_CONFIG)
 class PlateFormat:
-    """The grammar and the looks of one kind of plate; `code` is its region code.
+    """The grammar and the designs of one kind of plate; `code` is its region code.
 
     `patterns` describe the text in reading order (a two-line plate: top line first), most usual
     first. `weight` says how often synthesis draws the format.
@@ -219,7 +219,7 @@ class PlateFormat:
         return Sample(self.code, drawing, rows, self.strict)
 
     def with_lines(self, lines: int) -> Self | None:
-        """This format with only the drawings of so many lines; None where it has none."""
+        """This format with only the drawings of that number of lines; None where it has none."""
         drawings = tuple(drawing for drawing in self.drawings if len(drawing.rows) == lines)
         return replace(self, drawings=drawings) if drawings else None
 
@@ -264,9 +264,9 @@ class PlateFormat:
 
 
 def normalise(text: str) -> str:
-    """Upper case, letters and digits only, Cyrillic look-alikes as Latin letters."""
+    """Upper case, letters and digits only, Cyrillic homoglyphs as Latin letters."""
     kept = "".join(c for c in unicodedata.normalize("NFC", text.upper()) if c.isalnum())
-    return unicodedata.normalize("NFC", kept).translate(_LOOK_ALIKES)
+    return unicodedata.normalize("NFC", kept).translate(_HOMOGLYPHS)
 
 
 _ADAPTER = pydantic.TypeAdapter(PlateFormat)

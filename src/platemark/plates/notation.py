@@ -12,7 +12,7 @@ Patterns are written without spaces and dashes:
 anything     itself
 ===========  ==========================================================
 
-The rows of a drawing add layout marks, which are drawn but are no part of the text: space (group
+The rows of a drawing add layout marks, which are rendered but are no part of the text: space (group
 gap), ``-`` (dash), ``.`` (dot), ``*`` (seal or emblem between groups) and ``|`` (what follows
 stands in a separate field at the right).
 """

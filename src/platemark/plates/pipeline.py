@@ -74,13 +74,13 @@ class Gate:
     def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Detection]:
         """Return the detections that count, in their order."""
         decided = [self._counts(one, *self._worst) for one in detections]
-        asked = [one.quad for one, sure in zip(detections, decided, strict=True) if not sure]
+        asked = [one.quad for one, counts in zip(detections, decided, strict=True) if not counts]
         crops = crops_for(self.reader, image.pixels, asked)
         said = iter(self.reader(crops) if crops else ())
         return [
             one
-            for one, sure in zip(detections, decided, strict=True)
-            if sure or self._counts(one, *self.signals(next(said)))
+            for one, counts in zip(detections, decided, strict=True)
+            if counts or self._counts(one, *self.signals(next(said)))
         ]
 
     def signals(self, reading: Reading) -> tuple[float, float]:
@@ -167,7 +167,7 @@ def crops_for(part: Reads | Classifies, pixels: Pixels, quads: Sequence[ArrayLik
 
 
 def _turned_back(found: Detection, width: int) -> Detection:
-    """A detection of a picture turned left, in pixels of the picture as it was, so many wide."""
+    """A detection of a picture turned left, in pixels of the picture as it was, of this width."""
     quad = np.array([(width - y, x) for x, y in found.quad])
     box = quad_to_box([(width - y, x) for x in found.box[::2] for y in found.box[1::2]])
     return replace(found, box=as_box(box), quad=as_quad(quad))
@@ -195,7 +195,7 @@ class PlatePipeline(Pipeline[PlateMark]):
             alternatives.
         verifier: Says which detections count; by default all do. See `Gate`.
         expected: A text that results say of whether a plate shows it; None for none.
-        classifier: Says what rectified plates look like. With one, plates that lie on their side
+        classifier: Classifies rectified plates. With one, plates that lie on their side
             or upside down are turned, also in photos that were taken so, mirrored ones are not
             read, and marks have a region by picture and text, `lines` and `obscured`; None for
             regions that the text alone tells.
@@ -314,7 +314,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         ]
 
     def with_prewarp(self, prewarp: Prewarp | str | None) -> Self:
-        """Return a copy that looks for plates in straightened pictures, as of a fixed camera.
+        """Return a copy that finds plates in straightened pictures, as of a fixed camera.
 
         Marks stay in pixels of the original pictures, and plates are read from these. A region of
         interest is given in their pixels too.
@@ -371,7 +371,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         return self.with_parts(expected=text)
 
     def with_alternatives(self, most: int) -> Self:
-        """Return a copy that gives so many other texts of each plate at most, by default four.
+        """Return a copy that gives at most this number of other texts of a plate, by default four.
 
         Raises:
             ValueError: ``most`` is negative.
@@ -515,16 +515,16 @@ class PlatePipeline(Pipeline[PlateMark]):
     def _see(self, pixels: Pixels, quads: Sequence[ArrayLike]) -> list[_Seen]:
         """Classify, turn and read plates."""
         corners = [np.asarray(quad, dtype=np.float64) for quad in quads]
-        seen = self._turned(pixels, self._look(pixels, corners))
-        unsure = [
+        seen = self._turned(pixels, self._read(pixels, corners))
+        unread = [
             i
             for i, plate in enumerate(seen)
             if plate.reading.score < self.sure_score and not plate.mirrored
         ]
-        views = [other_views(seen[i].quad) for i in unsure]
+        views = [other_views(seen[i].quad) for i in unread]
         others = crops_for(self.reader, pixels, [view for plate in views for view in plate])
         again = iter(self.reader(others) if others else ())
-        for i, plate in zip(unsure, views, strict=True):
+        for i, plate in zip(unread, views, strict=True):
             readings = [seen[i].first, *islice(again, len(plate))]
             seen[i] = replace(seen[i], reading=self._decide(readings, seen[i].classes))
         return seen
@@ -535,7 +535,7 @@ class PlatePipeline(Pipeline[PlateMark]):
             return self.decoder(readings)
         return self.decoder(readings, classes.regions, classes.obscured.score)
 
-    def _look(self, pixels: Pixels, corners: Sequence[FloatArray]) -> list[_Seen]:
+    def _read(self, pixels: Pixels, corners: Sequence[FloatArray]) -> list[_Seen]:
         """Classify and read plates as they stand."""
         classes = self.classify(pixels, corners)
         first = self.reader(crops_for(self.reader, pixels, corners))
@@ -557,7 +557,7 @@ class PlatePipeline(Pipeline[PlateMark]):
         stands = {i: Orientation(way, 1.0) for i, (way, _) in best.items() if way != "upright"}
         turned = {i: one.quarter_turns for i, one in stands.items() if not one.mirrored}
         corners = [np.roll(seen[i].quad, -turns, axis=0) for i, turns in turned.items()]
-        for i, plate in zip(turned, self._look(pixels, corners) if turned else (), strict=True):
+        for i, plate in zip(turned, self._read(pixels, corners) if turned else (), strict=True):
             seen[i] = plate
         for i in stands.keys() - turned.keys():
             seen[i] = replace(seen[i], reading=Reading(None, 0.0), mirrored=True)
