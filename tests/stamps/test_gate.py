@@ -34,7 +34,7 @@ def detection(score: float) -> Detection:
 
 def gate(mask: SoftMask) -> InkGate:
     """The gate, of a segmenter that finds one mask everywhere."""
-    return InkGate(lambda image, boxes: [mask for _ in boxes], sure=0.7, contrast=30.0)
+    return InkGate(lambda image, boxes: [mask for _ in boxes], confident=0.7, contrast=30.0)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_least_score_replaces_the_gate() -> None:
     # a detector that is named has no verifier beside it
     gated = StampPipeline.from_pretrained("stamp-detector", threads=1)
     assert isinstance(gated.verifier, InkGate)
-    assert (gated.verifier.sure, gated.verifier.contrast) == (0.7, 30.0)
+    assert (gated.verifier.confident, gated.verifier.contrast) == (0.7, 30.0)
     plain = StampPipeline.from_pretrained("stamp-detector", threads=1, min_score=0.5)
     assert plain.verifier is None
 

@@ -1,1 +1,1 @@
-"""Stamps and seals: found, cut out of the print beneath, described, told apart."""
+"""Stamps and seals: found, segmented from the print beneath, described, distinguished."""

@@ -1,4 +1,4 @@
-"""What an imprint looks like: its outline, the colour of its ink, how far it is turned.
+"""The appearance of an imprint: its outline, the colour of its ink, how far it is turned.
 
 Convention: ink masks and pixels are of the same part of a page, (h, w) and (h, w, 3) uint8 RGB;
 points are continuous pixels of that part; angles are degrees, clockwise as seen on the screen.
@@ -30,8 +30,7 @@ _INNER = 0.62
 
 @dataclass(frozen=True)
 class Appearance:
-    """What an imprint looks like.
-
+    """The appearance of an imprint.
     Attributes:
         shape: Its outer outline, one of `platemark.types.STAMP_SHAPES`.
         color: Name of the ink's colour, one of `platemark.types.INK_COLORS`.
@@ -53,7 +52,7 @@ def describe_ink(pixels: Pixels, mask: SoftMask) -> Appearance | None:
         mask: Its ink.
 
     Returns:
-        What it looks like, the corners in pixels of the page; None where there is no ink.
+        The appearance, the corners in pixels of the page; None where there is no ink.
     """
     ink, zoom = _small(mask.probability)
     if not ink.any():

@@ -1,4 +1,4 @@
-"""Did one stamp make two imprints? Laid on each other, judged, and drawn."""
+"""Did one stamp make two imprints? Aligned, compared, and shown in an overlay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from platemark.protocols import Compares
 from platemark.tasks.comparer import InkMatch, match_ink
 from platemark.types import Comparison, Evidence, StampMark, as_box, as_matrix
 
-# So many stamps of a picture are tried, those with the highest scores.
+# At most this number of stamps of a picture is tried, those with the highest scores.
 _MOST_STAMPS = 4
-# Edges wider than this share of the imprint's longer side leave no small letters; edges of so many
-# pixels are sharp whatever the size.
+# Edges wider than this share of the imprint's longer side leave no small letters; edges of
+# this number of pixels are sharp whatever the size.
 _WIDEST_EDGE, _SHARP = 1.0 / 36.0, 3.5
 
 
@@ -45,7 +45,7 @@ def compare_stamps(
         ModelError: The bundled comparer cannot be used.
         InferenceFailed: The network did not run.
     """
-    imprints = [[_Imprint.of(stamp) for stamp in _surest(stamps)] for stamps in (first, second)]
+    imprints = [[_Imprint.of(stamp) for stamp in _best(stamps)] for stamps in (first, second)]
     found = [(x, y, comparer(x.template, y.template)) for x, y in product(*imprints)]
     x, y, match = max(found, key=lambda pair: (pair[2].doubt is None, pair[2].score))
     notes = [
@@ -63,7 +63,7 @@ def compare_stamps(
     return replace(comparison, reason=f"{comparison.reason} ({'; '.join(notes)})")
 
 
-def _surest(stamps: Sequence[StampMark]) -> list[StampMark]:
+def _best(stamps: Sequence[StampMark]) -> list[StampMark]:
     return sorted(stamps, key=lambda stamp: -stamp.score)[:_MOST_STAMPS]
 
 

@@ -225,7 +225,7 @@ def _dates(text: str) -> list[StampField]:
                 year += _CENTURY - (100 if year >= _OLDEST_SHORT_YEAR else 0)
             try:
                 day = date(year, month, int(parts["d"]))
-            except ValueError:  # no such day: other figures
+            except ValueError:  # no such day: other digits
                 continue
             found.append(StampField("date", day.isoformat(), None))
     return found

@@ -29,9 +29,9 @@ Profile = NDArray[np.float64]
 # Of the polar picture: its columns, and how many of its rows go from the outline to the centre.
 _COLUMNS = 720
 _ROWS = 96
-# The outline is drawn in or out, moved and stretched at most by this part of its mean radius.
+# The outline is shrunk or enlarged, moved and stretched at most by this part of its mean radius.
 _ADJUSTMENTS = (0.04, 0.02, 0.01)
-# A row of text is crossed by at least so many strokes in a whole turn, and by so many in a part.
+# A row of text is crossed by at least this number of strokes in a whole turn, fewer in a part.
 _LEAST_STROKES = 9
 # Rows of letters are crossed by this part of the strokes that cross the middle of them.
 _CROSSED = 0.5
@@ -66,7 +66,7 @@ _VALLEY = 0.4
 _CORE = 0.18
 # A line is at least so wide, in heights.
 _LEAST_ASPECT = 0.5
-# So many of the largest lines are kept: the rest are specks.
+# At most this number of the largest lines is kept: the rest are specks.
 _MOST_LINES = 14
 
 
@@ -317,7 +317,7 @@ def _frame_rows(cover: Profile) -> NDArray[np.bool_]:
 
 
 def _joined(bands: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Bands parted by no more than one row are one."""
+    """Bands separated by no more than one row are one."""
     joined: list[tuple[int, int]] = []
     for band in bands:
         if joined and band[0] - joined[-1][1] <= 1:
@@ -498,7 +498,7 @@ def _extent(ink: BoolMask) -> tuple[int, int]:
 
 
 def _blocks(ink: BoolMask) -> list[tuple[int, int, int, int]]:
-    """Boxes (x0, y0, x1, y1) of lines: rows first, parted at wide gaps, then each part's own rows
+    """Boxes (x0, y0, x1, y1) of lines: rows first, split at wide gaps, then each part's own rows
     where a line beside others is of another size."""
     boxes = []
     for y0, y1 in _rows_of(ink):
@@ -520,7 +520,7 @@ def _blocks(ink: BoolMask) -> list[tuple[int, int, int, int]]:
 
 
 def _rows_of(ink: BoolMask) -> list[tuple[int, int]]:
-    """Rows [start, end) of lines: where there is ink, parted at the valleys between lines."""
+    """Rows [start, end) of lines: where there is ink, split at the valleys between lines."""
     profile = np.asarray(cv2.blur(ink.sum(axis=1).astype(np.float64)[:, None], (1, 3)))[:, 0]
     if not profile.any():
         return []

@@ -20,9 +20,9 @@ from platemark.tasks.calibrate import checked_score, logit, sigmoid
 from platemark.types import Detection, Embedding, Identity
 
 CANDIDATE_SCORE = 0.05
-"""Least score of a detection that is worth a closer look."""
+"""Least score of a detection that is worth embedding and comparing."""
 
-# So many candidates of a page are looked at, and so many of them compared with a sample each.
+# At most this number of candidates of a page is embedded, and of these compared with a sample each.
 _MOST, _CLOSER = 16, 6
 # Less similar ones are not compared, and the odds of those, as of any comparison, end here.
 _LIKELY, _FIRM = 0.2, 6.0
@@ -87,9 +87,9 @@ class Recognised(Detection):
 
 
 class Likeness:
-    """Keeps the candidates of a detector that look like a taught mark; may be shared by threads.
+    """Keeps the candidates of a detector that resemble a taught mark; may be shared by threads.
 
-    Each candidate is cut out of its paper and embedded; the most similar ones are compared with
+    Each candidate is segmented from its paper and embedded; the most similar ones are compared with
     their sample. Detector, similarity and comparison together say how probably it is the mark.
 
     Args:
@@ -178,15 +178,15 @@ class Likeness:
         return float(sigmoid(odds.bias + weights @ np.array(seen.values)))
 
     def signals(self, image: Image, detections: Sequence[Detection]) -> list[Signals]:
-        """What is seen of the first candidates, of as many as are looked at, in their order.
+        """The signals of the first candidates, of as many as are embedded, in their order.
 
         Raises:
             InferenceFailed: A network did not run.
         """
-        looked = detections[:_MOST]
-        if not looked:
+        first = detections[:_MOST]
+        if not first:
             return []
-        masks = self._segmenter(image, [one.box for one in looked])
+        masks = self._segmenter(image, [one.box for one in first])
         vectors = self._embedder(masks)
         similar = np.asarray(vectors @ self._vectors.T, np.float64)
         best = similar.argmax(axis=1)
@@ -197,7 +197,7 @@ class Likeness:
                 -_FIRM,
                 self.samples[best[row]].name,
             )
-            for row, one in enumerate(looked)
+            for row, one in enumerate(first)
         ]
         closer = np.argsort([-one.similarity for one in seen], kind="stable")[:_CLOSER]
         for row in closer.tolist():

@@ -61,9 +61,9 @@ class Outline:
 
 
 def find_outline(ink: BoolMask) -> Outline:
-    """Find the figure around an imprint.
+    """Find the outer shape of an imprint.
 
-    Figures are proposed by the outer rim of the ink: ellipses through few of its points, fitted to
+    Shapes are proposed by the outer rim of the ink: ellipses through few of its points, fitted to
     all that are near (random sample consensus with local optimisation; Chum 2003), and polygons of
     three or four of its straight lines (Hough transform). The outline is the one with most ink
     along it and least beyond it.
@@ -78,10 +78,10 @@ def find_outline(ink: BoolMask) -> Outline:
     side = max(_LEAST_SIDE, float(np.ptp(rim, axis=0).max()))
     judge = _Judge(ink, side)
     best = Outline("other", _hull(ink), 0.0)
-    figures = [*_ellipses(rim, side), *_polygons(rim, side)]
-    along = [judge.along(points) for _, points in figures]
+    shapes = [*_ellipses(rim, side), *_polygons(rim, side)]
+    along = [judge.along(points) for _, points in shapes]
     for index in np.argsort(along)[::-1]:
-        shape, points = figures[index]
+        shape, points = shapes[index]
         if along[index] <= best.score:
             break
         score = along[index] - _BEYOND * judge.beyond(points) - _WITHIN * judge.within(points)
@@ -99,7 +99,7 @@ class _Judge:
     """
 
     def __init__(self, ink: BoolMask, side: float) -> None:
-        # Room around it for figures that leave the mask.
+        # Room around it for shapes that leave the mask.
         self._room = round(side / 4)
         self._ink = np.pad(ink, self._room)
         paper = cv2.distanceTransform((~self._ink).astype(np.uint8), cv2.DIST_L2, 5)

@@ -35,7 +35,8 @@ from platemark.tasks.stamp_reader import StampReader
 from platemark.tasks.verifier import Verifier
 from platemark.types import Detection, Embedding, StampMark
 
-# So many stamps are held as soft masks at a time; a page may have many, and they may be large.
+# At most this number of stamps is held as soft masks at a time; a page may have many, and they may
+# be large.
 _BATCH = 16
 # Longer side of the crops that marks carry, in pixels: ten for each millimetre of a large stamp.
 _CROP_SIDE = 640
@@ -53,13 +54,13 @@ class InkGate:
 
     Attributes:
         segmenter: Finds the ink of the low-confidence ones.
-        sure: Detections with this score pass, however faint they are.
+        confident: Detections with this score pass, however faint they are.
         contrast: Others pass when their ink is darker than the paper by this many grey levels, in
             the colour of the light in which it differs most.
     """
 
     segmenter: Segments
-    sure: float
+    confident: float
     contrast: float
 
     @classmethod
@@ -71,7 +72,7 @@ class InkGate:
 
     def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Detection]:
         """Return the detections that count, in their order."""
-        return [one for one in detections if one.score >= self.sure or self._inked(image, one)]
+        return [one for one in detections if one.score >= self.confident or self._inked(image, one)]
 
     def _inked(self, image: Image, detection: Detection) -> bool:
         (mask,) = self.segmenter(image, [detection.box])
@@ -87,7 +88,7 @@ class StampPipeline(Pipeline[StampMark]):
         segmenter: Tells the ink of a stamp.
         embedder: Makes an embedding of the ink.
         registry: The known stamps, of which each mark's ``identity`` names the one it is most
-            like; without it nobody looks.
+            like; without one, ``identity`` is None.
         comparer: Judges two imprints for `platemark.compare`; by default the bundled one.
         verifier: Says which detections count; by default all do. See `Verifier`, `InkGate` and
             `Likeness`.
@@ -210,10 +211,10 @@ class StampPipeline(Pipeline[StampMark]):
         return super()._find(positive(image))
 
     def describe(self, image: Image, detections: Sequence[Detection]) -> list[StampMark]:
-        """Cut out, describe, embed and identify stamps: a mark for each, in the same order.
+        """Segment, describe, embed and identify stamps: a mark for each, in the same order.
 
         A stamp in which no ink is found has the shape and colour ``"other"`` and no embedding.
-        Stamps of a negative are cut out of its positive, and have the colour of that.
+        Stamps of a negative are cropped from its positive, and have the colour of that.
 
         Raises:
             InferenceFailed: A network did not run.
@@ -235,20 +236,20 @@ class StampPipeline(Pipeline[StampMark]):
         self, image: Image, detection: Detection, mask: SoftMask, vector: NDArray[np.float32]
     ) -> StampMark:
         ink = mask.probability > getattr(self.segmenter, "mask_score", _MASK_SCORE)
-        looks = describe_ink(image.pixels, mask) if ink.any() else None
+        appearance = describe_ink(image.pixels, mask) if ink.any() else None
         said = None
         if self.reader is not None:
             said = read_stamp(mask.cut(image.pixels), mask.probability, self.reader)
         mark = StampMark(
             score=detection.score,
             box=detection.box,
-            quad=detection.quad if looks is None else looks.quad,
-            shape="other" if looks is None else looks.shape,
-            color="other" if looks is None else looks.color,
-            rotation=None if looks is None else looks.rotation,
+            quad=detection.quad if appearance is None else appearance.quad,
+            shape="other" if appearance is None else appearance.shape,
+            color="other" if appearance is None else appearance.color,
+            rotation=None if appearance is None else appearance.rotation,
             mask=InkMask.of(ink, (image.height, image.width), mask.left, mask.top),
             identity=detection.identity if isinstance(detection, Recognised) else None,
-            embedding=None if looks is None else Embedding(vector, self.embedder.name),
+            embedding=None if appearance is None else Embedding(vector, self.embedder.name),
             crop=cut_out(image, mask, segmenter=getattr(self.segmenter, "name", "")),
         )
         return mark if said is None else _with_text(mark, said, mask)
@@ -277,7 +278,7 @@ def _with_text(mark: StampMark, said: StampText, mask: SoftMask) -> StampMark:
 
 
 def whole_picture(image: Image) -> list[Detection]:
-    """Find one stamp that fills the picture: a detector of stamps already cut out."""
+    """Find one stamp that fills the picture: a detector of stamps already cropped."""
     return [Detection.given("stamp", (0.0, 0.0, float(image.width), float(image.height)))]
 
 

@@ -26,7 +26,7 @@ _HEADINGS = {"same": "same stamp", "different": "different stamps", "unsure": "c
 _OVERLAY = "B laid on A: blue is in A alone, orange in B alone, grey in both"
 _NOTE = (
     "The probabilities are estimates of a statistical model, not proof. Someone who knows stamps "
-    "should look at the marked places."
+    "should check the marked places."
 )
 # Heights on the PDF page, in points.
 _IMPRINT_HEIGHT, _OVERLAY_HEIGHT = 150.0, 200.0
@@ -182,7 +182,7 @@ def _html(report: _Report) -> bytes:
     def text(value: str) -> str:
         return html.escape(value)
 
-    figures = "".join(
+    panels = "".join(
         f'<figure><img alt="{text(caption)}" src="data:image/png;base64,{_png(picture)}">'
         f"<figcaption>{text(caption)}</figcaption></figure>"
         for caption, picture in (*report.imprints, report.overlay)
@@ -199,7 +199,7 @@ def _html(report: _Report) -> bytes:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{text(_TITLE)}'
         f"</title><style>{_STYLE}</style><h1>{text(_TITLE)}</h1>"
         f"<h2>{text(report.heading)}</h2><p>{text(report.reason)}"
-        f'</p><div class="pictures">{figures}</div>{differ}{tables}<p>{text(_NOTE)}</p></html>\n'
+        f'</p><div class="pictures">{panels}</div>{differ}{tables}<p>{text(_NOTE)}</p></html>\n'
     )
     return page.encode()
 

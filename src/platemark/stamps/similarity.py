@@ -74,7 +74,7 @@ def _colors(similarity: NDArray[np.float32]) -> Pixels:
 
 
 def _with_labels(matrix: Pixels, labels: Sequence[str], cell: int) -> PIL.Image.Image:
-    """Set the rows' names left of a drawn matrix, the columns' above, and a scale to the right."""
+    """Set the rows' names left of a rendered matrix, the columns' above, a scale to the right."""
     font = system_font(max(10, min(15, cell - 2)))
     names = [PIL.Image.new("RGB", _text_size(label, font), _WHITE) for label in labels]
     for name, label in zip(names, labels, strict=True):

@@ -40,7 +40,7 @@ class StampVectors:
         return len(self.vectors)
 
     def add(self, result: Result) -> None:
-        """Take the stamps of a page; those without a vector are passed over."""
+        """Take the stamps of a page; those without a vector are skipped."""
         for index, mark in enumerate(result.marks):
             if isinstance(mark, StampMark) and mark.embedding is not None:
                 self.sources.append(result.source)
@@ -124,7 +124,7 @@ def picture_beside(path: Path) -> Path:
 
 
 def require_parquet() -> None:
-    """See that Parquet can be written.
+    """Check that Parquet can be written.
 
     Raises:
         MissingExtra: pyarrow is not installed.
