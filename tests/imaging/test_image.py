@@ -327,12 +327,12 @@ def test_one_pixel_is_an_image() -> None:
         (b"hello, world", "not an image"),
         (jpeg()[:-300], "truncated"),
         (jpeg()[:-2], "truncated"),
-        (jpeg()[:20], "damaged"),
+        (jpeg()[:20], "corrupt"),
         (encoded(PIL.Image.fromarray(scene()), "PNG")[:-60], "truncated"),
-        (b"\x89PNG\r\n\x1a\n", "damaged"),
-        (b"II*\0", "damaged"),
-        (b"BM", "damaged"),
-        (b"RIFF\0\0\0\0WEBP", "damaged"),
+        (b"\x89PNG\r\n\x1a\n", "corrupt"),
+        (b"II*\0", "corrupt"),
+        (b"BM", "corrupt"),
+        (b"RIFF\0\0\0\0WEBP", "corrupt"),
     ],
 )
 def test_what_is_no_image_says_so_and_names_itself(data: bytes, reason: str) -> None:

@@ -247,7 +247,7 @@ def test_a_pdf_with_a_password_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"%PDF-1.7 and no more", r"bad\.pdf is damaged or not a PDF"),
+        (b"%PDF-1.7 and no more", r"bad\.pdf is corrupt or not a PDF"),
         (b"no PDF at all", r"bad\.pdf is not an image: its content is none of JPEG.*PDF"),
     ],
 )

@@ -170,7 +170,7 @@ def test_a_tar_file_is_a_part_and_its_pictures_are_inputs(folder: Path, tmp_path
         assert sorted(row.get("width", 0) for row in inside) == [0, 21, 31, 32, 33, 41]
         assert f"{tmp_path}/{name}/b.tif" in sources(inside)
     (bad,) = (row for row in rows if row["source"].endswith("bad.tar"))
-    assert "damaged or no tar file" in bad["error"]["message"]
+    assert "corrupt or no tar file" in bad["error"]["message"]
     assert [row["width"] for row in (rows[0], rows[-1])] == [21, 41]
 
 

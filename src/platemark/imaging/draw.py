@@ -1,4 +1,4 @@
-"""Marks drawn on pictures, marks cut out of them, and two imprints drawn on each other."""
+"""Pictures annotated with marks, crops of marks, and two imprints laid on each other."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -80,7 +80,7 @@ def draw_page(file: str, page: int, marks: Sequence[Mark]) -> PIL.Image.Image:
     """Read a page of a file again and draw marks on it.
 
     Raises:
-        UnreadableImage: It is no longer there, or has fewer pages.
+        UnreadableImage: It is missing, or has fewer pages.
     """
     pages = open_pages(file)
     if page >= len(pages):
@@ -145,7 +145,9 @@ def cut_mark(pixels: Pixels, mark: Mark) -> PIL.Image.Image:
 
 
 def _label(mark: Mark) -> str:
-    """What a mark says, or how a stamp looks, and the score; nothing for an illegible plate."""
+    """The text of a mark, or colour and shape of a stamp, and the score; empty for an illegible
+    plate.
+    """
     if mark.text:
         return f"{mark.text} {mark.text_score:.0%}"
     return f"{mark.color} {mark.shape} {mark.score:.0%}" if isinstance(mark, StampMark) else ""

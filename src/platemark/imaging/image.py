@@ -99,7 +99,7 @@ class Image:
             max_pixels: Larger images are refused before they are decoded.
 
         Raises:
-            UnreadableImage: The file is missing, empty, damaged or no image.
+            UnreadableImage: The file is missing, empty, corrupt or no image.
             UnsupportedInput: It is a PDF, a video, a folder, or no file.
             InputTooLarge: It has more than ``max_pixels``.
             MissingExtra: It is HEIC and the library for that is not installed.
@@ -298,7 +298,7 @@ def decoding(source: str) -> Iterator[None]:
     except Exception as error:  # decoders raise anything from OSError to struct.error
         reason = str(error) or type(error).__name__
         raise UnreadableImage(
-            f"{source} is damaged or not an image: {reason}", source=source
+            f"{source} is corrupt or not an image: {reason}", source=source
         ) from error
 
 

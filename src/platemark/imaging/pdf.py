@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT, _MARGIN = 595.0, 842.0, 40.0
 _SIZE, _GAP, _LEADING = 9.0, 6.0, 1.35
 # Columns of a table: where the second begins, from the left margin.
 _SECOND_COLUMN = 185.0
-# PDFium rounds a page up to whole pixels: by so many it is smaller than its picture.
+# PDFium rounds a page up to whole pixels: by this many it is smaller than its picture.
 _SPARE = 0.01
 
 

@@ -23,7 +23,7 @@ _WHITE_IS_ZERO = 0
 _WHITE_TAGS = (50717, 341, 281)
 _END_OF_JPEG = b"\xff\xd9"
 # Pixels are called square when their sides differ by less than this part. What is stated to be
-# longer than so many times its other side is no resolution.
+# longer than this many times its other side is no resolution.
 _SQUARE, _LONGEST = 0.005, 4.0
 _DEEP = ";16"
 
@@ -229,7 +229,7 @@ def _jpeg(data: bytes | None, header: PIL.Image.Image, flags: int) -> Pixels | N
 def _orientation(picture: PIL.Image.Image) -> int:
     try:
         return int(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF leaves a sound picture, which is then taken as it lies
+    except Exception:  # corrupt EXIF leaves a sound picture, which is then taken as it lies
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a fixed camera, straightened before marks are looked for."""
+"""Pictures of a fixed camera, straightened before marks are detected."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from platemark.types import Detection, Quad, as_box, as_quad
 # What is so much farther away than the rectangle is left out: near the horizon the straightened
 # plane has no end.
 _FARTHEST = 8.0
-# A straightened picture reaches so many sizes of the original beyond it at most.
+# A straightened picture reaches at most this many sizes of the original beyond it.
 _BEYOND = 0.5
 # Points on each side of a picture that say how far the straightened one reaches.
 _GRID = 33
@@ -109,7 +109,7 @@ class Prewarp:
         Args:
             width: Width of the pictures in pixels.
             height: Their height.
-            window: What to look at: x0, y0, x1, y1.
+            window: The region of interest: x0, y0, x1, y1.
         """
         return _view(self, width, height, tuple(window))
 

@@ -96,7 +96,7 @@ def tar_members(name: str) -> Iterator[Content]:
         name: A file or an address.
 
     Raises:
-        UnreadableImage: The file cannot be read, or is damaged from here on.
+        UnreadableImage: The file cannot be read, or is corrupt from here on.
         MissingExtra: The library for such addresses is not installed.
     """
     opened: AbstractContextManager[IO[bytes]]
@@ -110,7 +110,7 @@ def tar_members(name: str) -> Iterator[Content]:
                     data = cast(IO[bytes], archive.extractfile(member)).read()
                     yield Content(f"{name}/{member.name.removeprefix('./')}", partial(bytes, data))
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise UnreadableImage(f"{name} is damaged or no tar file: {error}", source=name) from error
+        raise UnreadableImage(f"{name} is corrupt or no tar file: {error}", source=name) from error
 
 
 @contextmanager

@@ -84,7 +84,7 @@ class Pages(Protocol):
         """Return one page, counted from 0.
 
         Raises:
-            UnreadableImage: The page is damaged.
+            UnreadableImage: The page is corrupt.
             InputTooLarge: The page has too many pixels.
         """
         ...
@@ -108,7 +108,7 @@ def open_pages(
         max_pixels: Larger images and pages of TIFFs are refused before they are decoded.
 
     Raises:
-        UnreadableImage: The file is missing, empty, damaged, no image, or a PDF without pages.
+        UnreadableImage: The file is missing, empty, corrupt, no image, or a PDF without pages.
         UnsupportedInput: It is a folder, a video, no file, or a PDF with a password.
     """
     if isinstance(value, PIL.Image.Image):  # which two threads must not load at a time
@@ -223,7 +223,7 @@ def _refused(code: int, source: str) -> InputError:
         message = f"{source} is protected by a password; save a copy without one first"
         return UnsupportedInput(message, source=source)
     reason = ErrorToStr.get(code, "unknown error").lower()
-    return UnreadableImage(f"{source} is damaged or not a PDF: {reason}", source=source)
+    return UnreadableImage(f"{source} is corrupt or not a PDF: {reason}", source=source)
 
 
 def close_pdf(document: pypdfium2.PdfDocument, content: str | bytes = b"") -> None:
@@ -369,7 +369,7 @@ def read_inputs(
     Args:
         inputs: Paths, folders, globs, ``@list.txt``, ``-`` for standard input, or anything that
             `Image.read` takes.
-        dpi: Resolution at which PDF pages are drawn.
+        dpi: Resolution at which PDF pages are rendered.
         max_pixels: Larger pages are refused before they are decoded.
     """
     yield from read_expanded(expand_inputs(inputs), dpi=dpi, max_pixels=max_pixels)

@@ -19,7 +19,7 @@ from platemark.errors import UnreadableImage, UnsupportedInput
 from platemark.imaging.formats import HEAD, format_of
 from platemark.imaging.image import Image, is_address, open_file
 
-# A video that states no rate, or an impossible one, is taken for one of so many frames a second.
+# A video that states no rate, or an impossible one, is taken for one of this many frames a second.
 _USUAL_RATE, _HIGHEST_RATE = 25.0, 1000.0
 _STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt")
 _DEVICE = re.compile(r"(?:/dev/video)?([0-9]{1,3})", re.ASCII)
@@ -47,8 +47,8 @@ class Frame:
 def read_video(source: str | os.PathLike[str], *, rate: float | None = None) -> Iterator[Frame]:
     """Read the frames of a video, each when it is asked for.
 
-    A live stream, or a camera, has no end. Frames that come while nobody asks are dropped, all but
-    the newest; when it breaks off it is opened again, as often as need be.
+    A live stream, or a camera, has no end. Frames that come while none is asked for are dropped,
+    but for the newest; when it breaks off it is opened again, as often as need be.
 
     Args:
         source: A file (MP4, MOV, MKV, WebM, AVI, MPEG), the address of a file or stream
@@ -59,7 +59,7 @@ def read_video(source: str | os.PathLike[str], *, rate: float | None = None) -> 
             them. None for all.
 
     Raises:
-        UnreadableImage: It is missing or damaged, or cannot be reached.
+        UnreadableImage: It is missing or corrupt, or cannot be reached.
         UnsupportedInput: It is no video, or an address of another sort.
         ValueError: ``rate`` is not above 0.
     """
@@ -116,7 +116,7 @@ def _open(place: str) -> cv2.VideoCapture:
 
 
 class _Pace:
-    """Says which frames are looked at, to keep to a rate; ``slack`` in seconds."""
+    """Says which frames are taken, to keep to a frame rate; ``slack`` in seconds."""
 
     def __init__(self, rate: float | None, slack: float) -> None:
         self._step = 0.0 if rate is None else 1.0 / rate
@@ -148,7 +148,7 @@ def _recorded(
             number += 1
         if not number:
             raise UnreadableImage(
-                f"{name} has no frame to read: it is damaged, or cannot be reached", source=name
+                f"{name} has no frame to read: it is corrupt, or cannot be reached", source=name
             )
     finally:
         capture.release()

@@ -70,7 +70,7 @@ def values_at(picture: Picture, points: ArrayLike, *, fill: float | None = 0.0) 
 def rectify(
     pixels: Pixels, quad: ArrayLike, size: tuple[int, int] | None = None, margin: float = 0.0
 ) -> Crop:
-    """Cut out a quad and turn it upright.
+    """Rectify a quad: its crop, turned upright.
 
     What lies outside the picture repeats its edge. Where the crop is much smaller than the quad,
     the quad is first warped at a multiple of the size and then averaged, so that fine strokes stay.
