@@ -1,4 +1,4 @@
-"""What all marks have: points, boxes and scores; where one is; a mark cut out."""
+"""What all marks have: points, boxes and scores; where one is; its crop."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """A mark cut out and turned upright.
+    """A rectified crop: a mark turned upright.
 
     Attributes:
         pixels: (H, W, 3) uint8 RGB.

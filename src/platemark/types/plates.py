@@ -85,7 +85,7 @@ class Reading:
         alternatives: Other texts, most probable first.
         region: Country and type that the text tells, or text and picture together; ``None``
             where they do not.
-        matches_format: Whether some plate format has the text, ``None`` where nobody looked.
+        matches_format: Whether some plate format has the text, ``None`` where that was not checked.
         frames: What the text was read from, a crop each; empty where the reader does not say. Not
             part of the JSON.
     """
@@ -268,7 +268,7 @@ class PlateMark:
         characters: The characters of ``text`` with a score each.
         alternatives: Other texts, most probable first.
         region: Country and type, ``None`` where it was not determined.
-        matches_format: Whether some plate format has the text, ``None`` where nobody looked.
+        matches_format: Whether some plate format has the text, ``None`` where that was not checked.
         lines: Number of text lines, ``None`` where it was not determined.
         obscured: Whether a part is hidden, ``None`` where it was not determined.
         mirrored: Whether the picture shows the plate the wrong way round, so that it was not read;

@@ -49,7 +49,7 @@ class Result:
         height: Height of the image in pixels; 0 when it could not be read.
         marks: The marks, best score first. Empty when nothing was found.
         elapsed_ms: Time from pixels to marks, in milliseconds.
-        error: Why the input could not be looked at; ``None`` when it was.
+        error: Why the input could not be processed; ``None`` when it was.
         draw: Draws marks on the image, for `plot`; ``None`` when there is no image any more.
         expected: Whether a plate shows the text that was asked for; ``None`` when none was.
     """
@@ -87,14 +87,14 @@ class Result:
         return self.marks[index]
 
     def plot(self) -> PilImage:
-        """Return the image with its marks drawn, an RGB picture.
+        """Return the image annotated with its marks, an RGB picture.
 
         An input that is a file is read again, so that a list of results does not hold the pixels of
         all images.
 
         Raises:
             ValueError: The result was not made by a pipeline, so there is no image to draw on.
-            UnreadableImage: The file is no longer there.
+            UnreadableImage: The file is missing.
         """
         if self.draw is None:
             raise ValueError(
@@ -104,7 +104,7 @@ class Result:
         return self.draw(self.marks)
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows: the image with its marks drawn; None where there is no image."""
+        """What a notebook shows: the image annotated with its marks; None without an image."""
         return None if self.draw is None else png(self.plot(), _SHOWN)
 
     def _repr_html_(self) -> str:

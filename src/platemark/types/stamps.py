@@ -1,4 +1,4 @@
-"""What is known of a stamp: ink, looks, text, whose it is, and whether two are one."""
+"""What is known of a stamp: ink, appearance, text, whose it is, and whether two are one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StripCharacter:
     """One character of a strip.
 
     Attributes:
-        char: The character; of letters that look alike in several scripts the Latin one.
+        char: The character; of homoglyphs in several scripts the Latin one.
         score: Probability that it is this one.
         middle: Column of its middle, in pixels of the strip.
     """
@@ -185,10 +185,11 @@ class StampMark:
         fields: Dates and registration numbers of the text; in the JSON where there are some.
         mirrored: Whether the imprint is mirrored, so that its text is not read; in the JSON where
             it is.
-        identity: The known stamp it is most like, ``None`` where nobody looked or none is known.
+        identity: The known stamp it is most like, ``None`` where none is known or none was
+            searched.
         embedding: The vector that tells it from other stamps, ``None`` where none was made.
-        crop: The imprint cut out of its page, for what looks at it more closely: the registry and
-            the comparison. Not part of the JSON; ``None`` for a mark that came from there.
+        crop: The segmented imprint, for the registry and the comparison. Not part of the JSON;
+            ``None`` for a mark that came from there.
         kind: Always ``"stamp"``.
     """
 
@@ -297,7 +298,7 @@ def as_matrix(value: ArrayLike) -> Matrix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What a comparison rests on, for whoever looks closer, and for its report.
+    """What a comparison rests on, for whoever checks it, and for its report.
 
     Attributes:
         a: The imprint of the first picture.
