@@ -89,7 +89,7 @@ def test_inputs_are_opened_by_those_who_give_single_pages_or_the_loop_alone() ->
 
 def test_there_is_one_reading_order() -> None:
     orders = {file for file, tree in TREES.items() for _ in orders_of_marks(tree)}
-    assert orders == {"usecases/look.py"}
+    assert orders == {"usecases/pages.py"}
 
 
 def test_stamps_are_added_in_one_place() -> None:

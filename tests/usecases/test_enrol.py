@@ -28,7 +28,7 @@ from platemark.usecases.enrol import (
     from_tree,
     reindex,
 )
-from platemark.usecases.look import Where
+from platemark.usecases.pages import Where
 
 Draw = Callable[..., NDArray[np.float32]]
 MakePage = Callable[..., Path]

@@ -24,7 +24,7 @@ from platemark.stamps.compare import compare_stamps
 from platemark.stamps.pipeline import StampPipeline, whole_picture
 from platemark.types import Comparison, Result
 from platemark.usecases.compare import find_imprints
-from platemark.usecases.look import Item
+from platemark.usecases.pages import Item
 from platemark.usecases.redact import Redactor
 
 Kind = Literal["plate", "stamp"]

@@ -39,7 +39,7 @@ from platemark.imaging.sources import (
 from platemark.types import Failure, Result
 from platemark.usecases.export import Layout, json_line, write_parquet
 
-# Inputs of a part: so many that parts are few, so few that all workers have some to the end.
+# Inputs of a part: enough that parts are few, so few that all workers have some to the end.
 _LEAST, _MOST, _PARTS = 8, 1000, 256
 _LEDGER, _PLAN, _LOCK = ".batch", "plan.jsonl", "lock"
 
@@ -85,7 +85,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """So many inputs of the part are done."""
+    """How many inputs of the part are done."""
 
     inputs: int
 
@@ -207,14 +207,14 @@ class Batch:
     def do(
         self,
         part: Part,
-        look: Callable[[PageRead], Result],
+        process: Callable[[PageRead], Result],
         tell: Callable[[Told], None] = lambda told: None,
     ) -> None:
         """Do what is left of a part.
 
         Args:
             part: One of `parts`; another process may have begun it.
-            look: Reads a page and finds its marks, or says in the result why there are none.
+            process: Reads a page and finds its marks, or says in the result why there are none.
             tell: Is told how far it is, before and after each page.
 
         Raises:
@@ -231,7 +231,7 @@ class Batch:
                 for page, read in enumerate(page_reads([value])):
                     if page >= begin:
                         tell(Begun(source, page))
-                        result = look(read)
+                        result = process(read)
                         journal.write(result)
                         tell(Ended(result.error.message if result.error else None))
                 begin = 0
@@ -250,7 +250,7 @@ class Batch:
         """
         error = WorkerLost(
             f"{begun.source}, page {begun.page + 1}, was being read when its process ended with "
-            f"{how}, twice; leave it out, or save it anew with another program",
+            f"{how}, twice; leave it out, or save it again with another program",
             source=begun.source,
         )
         result = Result(begun.source, begun.page, error=Failure(error.code, error.message))

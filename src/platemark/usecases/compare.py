@@ -12,7 +12,7 @@ from platemark.stamps.compare import compare_stamps
 from platemark.stamps.pipeline import StampPipeline
 from platemark.tasks.comparer import match_ink
 from platemark.types import Comparison, StampMark
-from platemark.usecases.look import Item, Where, no_stamp, stamps_of
+from platemark.usecases.pages import Item, Where, no_stamp, stamps_of
 
 _PAGE = re.compile(r"(.+)#page=([1-9][0-9]*)")
 
@@ -41,7 +41,7 @@ def compare(
             loaded once.
         page_a: Page of the first document, counted from 0.
         page_b: Page of the second document.
-        cropped: The pictures were cut out around one stamp each, so none is looked for.
+        cropped: The pictures are crops of one stamp each, so no stamp is searched.
 
     Returns:
         The comparison, in pixels of the two pictures; of a mark, in pixels of its page.
@@ -49,7 +49,7 @@ def compare(
     Raises:
         NoStampFound: A picture shows no stamp.
         InputError: A document has no such page.
-        UnreadableImage: A file is missing, empty, damaged or no image.
+        UnreadableImage: A file is missing, empty, corrupt or no image.
         UnsupportedInput: It is a folder, a video or a PDF with a password.
         InputTooLarge: It has too many pixels.
         ModelError: The bundled models cannot be used.
@@ -71,7 +71,7 @@ def find_imprints(
 
     Raises:
         NoStampFound: No page shows one.
-        PlatemarkError: So it is, and a page could not be looked at.
+        PlatemarkError: So it is, and a page could not be processed.
     """
     error: PlatemarkError | None = None
     source = "the picture"

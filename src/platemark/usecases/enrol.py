@@ -1,4 +1,4 @@
-"""Stamps put into a registry: from pictures, folders, tables, documents and drawn boxes."""
+"""Stamps put into a registry: from pictures, folders, tables, documents and given boxes."""
 
 import csv
 import os
@@ -29,7 +29,7 @@ from platemark.registry.registry import Duplicates
 from platemark.stamps.pipeline import StampPipeline
 from platemark.stamps.reading import read_stamp
 from platemark.types import StampMark, as_box
-from platemark.usecases.look import StampPage, Where, no_stamp, stamps_of
+from platemark.usecases.pages import StampPage, Where, no_stamp, stamps_of
 
 # Two stamps are different when the cosine similarity of their embeddings is below this, and the
 # comparison of their ink does not say that they are the same.
@@ -81,7 +81,7 @@ class Enrolled:
         page: The page, counted from 0.
         stamps: Its stamps, in reading order.
         error: Why none was added.
-        warnings: What whoever asked should look at.
+        warnings: What the caller should check.
     """
 
     name: str
@@ -254,7 +254,7 @@ def differ(pipeline: StampPipeline, stamps: Sequence[StampMark]) -> bool:
 
 
 def _listed(pages: Sequence[StampPage]) -> str:
-    """The stamps of pages in words: look, page and place."""
+    """The stamps of pages in words: colour and shape, page and box."""
     return "; ".join(
         f"{mark.color} {mark.shape} on page {page.page} at {tuple(round(v) for v in mark.box)}"
         for page in pages
@@ -293,9 +293,9 @@ def from_tree(folder: Path) -> list[Entry | Enrolled]:
 def from_csv(path: Path) -> list[Entry]:
     """Make entries of a table with a header: ``source``, ``name``, and ``page``, ``x0`` .. ``y1``.
 
-    Page and box may be left out or empty, other columns are passed over, and so are rows without a
+    Page and box may be left out or empty, other columns are ignored, and so are rows without a
     name: what ``platemark stamps --format csv`` writes, with a column ``name``, is such a table. A
-    source that does not exist as it is given is looked for beside the table.
+    source that does not exist as it is given is searched beside the table.
 
     Raises:
         DatasetError: The table cannot be read, or a row is not as it should be.
@@ -338,7 +338,7 @@ def reindex(
     pipeline: StampPipeline,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Make the vectors of a registry anew with the embedder of a pipeline; see `Registry.reindex`.
+    """Recompute the vectors of a registry with the embedder of a pipeline; see `Registry.reindex`.
 
     Returns:
         How many there are.
@@ -357,7 +357,7 @@ def read_samples(
     reader: ReadsStrips,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Read all samples of a registry anew; see `Registry.read`.
+    """Read all samples of a registry again; see `Registry.read`.
 
     Returns:
         How many could be read.
@@ -384,7 +384,7 @@ def is_known(registry: Registry, name: str) -> bool:
 
 
 def _doubts(source: str, stamp: EnrolledStamp) -> Iterator[str]:
-    """What whoever added a stamp should look at."""
+    """What the caller who added a stamp should check."""
     if (added := stamp.added) is None:
         return
     if added.alike:

@@ -24,7 +24,7 @@ _OPEN_S = 10.0
 # Folders are listed so often, since systems lose notices when very many come at a time.
 _LIST_AGAIN_S = 60.0
 _JOURNAL, _LOCK = "files.jsonl", "lock"
-# The journal is written anew after so many files, or as many as are known where those are more.
+# The journal is rewritten after this many files, or as many as are known where those are more.
 _LEAST_NOTES = 10_000
 
 
@@ -186,7 +186,7 @@ class _Notice:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A file that may not be whole: as it was last, when to look again, whether somebody writes."""
+    """A file that may not be whole: as it was last, when to check again, if somebody writes."""
 
     seen: Arrival
     due: float
@@ -195,7 +195,7 @@ class _Waiting:
 
 def watch_folders(
     folders: Sequence[str],
-    look: Callable[[Arrival], DoneT],
+    process: Callable[[Arrival], DoneT],
     done: Callable[[Arrival], bool] = lambda arrival: False,
     *,
     settle: float = 1.0,
@@ -213,17 +213,17 @@ def watch_folders(
 
     Args:
         folders: The folders.
-        look: Does a file, in any thread.
+        process: Does a file, in any thread.
         done: Whether a file need not be done; is asked before it is taken.
         settle: For how many seconds a file has not changed when it is taken.
         workers: Files that are done at a time.
         poll: Compare listings of the folders every second, where the system gives no notice of
             changes, as on network drives.
-        stop_after: End when nothing has come for so many seconds; None for never.
+        stop_after: End when nothing has come for this many seconds; None for never.
         suffixes: Ends, in lower case, of the names of files that are taken.
 
     Yields:
-        Each file and what ``look`` gave for it, as soon as that is there, in no order.
+        Each file and what ``process`` gave for it, as soon as that is there, in no order.
 
     Raises:
         InputError: A folder is not there, or cannot be watched.
@@ -233,23 +233,23 @@ def watch_folders(
     for folder in folders:
         if not Path(folder).is_dir():
             raise InputError(f"{folder} is no folder; make it first", source=folder)
-    return _Watch(folders, look, done, settle, tuple(suffixes)).run(workers, poll, stop_after)
+    return _Watch(folders, process, done, settle, tuple(suffixes)).run(workers, poll, stop_after)
 
 
 class _Watch(Generic[DoneT]):
     def __init__(
         self,
         folders: Sequence[str],
-        look: Callable[[Arrival], DoneT],
+        process: Callable[[Arrival], DoneT],
         done: Callable[[Arrival], bool],
         settle: float,
         suffixes: tuple[str, ...],
     ) -> None:
-        self._folders, self._look, self._done = folders, look, done
+        self._folders, self._process, self._done = folders, process, done
         self._settle, self._suffixes = settle, suffixes
         self._signals: Queue[_Notice | _Finished[DoneT]] = Queue()
         self._waiting: dict[str, _Waiting] = {}
-        # When to look at which file; what was put off since is there once more.
+        # When to check which file; what was put off since is there once more.
         self._due: list[tuple[float, str]] = []
         self._ready: dict[str, Arrival] = {}
         self._busy: set[str] = set()
@@ -354,7 +354,7 @@ class _Watch(Generic[DoneT]):
             path = next(iter(self._ready))
             arrival = self._ready.pop(path)
             self._busy.add(path)
-            future = pool.submit(self._look, arrival)
+            future = pool.submit(self._process, arrival)
             future.add_done_callback(partial(self._finish, arrival))
 
     def _finish(self, arrival: Arrival, future: "Future[DoneT]") -> None:

@@ -15,7 +15,7 @@ def identified(
     Args:
         registry: The known stamps.
         result: A page and its stamps, as a `StampPipeline` made it.
-        top_k: So many candidates for each stamp at most.
+        top_k: Number of candidates for each stamp at most.
         false_accepts: Share of unknown stamps that may be accepted as known ones.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Inputs looked at: which pages they have, which stamps these show, and in which order."""
+"""Pages of inputs: which pages they have, which stamps these show, and in which order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Where:
     """Where the stamps of a page are.
 
     Attributes:
-        box: The one stamp is here, in pixels of the page; None to look for stamps.
-        whole: The picture is one stamp already cut out.
+        box: The one stamp is here, in pixels of the page; None to detect the stamps.
+        whole: The picture is one stamp already cropped.
         or_whole: It is if no stamp is found in it.
     """
 
@@ -39,8 +39,8 @@ class StampPage:
         source: The input.
         page: The page, counted from 0.
         stamps: In reading order; empty where there are none.
-        error: Why nobody could look; None where it was done.
-        warnings: What whoever asked should look at.
+        error: Why the page could not be processed; None where it was.
+        warnings: What the caller should check.
     """
 
     source: str
@@ -150,6 +150,6 @@ def no_stamp(source: str) -> NoStampFound:
     """The error that says that an input shows no stamp."""
     return NoStampFound(
         f"no stamp was found in {source}; a closer or sharper picture may help, or say where it is "
-        "with a box, or that the picture is one already cut out",
+        "with a box, or that the picture is one already cropped",
         source=source,
     )

@@ -14,7 +14,7 @@ from platemark.pipeline import Pipeline
 from platemark.plates.pipeline import PlatePipeline
 from platemark.stamps.pipeline import StampPipeline
 from platemark.types import RedactedFile, RedactedPage
-from platemark.usecases.look import Item
+from platemark.usecases.pages import Item
 
 
 def redact(
@@ -41,7 +41,7 @@ def redact(
             says what to cover.
 
     Raises:
-        UnreadableImage: The file, or a page of it, is missing, empty, damaged or no image.
+        UnreadableImage: The file, or a page of it, is missing, empty, corrupt or no image.
         UnsupportedInput: It is a folder, a video or a PDF with a password.
         InputTooLarge: It has too many pixels.
         ModelError: The bundled models cannot be used.

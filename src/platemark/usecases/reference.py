@@ -1,4 +1,4 @@
-"""One picture of a mark: where the mark is in it, and what it looks like without its paper."""
+"""One picture of a mark: where the mark is in it, and its cut-out without the paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class Reference:
         source: Where the picture is from.
         pixels: (h, w, 3) uint8 RGB, the mark with a little of what is about it.
         box: Where the mark is in these pixels.
-        ink: (h, w) uint8, 255 where the segmenter is sure of ink.
+        ink: (h, w) uint8, 255 where the segmenter finds ink with high confidence.
         alpha: (h, w) uint8, how opaque it is; None for ink, which lets the paper through.
     """
 
@@ -64,7 +64,7 @@ def read_reference(
     Args:
         pipeline: Finds stamps and their ink.
         path: The picture.
-        box: Where the mark is in it; None to look.
+        box: Where the mark is in it; None to detect it.
         name: What it is called; by default as the file.
 
     Raises:

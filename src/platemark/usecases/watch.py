@@ -26,7 +26,7 @@ from platemark.types import Mark, PlateMark, StampMark
 
 MarkT = TypeVar("MarkT", bound=Mark)
 
-# A mark that is not seen for so many seconds has gone.
+# A mark that is not seen for this many seconds has gone.
 _GONE_S = 3.0
 # How far a mark may be from where it should be, in lengths of itself: as it is, where it is nearly
 # the same, and where two plates are read with certainty and have nothing to do with each other.
@@ -38,9 +38,9 @@ _ALIKE = 0.8
 _GROWTH = 2.0
 # Share of the newest step in the speed of a mark.
 _NEWEST = 0.5
-# So many views of a mark, the most certain, decide what it is.
+# At most this many views of a mark, those of the highest confidence, decide what it is.
 _VIEWS = 8
-# A mark is reported that was seen in so many frames, or is told with certainty.
+# A mark is reported that was seen in this many frames, or is read with high confidence.
 _LEAST_FRAMES = 3
 
 
@@ -107,8 +107,8 @@ def _watch(
     kind: "_Kind[MarkT]", pipeline: Pipeline[MarkT], frames: Iterable[Frame], workers: int
 ) -> Iterator[Event]:
     tracks: list[_Track[MarkT]] = []
-    with closing(map_in_order(partial(_look, pipeline), frames, workers)) as looked:
-        for frame, marks in looked:
+    with closing(map_in_order(partial(_detect, pipeline), frames, workers)) as detected:
+        for frame, marks in detected:
             gone = [track for track in tracks if frame.seconds - track.last > _GONE_S]
             tracks = [track for track in tracks if track not in gone]
             yield from _told(gone)
@@ -116,7 +116,7 @@ def _watch(
     yield from _told(tracks)
 
 
-def _look(pipeline: Pipeline[MarkT], frame: Frame) -> tuple[Frame, list[MarkT]]:
+def _detect(pipeline: Pipeline[MarkT], frame: Frame) -> tuple[Frame, list[MarkT]]:
     return frame, pipeline.marks(frame.image)
 
 

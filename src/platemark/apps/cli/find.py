@@ -256,7 +256,7 @@ def _run(
     """Do all inputs, results in order, so that an interrupt loses only those in hand."""
     from platemark.imaging.image import Image
     from platemark.parallel import map_in_order
-    from platemark.usecases.look import reads_of_inputs
+    from platemark.usecases.pages import reads_of_inputs
 
     def look(read: "PageRead") -> "tuple[Result, list[Picture]]":
         item = read()

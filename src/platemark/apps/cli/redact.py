@@ -28,7 +28,7 @@ from platemark.apps.cli.rows import Row, RowFormatOption, RowLayout, print_rows
 if TYPE_CHECKING:
     from platemark.pipeline import Pipeline
     from platemark.types import RedactedFile
-    from platemark.usecases.look import Item
+    from platemark.usecases.pages import Item
 
 
 class CoverStyle(StrEnum):
@@ -93,7 +93,7 @@ def _redacted(
     """Write the copies, and give the JSON object of each."""
     from platemark.errors import InputError, PlatemarkError
     from platemark.usecases.export import PictureNames
-    from platemark.usecases.look import reads_of_inputs
+    from platemark.usecases.pages import reads_of_inputs
     from platemark.usecases.redact import by_document
 
     names = PictureNames()

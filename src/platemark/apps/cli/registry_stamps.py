@@ -168,7 +168,7 @@ def _named_images(
     words: list[str], box: "Box | None", page: int | None, whole: bool
 ) -> "list[Entry | Enrolled]":
     from platemark.usecases.enrol import Entry
-    from platemark.usecases.look import Where
+    from platemark.usecases.pages import Where
 
     name, *images = words
     if not images:

@@ -24,7 +24,7 @@ from platemark.errors import (
 )
 from platemark.types import StampMark
 from platemark.usecases.enrol import EnrolledStamp, Terms, add_stamps, is_known
-from platemark.usecases.look import StampPage, stamps_of
+from platemark.usecases.pages import StampPage, stamps_of
 
 _GROUP_SUFFIX = "_stamp_group_name"
 _NAME_FIELDS = "stamp_name"

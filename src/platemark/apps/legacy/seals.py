@@ -20,7 +20,7 @@ from platemark.errors import DesignNotFound, InvalidDesign, NoStampFound
 from platemark.imaging.draw import cut_mark
 from platemark.imaging.image import Image
 from platemark.types import StampMark
-from platemark.usecases.look import the_page
+from platemark.usecases.pages import the_page
 
 router = APIRouter(route_class=WorkRoute)
 

@@ -15,7 +15,7 @@ from platemark.errors import NoStampFound
 from platemark.imaging.draw import draw_image
 from platemark.imaging.image import Image
 from platemark.types import StampMark
-from platemark.usecases.look import the_page
+from platemark.usecases.pages import the_page
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from platemark.apps.services import Kind, Services
 from platemark.errors import PlatemarkError
 from platemark.pipeline import Pipeline
 from platemark.types import Failure, Result
-from platemark.usecases.look import Item
+from platemark.usecases.pages import Item
 
 Shared = Annotated[Services, Depends(services_of)]
 MinScore = Annotated[

@@ -59,7 +59,7 @@ from platemark.imaging.image import Image
 from platemark.plates.pipeline import PlatePipeline
 from platemark.types import Result
 from platemark.types.base import png
-from platemark.usecases.look import Item, no_stamp
+from platemark.usecases.pages import Item, no_stamp
 
 router = APIRouter(route_class=WorkRoute, tags=["marks"])
 _MODEL = "embedding_model"

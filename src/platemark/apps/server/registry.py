@@ -54,7 +54,7 @@ from platemark.types import Result
 from platemark.types.base import png
 from platemark.usecases.enrol import Enrolled, EnrolledStamp, add_stamps
 from platemark.usecases.identify import identified
-from platemark.usecases.look import Where, stamps_of
+from platemark.usecases.pages import Where, stamps_of
 
 
 class _NameConvertor(StringConvertor):

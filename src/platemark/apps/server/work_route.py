@@ -13,7 +13,7 @@ from platemark.apps.server.uploads import Upload, uploads
 from platemark.apps.services import Services
 from platemark.errors import InvalidRequest
 from platemark.imaging.image import Image
-from platemark.usecases.look import Item, the_page
+from platemark.usecases.pages import Item, the_page
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from platemark.imaging.sources import PageReader, Unread
 from platemark.pipeline import Pipeline
 from platemark.types import Mark, Result, StampMark
 from platemark.usecases.export import LAYOUTS, CsvWriter, PictureNames
-from platemark.usecases.look import Item, the_page
+from platemark.usecases.pages import Item, the_page
 from platemark.usecases.redact import Redactor
 
 

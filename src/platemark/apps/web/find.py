@@ -18,7 +18,7 @@ from platemark.imaging.sources import Unread
 from platemark.registry import Added
 from platemark.types import StampMark
 from platemark.usecases.enrol import add_stamps
-from platemark.usecases.look import Item, StampPage
+from platemark.usecases.pages import Item, StampPage
 
 _HOUR = 3600.0
 _SAVED = ("json", "csv", "zip")

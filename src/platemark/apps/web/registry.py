@@ -15,7 +15,7 @@ from platemark.masks import InkCrop
 from platemark.registry import Added, Registry
 from platemark.registry.records import Design
 from platemark.usecases.enrol import Terms, add_stamps
-from platemark.usecases.look import Where, stamps_of
+from platemark.usecases.pages import Where, stamps_of
 
 _LISTED = 100
 _SHOWN_SAMPLES = 24
