@@ -43,6 +43,7 @@ ALLOWED = {
 }
 # The parts of the package that speak so already.
 PARTS = (
+    "datasets",
     "usecases",
     "types",
     "imaging",

@@ -25,13 +25,13 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
         "Entries that cannot be read",
         "Correct them as the message says.",
     ),
-    "no_area": ("error", "Boxes without area", "Draw them anew, or remove them."),
+    "no_area": ("error", "Boxes without area", "Draw them again, or remove them."),
     "missing_image": (
         "error",
         "Images that are not there",
         "Correct the path, or remove the entry.",
     ),
-    "unreadable_image": ("error", "Images that cannot be read", "Save them anew."),
+    "unreadable_image": ("error", "Images that cannot be read", "Save them again."),
     "wrong_size": (
         "error",
         "Images of another size than stated",
@@ -42,7 +42,7 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
     "corners_outside": (
         "warning",
         "Corners outside their image",
-        "Fine for marks that the border cuts; otherwise draw them anew.",
+        "Fine for marks that the border cuts; otherwise draw them again.",
     ),
     "corners_off_box": ("warning", "Corners outside their box", "Draw the box around the corners."),
     "corner_order": (
@@ -55,7 +55,7 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
         "Plates whose corners begin elsewhere than at the upper left",
         "Right for plates that stand on their head or on end; otherwise they are read wrongly.",
     ),
-    "marked_twice": ("warning", "Marks drawn twice", "Remove one of them."),
+    "marked_twice": ("warning", "Marks annotated twice", "Remove one of them."),
     "empty_text": ("error", "Empty texts", "Use null for a text that is not known."),
     "text_form": (
         "warning",
@@ -68,7 +68,7 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
         "Correct the code, or add a format; see CONTRIBUTING.md.",
     ),
     "no_marks": ("error", "No marks at all", "Check the labels and how they were converted."),
-    "one_class": ("warning", "One class only", "Nothing can be told apart: add others."),
+    "one_class": ("warning", "One class only", "A model can distinguish nothing: add others."),
     "rare_class": (
         "warning",
         "Classes a hundred times rarer than the most frequent",
@@ -77,16 +77,16 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
     "mark_across_splits": (
         "warning",
         "The same plate or stamp in several splits",
-        "Split anew with platemark dataset split.",
+        "Split again with platemark dataset split.",
     ),
     "duplicate_across_splits": (
         "error",
         "Near-duplicate images in several splits",
-        "Split anew with platemark dataset split: what was learned must not be tested.",
+        "Split again with platemark dataset split: what was learned must not be tested.",
     ),
     "duplicate": ("warning", "Near-duplicate images", "Keep one of each."),
 }
-"""What is looked for: how bad it is, what it is called, what to do."""
+"""The problems: how bad one is, what it is called, what to do."""
 EXAMPLES = 100
 """Findings of a problem that are kept; all are counted."""
 
@@ -195,13 +195,13 @@ def check_dataset(
     duplicates: bool = True,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Check:
-    """Look through a data set for what is wrong.
+    """Check a data set for problems.
 
     Args:
         dataset: Annotated images.
-        regions: Codes of the plate formats there are; None looks at no region.
+        regions: Codes of the plate formats there are; None checks no region.
         duplicates: Decode the images to find near-duplicates.
-        progress: Called with the number of images looked at.
+        progress: Called with the number of images checked.
 
     Raises:
         DatasetError: A file of annotations cannot be read at all.

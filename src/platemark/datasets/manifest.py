@@ -15,7 +15,7 @@ An image has ``plates``, ``stamps`` or both.
 
 Convention: points are (x, y) in pixels of the image, x to the right, y down, x1 and y1 exclusive;
 quads run clockwise from the mark's own top-left. ``text`` of a plate is what it shows in its own
-order, without spaces or separators; of a stamp what can be read, parts parted by ``" / "``.
+order, without spaces or separators; of a stamp what can be read, parts separated by ``" / "``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -98,7 +98,7 @@ class PlateAnnotation(Annotation):
     Attributes:
         region: Country and type code, or None.
         lines: Number of text lines, or None.
-        obscured: Whether a part is hidden or unreadable, or None where nobody looked.
+        obscured: Whether a part is hidden or unreadable, or None where that is not annotated.
     """
 
     region: str | None = None
@@ -135,7 +135,7 @@ class StampAnnotation(Annotation):
         shape: Its outer outline, or None; ``other`` is no frame, or a polygon.
         color: Name of the ink's colour, or None.
         rotation: Clockwise turn of the imprint in degrees, 0 for upright, or None.
-        identity: The same string wherever the same stamp recurs, or None where nobody checked.
+        identity: The same string wherever the same stamp recurs, or None where that is unknown.
         lines: Its text line by line, as far as it is known.
         mask: Picture of the stored image's size, relative to the manifest's folder, white where
             the stamp's ink is; or None.

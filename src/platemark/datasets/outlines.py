@@ -48,7 +48,7 @@ _NAMES = {
 }
 """What other tools call our fields; compared in lower case."""
 _WORDS = ("text", "region", "color", "identity", "mask")
-"""Fields that are texts whatever they look like."""
+"""Fields that are texts, even if they could be numbers."""
 _ORDERED, _MARGINS = "corners", "box_margins"
 _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -102,7 +102,7 @@ class Outline:
         label: Its class, or None where the format or the file has none.
         attributes: What else is known of it, by the names of the format.
         box: (x0, y0, x1, y1), where the format has one beside the points.
-        ordered: Whether four points begin at the mark's own top-left and run clockwise; drawn by
+        ordered: Whether four points begin at the mark's own top-left and run clockwise; set by
             hand they begin anywhere.
     """
 
@@ -147,8 +147,8 @@ class Picture:
         attributes: What else is known of it.
         size: Width and height in pixels, or None where the format does not say.
         split: Its part of the data set as the format calls it, or None where it does not say.
-        crop: Whether it is one mark cut out; then the one outline without points is all of it.
-        labels: All classes that were looked for, where the format lists them.
+        crop: Whether it is the crop of one mark; then the one outline without points is all of it.
+        labels: All classes that were annotated, where the format lists them.
     """
 
     place: Place
@@ -176,11 +176,11 @@ class Picture:
         """The plate that the image is, with its text, for formats of crops.
 
         Raises:
-            DatasetError: It is not one plate cut out, or its text is not known.
+            DatasetError: It is not the crop of one plate, or its text is not known.
         """
         if not self.crop or [outline.label for outline in self.outlines] != ["plate"]:
             raise self.place.error(
-                "the format is of plates cut out, and the image is not one; cut them out with "
+                "the format is of cropped plates, and the image is not one; crop them with "
                 "platemark plates --crops"
             )
         if not self.outlines[0].attributes.get("text"):
@@ -291,7 +291,7 @@ class ImageFinder:
 
     Args:
         file: The annotation file.
-        images: Folder to look in first.
+        images: Folder to search first.
     """
 
     def __init__(self, file: Path, images: Path | None = None) -> None:

@@ -26,7 +26,7 @@ from platemark.imaging.image import image_size
 from platemark.imaging.sources import IMAGE_SUFFIXES, expand_inputs
 
 Status = Literal["todo", "edited", "accepted", "rejected"]
-"""``todo``: nobody corrected it; ``edited``: somebody began to."""
+"""``todo``: not corrected yet; ``edited``: correction has begun."""
 Action = Literal["open", "edit", "accept", "reject", "undo", "redo", "manifest"]
 """How a revision came about; ``manifest``: the manifest was changed by other means."""
 _STATUS_OF: Mapping[str, Status] = {"edit": "edited", "accept": "accepted", "reject": "rejected"}

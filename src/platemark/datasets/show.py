@@ -29,7 +29,7 @@ _DOT = 4
 
 @dataclass
 class Sheets:
-    """What was drawn.
+    """The sheets that were made.
 
     Attributes:
         files: The pages.
@@ -59,7 +59,7 @@ def show_dataset(
     Args:
         dataset: Annotated images.
         folder: Where the pages go; it exists.
-        cells: Whole images, or marks cut out by their corners.
+        cells: Whole images, or rectified crops of marks.
         count: Show this number of images, chosen at random; None shows all.
         split: Show this split alone.
         seed: Of the choice.
@@ -72,11 +72,11 @@ def show_dataset(
     sheets, page = Sheets(), list[PIL.Image.Image]()
     for number, entry in enumerate(_chosen(dataset, sheets, count, split, seed), start=1):
         try:
-            drawn = list(_cells(dataset, entry, cells))
+            made = list(_cells(dataset, entry, cells))
         except PlatemarkError as error:
             sheets.errors.append(error)
             continue
-        for cell in drawn:
+        for cell in made:
             page.append(cell)
             if len(page) == _COLUMNS * _ROWS:
                 _save(page, folder, sheets)
@@ -91,7 +91,7 @@ def thumbnail(path: Path, entry: ManifestEntry | None, size: tuple[int, int]) ->
 
     Args:
         path: Of the image.
-        entry: Whose marks are drawn; None draws none.
+        entry: Whose marks are outlined; None outlines none.
         size: Width and height at most.
 
     Raises:

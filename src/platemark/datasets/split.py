@@ -99,7 +99,7 @@ def split_dataset(
         shares: Part of the images by split; their sum counts as all.
         by: Why images hang together.
         seed: Of the order of groups of one size.
-        progress: Called with the number of images looked at.
+        progress: Called with the number of images processed.
 
     Raises:
         DatasetError: An entry is wrong, or a split would have no image.
