@@ -205,8 +205,8 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
         load_formats(tmp_path / "nowhere")
 
 
-def test_the_example_in_contributing_is_a_format(tmp_path: Path) -> None:
-    guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+def test_the_example_of_the_guide_is_a_format(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs/formats.md").read_text(encoding="utf-8")
     example = guide.partition("```toml\n")[2].partition("```")[0]
     (tmp_path / "eu-is.toml").write_text(example, encoding="utf-8")
     assert load_formats(tmp_path)["eu-is"].matches("AB-C12")
