@@ -15,10 +15,10 @@ from platemark.datasets.manifest import Manifest, write_manifest
 from platemark.evaluate import evaluate_plates
 from platemark.metrics import Rate
 from platemark.plates.pipeline import PlatePipeline
+from platemark.splits import Split
 from platemark.synth.plates import generate
 from platemark.train.recipe import read_recipe
 from platemark.train.run import Machine, train
-from platemark.types.base import Split
 
 HERE = Path(__file__).parent
 FORMAT = HERE / "xx-arcadia.toml"

@@ -184,8 +184,10 @@ def train(words: list[str]) -> None:
     manifests = [*(given["data"] or ()), *(given["more"] or ())]
     task, kind = given["what"], given["kind"] or "plate"
     if Path(task).suffix == ".toml":
-        recipe = read_recipe(Path(task), given["changes"] or ())
-        manifests = [one.manifest for one in recipe.data]
+        # Those of the bundled models are in the repository, but not the photos that they name.
+        bundled = not Path(task).exists()
+        recipe = read_recipe(ROOT / task if bundled else Path(task), given["changes"] or ())
+        manifests = [] if bundled else [one.manifest for one in recipe.data]
         task, kind = recipe.task, recipe.kind
     for manifest in manifests:
         assert Manifest.read(manifest).entries

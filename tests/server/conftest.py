@@ -104,7 +104,7 @@ def letter() -> bytes:
     return LETTER.read_bytes()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Headless Chromium: that of the system, or the one that Playwright installed."""
     place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)

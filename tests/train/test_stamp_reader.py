@@ -11,8 +11,10 @@ from platemark.datasets.manifest import Manifest  # noqa: E402
 from platemark.synth.stamps import generate  # noqa: E402
 from platemark.tasks.scripts import ALPHABET, fold  # noqa: E402
 from platemark.train.cuts import cut_strips  # noqa: E402
+from platemark.train.export import export_strip_reader  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
 from platemark.train.nets.lcnet import LcnetReaderNet  # noqa: E402
+from platemark.train.pretrained import packaged_weights  # noqa: E402
 from platemark.train.stamp_reader import (  # noqa: E402
     WIDTHS,
     StampReaderTask,
@@ -121,3 +123,16 @@ def test_the_network_begins_with_the_published_recogniser() -> None:
         made = LcnetReaderNet(letters, pretrained=True)(grey).exp().numpy()
     shares = expected[..., columns] / expected[..., columns].sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(made, shares, atol=1e-4)
+
+
+def test_what_is_exported_can_be_fine_tuned(tmp_path: Path) -> None:
+    """Weights that are stored as float16 come back, those of linear layers too."""
+    net = small_net().eval()
+    with torch.no_grad():  # the export leaves out what is 1 or 0 everywhere
+        for parameter in net.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    export_strip_reader(net, tmp_path, {})
+    weights, _ = packaged_weights(str(tmp_path), "reader")
+    assert weights.keys() == net.state_dict().keys()
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(weights[name], value, atol=2e-3, rtol=1e-2)

@@ -30,7 +30,7 @@ _READ_BAND = 6.0
 _APART = 2.7
 _LEAST_STEP = 0.75
 # A character weighs what its score is above this: guesses weigh nothing.
-_GUESS = 0.4
+_GUESS = 0.6
 # Readings with so many of their characters on another's, within so many capitals, exclude it.
 _SHARED, _ON_ONE_ANOTHER = 0.3, 0.55
 # Words at the ends of a line with a lower mean score are ornaments or pieces of a frame.

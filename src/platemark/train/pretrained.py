@@ -156,10 +156,13 @@ def _linear_weights(graph: Any, arrays: dict[str, Any]) -> dict[str, Any]:
 
     The layer is known by the bias that is added to the product.
     """
+    # Matrices that are stored as float16 are widened first.
+    stored = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Cast"}
     products = {
-        node.output[0]: node.input[1]
+        node.output[0]: matrix
         for node in graph.node
-        if node.op_type == "MatMul" and node.input[1] in arrays
+        if node.op_type == "MatMul"
+        and (matrix := stored.get(node.input[1], node.input[1])) in arrays
     }
     found = {}
     for node in graph.node:
