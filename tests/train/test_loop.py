@@ -93,6 +93,31 @@ def test_a_run_goes_on_where_it_was_broken_off(
     assert equal(whole, resumed)
 
 
+def test_a_resumed_run_writes_no_row_twice(
+    task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
+) -> None:
+    schedule = replace(SCHEDULE, epochs=4, checks=8)  # a check before every step and at the end
+    judged, checkpoint = [0.1] * 20, tmp_path / "checkpoint.pt"
+    fit(net(), Judged(task, judged), replace(schedule, epochs=1), tmp_path, report=str)
+    early = checkpoint.read_bytes()
+    log = tmp_path / "log.csv"
+    assert steps_of(log) == [2]
+    fit(net(), Judged(task, judged), schedule, tmp_path, resume=True, report=str)
+    told = steps_of(log), steps_of(tmp_path / "checks.csv")
+    assert told[0] == [2, 8]
+    assert told[1] == sorted(told[1])
+    # As after a kill: the rows are there, the checkpoint is an earlier one.
+    checkpoint.write_bytes(early)
+    log.write_bytes(log.read_bytes() + b"9,0.1")
+    fit(net(), Judged(task, judged), schedule, tmp_path, resume=True, report=str)
+    assert (steps_of(log), steps_of(tmp_path / "checks.csv")) == told
+
+
+def steps_of(log: Path) -> list[int]:
+    with log.open(newline="") as file:
+        return [int(row["step"]) for row in csv.DictReader(file)]
+
+
 def test_without_resume_a_run_starts_anew(
     task: ReaderTask, net: Callable[[], ReaderNet], tmp_path: Path
 ) -> None:

@@ -154,8 +154,8 @@ def fit(
     limit = None if schedule.minutes is None else 60 * schedule.minutes
     total_steps = max(1, round(schedule.epochs * task.steps_per_epoch(schedule)))
     precision = _Precision(device, trial=schedule.minutes is not None)
-    log = _Log(output / "log.csv", resume)
-    checks = _Log(output / "checks.csv", resume)
+    log = _Log(output / "log.csv", state.step)
+    checks = _Log(output / "checks.csv", state.step)
     started, last_saved = time.monotonic() - state.seconds, time.monotonic()
 
     def check() -> None:
@@ -432,14 +432,30 @@ class _Precision:
 
 
 class _Log:
-    """Means of figures, one CSV row per flush."""
+    """Means of figures, one CSV row per flush; the step is its first column.
 
-    def __init__(self, path: Path, resume: bool) -> None:
+    Of a log that is there already, the rows up to ``step`` stay: a run that goes on from there
+    takes the steps of the others again, and writes their rows again.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
         self.path = path
         self._sums: dict[str, float] = {}
         self._count = 0
-        if not resume:
+        if step and path.exists():
+            self._cut(step)
+        else:
             path.unlink(missing_ok=True)
+
+    def _cut(self, step: int) -> None:
+        header, *rows = self.path.read_bytes().splitlines(keepends=True) or [b""]
+
+        def stays(row: bytes) -> bool:
+            at = row.partition(b",")[0]
+            return at.isdigit() and int(at) <= step
+
+        with replace_file(self.path) as file:
+            file.writelines([header, *filter(stays, rows)])
 
     @property
     def pending(self) -> bool:
