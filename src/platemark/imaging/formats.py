@@ -98,10 +98,10 @@ def open_image(data: bytes | io.BufferedReader, source: str) -> PIL.Image.Image:
     if kind != "heif":
         return _OPENERS[kind](file)
     try:
-        from pillow_heif.as_plugin import HeifImageFile
+        from pi_heif.as_plugin import HeifImageFile
     except ImportError as error:
         raise MissingExtra("reading HEIC images", "heif") from error
-    picture: PIL.Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    picture: PIL.Image.Image = HeifImageFile(file)
     return picture
 
 
