@@ -15,7 +15,7 @@ MINUTES ?=
 RECIPES := $(basename $(notdir $(wildcard recipes/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test browser check site format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash ray identify calibration registry-search clean
+.PHONY: help demo quick test slow coverage licences browser check site format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash ray identify calibration registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,13 +40,25 @@ demo: $(VENV)/.installed ## find the plates and stamps of examples/, leave pictu
 	@echo "Annotated pictures are in $(DEMO)/"
 
 # These start processes, servers, browsers, databases and trainings, or run the bundled models.
-SLOW_TESTS := apps cases docs matching registry server synth train usecases test_lanes.py
+SLOW_TESTS := apps cases docs matching registry server synth train usecases test_lanes.py \
+	models/test_hub.py stamps/test_pipeline.py tasks/test_stamp_reader.py
+# A file of tests stays in one process: what its fixtures start is started once.
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 quick: $(VENV)/.developer ## run the fast tests, in less than a minute
-	$(BIN)/python -m pytest -q $(SLOW_TESTS:%=--ignore=tests/%)
+	$(PYTEST) -q $(SLOW_TESTS:%=--ignore=tests/%)
 
 test: $(VENV)/.developer browser ## run all tests
-	$(BIN)/python -m pytest --durations=20
+	$(PYTEST) --durations=20
+
+slow: fuzz crash invented-country ray ## long: what CI leaves out
+
+coverage: $(VENV)/.developer browser ## run all tests and fail where too few lines are covered; build/coverage has a page
+	$(PYTEST) --cov --cov-report term --cov-report html
+
+licences: $(VENV)/.developer ## write docs/licences.md, and fail where a licence cannot be used
+	$(BIN)/python .ci/licences.py docs/licences.md
 
 # The tests of the web app drive it: the one of the system, else one that Playwright brings.
 browser: $(VENV)/.developer ## install Chromium where there is none

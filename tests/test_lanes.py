@@ -18,15 +18,28 @@ SKIPPED = {
 
 
 @pytest.mark.parametrize(
-    ("ci", "status", "outcome"),
-    [("", 0, "1 passed, 3 skipped"), ("true", 1, "1 failed, 1 passed, 2 errors")],
+    ("ci", "processes", "status", "outcome"),
+    [
+        ("", "0", 0, "1 passed, 3 skipped"),
+        ("true", "0", 1, "1 failed, 1 passed, 2 errors"),
+        ("true", "2", 1, "1 failed, 1 passed, 2 errors"),
+    ],
 )
 def test_what_is_skipped_fails_in_ci_and_there_alone(
-    tmp_path: Path, ci: str, status: int, outcome: str
+    tmp_path: Path, ci: str, processes: str, status: int, outcome: str
 ) -> None:
     for name, text in SKIPPED.items():
         (tmp_path / f"{name}.py").write_text(text)
-    words = ["-m", "pytest", "-p", "conftest", "--continue-on-collection-errors", str(tmp_path)]
+    words = [
+        "-m",
+        "pytest",
+        "-p",
+        "conftest",
+        "-n",
+        processes,
+        "--continue-on-collection-errors",
+        str(tmp_path),
+    ]
     path = os.pathsep.join([str(HERE), *filter(None, sys.path)])
     done = subprocess.run(
         [sys.executable, *words],
@@ -41,6 +54,6 @@ def test_what_is_skipped_fails_in_ci_and_there_alone(
 
 
 def test_the_quick_lane_leaves_out_what_is_there() -> None:
-    text = (HERE.parent / "Makefile").read_text()
+    text = (HERE.parent / "Makefile").read_text().replace("\\\n", " ")
     (slow,) = re.findall(r"^SLOW_TESTS := (.*)$", text, re.MULTILINE)
     assert all((HERE / name).exists() for name in slow.split())
