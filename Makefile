@@ -15,7 +15,7 @@ MINUTES ?=
 RECIPES := $(basename $(notdir $(wildcard recipes/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test slow coverage licences browser check site format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash ray identify calibration registry-search clean
+.PHONY: help demo quick test slow coverage licences release browser check site format bench serve fuzz $(RECIPES:%=train-%) train parents invented-country evaluate crash ray identify calibration registry-search clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ coverage: $(VENV)/.developer browser ## run all tests and fail where too few lin
 
 licences: $(VENV)/.developer ## write docs/licences.md, and fail where a licence cannot be used
 	$(BIN)/python .ci/licences.py docs/licences.md
+
+release: $(VENV)/.developer ## build sdist and wheel in dist/, install the wheel afresh and use it
+	$(BIN)/python .ci/release.py dist
 
 # The tests of the web app drive it: the one of the system, else one that Playwright brings.
 browser: $(VENV)/.developer ## install Chromium where there is none

@@ -1,11 +1,11 @@
 """What platemark depends on may be used in an Apache-2.0 project, and is listed."""
 
-import importlib.util
 import re
 import tomllib
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
@@ -15,16 +15,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def licences() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("licences", ROOT / ".ci" / "licences.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def licences(ci_script: Callable[[str], SimpleNamespace]) -> SimpleNamespace:
+    return ci_script("licences")
 
 
-def test_all_licences_are_known_and_the_page_lists_them(licences: ModuleType) -> None:
+def test_all_licences_are_known_and_the_page_lists_them(licences: SimpleNamespace) -> None:
     text, faults = licences.page()
     assert faults == []
     written = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
@@ -45,20 +40,20 @@ def test_all_licences_are_known_and_the_page_lists_them(licences: ModuleType) ->
         ("", False),
     ],
 )
-def test_what_may_be_used(licences: ModuleType, licence: str, permitted: bool) -> None:
+def test_what_may_be_used(licences: SimpleNamespace, licence: str, permitted: bool) -> None:
     assert licences.is_permissive(licence) is permitted
 
 
-def test_a_library_under_the_gpl_in_a_wheel_is_found(licences: ModuleType) -> None:
+def test_a_library_under_the_gpl_in_a_wheel_is_found(licences: SimpleNamespace) -> None:
     files = [Path("a.libs/libx265-4883ecb5.so.217"), Path("a.libs/libheif-e72ea93c.so")]
     assert licences.gpl_libraries(SimpleNamespace(files=files)) == {"libx265"}
 
 
-def test_no_review_is_left_over(licences: ModuleType) -> None:
+def test_no_review_is_left_over(licences: SimpleNamespace) -> None:
     assert licences.REVIEWED.keys() <= licences.pinned().keys()
 
 
-def test_the_container_image_has_nothing_under_the_gpl(licences: ModuleType) -> None:
+def test_the_container_image_has_nothing_under_the_gpl(licences: SimpleNamespace) -> None:
     described = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (extras,) = re.findall(r"'\.\[([\w,]+)\]'", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     wanted = list(described["dependencies"])
