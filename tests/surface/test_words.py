@@ -37,12 +37,14 @@ WORDS = {
 # What stands all the same, and why.
 ALLOWED = {
     r"[\"`]unsure[\"`]": "a verdict in the JSON of comparisons",
+    r"mismatch, unsure": "the same, in a help text",
     r"looked up": "what is done with keys of a table",
     r"\blooks(: int|: Deprecated| is not None|$|=\))": "an argument kept as a deprecated alias",
     r"look=Lettering\(": "identities of synthetic designs are hashes of it",
 }
 # The parts of the package that speak so already.
 PARTS = (
+    "apps/cli",
     "datasets",
     "usecases",
     "types",

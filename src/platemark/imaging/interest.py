@@ -1,4 +1,4 @@
-"""The region of interest: the part of pictures in which marks are searched."""
+"""The region of interest: the part of pictures in which marks are searched for."""
 
 import math
 import os
@@ -41,7 +41,7 @@ class RegionOfInterest:
         array = np.asarray(value)
         if array.dtype == np.bool_ and array.ndim == 2:
             if not array.any():
-                raise ValueError("a mask has a white part, in which marks are searched")
+                raise ValueError("a mask has a white part, in which marks are searched for")
             return cls(mask=array)
         numbers = np.asarray(array, dtype=np.float64)
         if numbers.shape == (4,) and numbers[0] < numbers[2] and numbers[1] < numbers[3]:
@@ -76,7 +76,7 @@ class RegionOfInterest:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a mask, a picture that is white where marks are searched.
+        """Read a mask, a picture that is white where marks are searched for.
 
         Raises:
             UnreadableImage: The file is missing or no picture.

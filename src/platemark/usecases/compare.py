@@ -41,7 +41,7 @@ def compare(
             loaded once.
         page_a: Page of the first document, counted from 0.
         page_b: Page of the second document.
-        cropped: The pictures are crops of one stamp each, so no stamp is searched.
+        cropped: The pictures are crops of one stamp each, so no stamp is searched for.
 
     Returns:
         The comparison, in pixels of the two pictures; of a mark, in pixels of its page.

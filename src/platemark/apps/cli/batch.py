@@ -34,7 +34,7 @@ class Engine(StrEnum):
 
 
 class Kind(StrEnum):
-    """The marks that are looked for."""
+    """The marks to detect."""
 
     PLATES = "plates"
     STAMPS = "stamps"
@@ -59,7 +59,7 @@ def batch(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the results, OUT/part-*.jsonl.")
     ],
-    kind: Annotated[Kind, typer.Option(help="The marks to look for.")] = Kind.PLATES,
+    kind: Annotated[Kind, typer.Option(help="The marks to detect.")] = Kind.PLATES,
     engine: Annotated[
         Engine,
         typer.Option(

@@ -35,7 +35,7 @@ def bench(
         list[str] | None,
         typer.Argument(metavar="INPUT", help="Photos; default: those of the models."),
     ] = None,
-    kind: Annotated[Kind, typer.Option(help="The marks to look for.")] = Kind.PLATE,
+    kind: Annotated[Kind, typer.Option(help="The marks to detect.")] = Kind.PLATE,
     rounds: Annotated[int, typer.Option(min=1, help="How often every photo is done.")] = 5,
     workers: Annotated[
         int | None,

@@ -239,7 +239,7 @@ def open_registry(
 
 
 def check_exists(path: Path | None, option: str) -> None:
-    """See that what an option names is there.
+    """Check that what an option names is there.
 
     Raises:
         typer.BadParameter: It is not.
@@ -249,7 +249,7 @@ def check_exists(path: Path | None, option: str) -> None:
 
 
 def writable_folder(folder: Path, option: str) -> Path:
-    """Make a folder and see that a file can be written there, before the work begins.
+    """Make a folder and check that a file can be written there, before the work begins.
 
     Raises:
         typer.BadParameter: The folder cannot be made or not be written to.
@@ -266,7 +266,7 @@ def writable_folder(folder: Path, option: str) -> Path:
 
 
 def check_file(path: Path, option: str) -> None:
-    """See that a file can be written, before the work begins.
+    """Check that a file can be written, before the work begins.
 
     Raises:
         typer.BadParameter: It cannot be.

@@ -66,7 +66,7 @@ def compare(
     page_b: Annotated[int | None, typer.Option(min=0, help="Page of B, counted from 0.")] = None,
     cropped: Annotated[
         bool,
-        typer.Option("--cropped", help="A and B are cut out around one stamp: look for none."),
+        typer.Option("--cropped", help="A and B are crops of one stamp: detect none."),
     ] = False,
     model: ModelOption = None,
     threads: ThreadsOption = None,
@@ -106,7 +106,7 @@ def compare(
 
 
 def _check_suffix(picture: Path) -> None:
-    """See that a picture can be written in the format that its name asks for."""
+    """Check that a picture can be written in the format that its name asks for."""
     import PIL.Image
 
     if picture.suffix.lower() not in PIL.Image.registered_extensions():

@@ -243,9 +243,9 @@ def check(
     ] = TextFormat.TABLE,
     quiet: QuietOption = False,
 ) -> None:
-    """Look for what is wrong: boxes, corners, texts, regions, images, balance, duplicates.
+    """Check for problems: boxes, corners, texts, regions, images, balance, duplicates.
 
-    Exit status 1 when there are errors; warnings are worth a look.
+    Exit status 1 when there are errors; warnings are worth a check.
     """
     check_exists(formats, "--formats")
     if report is not None:

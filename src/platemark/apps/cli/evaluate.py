@@ -67,7 +67,7 @@ def plates(
     """Find and read the plates of annotated photos and count what was right.
 
     Shares have a Wilson 95% interval. Folded takes O for 0 and I for 1. Exit status 1 when some
-    image could not be looked at; its plates count as missed.
+    image could not be processed; its plates count as missed.
     """
     folder = errors and writable_folder(errors, "--errors")
     from platemark.apps.cli.evaluate_tables import plate_report
@@ -109,11 +109,11 @@ def stamps(
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Find, cut out and tell apart the stamps of annotated pages and count what was right.
+    """Find, segment and distinguish the stamps of annotated pages and count what was right.
 
     Shares have a Wilson 95% interval, means and equal error rates one by the bootstrap. In
     retrieval every imprint of known identity is asked about once, and all others are the gallery.
-    Exit status 1 when some image could not be looked at; its stamps count as missed.
+    Exit status 1 when some image could not be processed; its stamps count as missed.
     """
     folder = errors and writable_folder(errors, "--errors")
     from platemark.apps.cli.evaluate_tables import stamp_report
@@ -158,8 +158,8 @@ def _pictures(folder: Path | None) -> list[Path]:
     return [Path(str(item)) for item in found]
 
 
-def _print_json(figures: dict[str, object]) -> None:
-    typer.echo(json.dumps(figures, indent=2))
+def _print_json(metrics: dict[str, object]) -> None:
+    typer.echo(json.dumps(metrics, indent=2))
 
 
 def _write_failures(sheets: "Iterable[FailureSheet]", folder: Path, *, quiet: bool) -> None:

@@ -26,7 +26,7 @@ _READ = ("exact", "folded", "listed", "CER")
 
 
 def plate_report(evaluation: PlateEvaluation) -> None:
-    """Print the figures of plates."""
+    """Print the metrics of plates."""
     console = report_console()
     sets = _sets(evaluation)
     console.print(_detection_table(sets))
@@ -69,7 +69,7 @@ def _class_table(scores: ClassScores) -> Table:
 
 
 def stamp_report(evaluation: StampEvaluation) -> None:
-    """Print the figures of stamps."""
+    """Print the metrics of stamps."""
     console = report_console()
     if evaluation.scenes:
         parts = evaluation.detection() | evaluation.detection_by_outline()
@@ -137,7 +137,7 @@ def _stamp_reading_table(sets: Mapping[str, LineScores]) -> Table:
 
 
 def mask_table(sets: Mapping[str, MaskScores]) -> Table:
-    """How well the ink of each set of stamps is cut out, or by each system."""
+    """How well the ink of each set of stamps is segmented, or by each system."""
     rows = {
         name: [
             str(scores.n),
@@ -170,12 +170,10 @@ def retrieval_table(sets: Mapping[str, RetrievalScores]) -> Table:
 
 
 def _sets(evaluation: PlateEvaluation) -> dict[str, PlateScores]:
-    """Figures over all scenes, over all crops and for each source, by name."""
+    """Metrics over all scenes, over all crops and for each source, by name."""
     overall = {"all scenes": "scene", "all crops": "crop"}
     scores = {name: evaluation.of_kind(kind) for name, kind in overall.items()}
-    return {name: figures for name, figures in scores.items() if figures.images} | (
-        evaluation.by_group()
-    )
+    return {name: found for name, found in scores.items() if found.images} | (evaluation.by_group())
 
 
 def _table(title: str, headings: list[str], rows: dict[str, list[str]]) -> Table:

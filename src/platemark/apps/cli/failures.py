@@ -1,4 +1,4 @@
-"""The failures of an evaluation as pictures, with a contact page to look through them."""
+"""The failures of an evaluation as pictures, with a contact page to browse them."""
 
 import csv
 import html
@@ -166,7 +166,7 @@ def plate_failures(outcomes: Iterable[ImageOutcome]) -> Iterator[FailureSheet]:
 def stamp_failures(evaluation: StampEvaluation) -> Iterator[FailureSheet]:
     """The failures of the pages and crops that have any.
 
-    Stamps missed or not there; ink cut out badly; imprints, cut out by their annotated boxes,
+    Stamps missed or not there; ink segmented badly; imprints, cropped by their annotated boxes,
     whose nearest neighbour is of another stamp.
     """
     misses: dict[Path, list[Miss]] = {}
@@ -303,14 +303,14 @@ def _write_csv(rows: Sequence[FailureRow], path: Path) -> None:
 
 
 def _page(rows: Sequence[FailureRow]) -> str:
-    figures = []
+    panels = []
     for row in rows:
         caption = f"{row.problem}: {row.truth or '-'} read as {row.reading or '-'} ({row.source})"
         picture = f'<img loading="lazy" src="{html.escape(row.picture)}">' if row.picture else ""
-        figures.append(f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>")
+        panels.append(f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>")
     return (
         '<!doctype html><meta charset="utf-8"><title>Failures</title>'
         "<style>body{font:15px sans-serif}img{max-width:100%}figure{margin:0 0 2em}</style>"
         f"<h1>{len(rows)} failures</h1><p>Green: the truth. Red: what was found.</p>"
-        + "\n".join(figures)
+        + "\n".join(panels)
     )

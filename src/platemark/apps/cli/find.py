@@ -58,7 +58,7 @@ OutputOption = Annotated[
 ]
 AnnotatedOption = Annotated[
     Path | None,
-    typer.Option("--annotated", help="Write pictures with the marks drawn to this folder."),
+    typer.Option("--annotated", help="Write pictures annotated with the marks to this folder."),
 ]
 MinScoreOption = Annotated[
     float | None,
@@ -72,7 +72,7 @@ RegionOfInterestOption = Annotated[
     typer.Option(
         "--region-of-interest",
         metavar="X0,Y0,X1,Y1|POINTS|MASK",
-        help="Look there only: a box, a polygon 'x,y x,y x,y', or a picture that is white there.",
+        help="Search there only: a box, a polygon 'x,y x,y x,y', or a picture that is white there.",
     ),
 ]
 
@@ -85,8 +85,8 @@ class Request:
         inputs: As given.
         format: How results are printed; None for the usual way.
         output: File for the results; None for standard output.
-        annotated: Folder for pictures with the marks drawn.
-        crops: Folder for the marks cut out.
+        annotated: Folder for pictures annotated with the marks.
+        crops: Folder for the crops of marks.
         min_score: Least score of a mark.
         model: Name or path of a model.
         threads: CPU threads for a picture.
@@ -95,7 +95,7 @@ class Request:
         registry: Known stamps that found ones are named by, a file or a URL.
         adapt: What the command changes about the pipeline.
         read: Whether stamps are read; plates always are.
-        region: Part of the pictures in which marks are looked for: numbers, or a picture.
+        region: Part of the pictures in which marks are searched for: numbers, or a picture.
         writer: What prints the results of a pipeline to a stream, in place of the usual.
     """
 
@@ -220,8 +220,8 @@ class Pictures:
 
         pictures = []
         if self._annotated:
-            drawn = _encoded(draw_image(image, result.marks), "JPEG")
-            pictures.append(Picture(self._annotated, ".jpg", drawn))
+            annotated = _encoded(draw_image(image, result.marks), "JPEG")
+            pictures.append(Picture(self._annotated, ".jpg", annotated))
         if self._crops:
             for number, mark in enumerate(result.marks, 1):
                 cut = _encoded(cut_mark(image.pixels, mark), "PNG")
@@ -258,7 +258,7 @@ def _run(
     from platemark.parallel import map_in_order
     from platemark.usecases.pages import reads_of_inputs
 
-    def look(read: "PageRead") -> "tuple[Result, list[Picture]]":
+    def process(read: "PageRead") -> "tuple[Result, list[Picture]]":
         item = read()
         result = pipeline.result(item)
         return result, pictures.draw(item, result) if isinstance(item, Image) else []
@@ -269,9 +269,9 @@ def _run(
         with progress(f"{kind}s", quiet=request.quiet) as bar:
             total = bar.expect if bar.shown else None
             reads = reads_of_inputs(request.inputs, pictures.folders, total)
-            with closing(map_in_order(look, reads, workers)) as results:
-                for result, drawn in results:
-                    pictures.write(result, drawn)
+            with closing(map_in_order(process, reads, workers)) as results:
+                for result, made in results:
+                    pictures.write(result, made)
                     with bar.hidden():
                         for writer in writers:
                             writer.write(result)
@@ -290,7 +290,7 @@ def _run(
 
 
 def keep_inputs(inputs: list[str], target: Path | None, option: str) -> None:
-    """See that what is written cannot take the place of an input.
+    """Check that what is written cannot take the place of an input.
 
     Raises:
         typer.BadParameter: It can.

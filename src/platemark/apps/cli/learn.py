@@ -42,7 +42,7 @@ def learn(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Pictures without the mark, such as those it will be looked for in; by default "
+            help="Pictures without the mark, such as those it will be searched for in; by default "
             "pages and surfaces are generated.",
         ),
     ] = None,
@@ -119,7 +119,7 @@ def _report(line: str) -> None:
 
 
 def _ignore(line: str) -> None:
-    """Take a message that nobody wants to see."""
+    """Discard a message."""
 
 
 def _print(learned: "Learned", folder: Path) -> None:

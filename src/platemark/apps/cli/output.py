@@ -1,4 +1,4 @@
-"""Where results go, and how they look as a table."""
+"""Where results go, and their form as a table."""
 
 import io
 import sys

@@ -132,7 +132,7 @@ class _Watched:
         self.seen = False
 
     def write(self, result: "Result") -> None:
-        """Look at the plates of one result."""
+        """Check the plates of one result."""
         self.seen |= any(getattr(mark, "watch", None) for mark in result.marks)
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ def list_designs(
         typer.Option(
             metavar="WORDS",
             help="Only designs with all of these in name, owner, notes, tags or the text of the "
-            "stamp; accents, case, and letters that look alike are not told apart.",
+            "stamp; accents, case and homoglyphs make no difference.",
         ),
     ] = "",
     retired: Annotated[
@@ -172,40 +172,40 @@ def split(
 ) -> None:
     """Make a design of some samples of another."""
     with open_registry(registry) as known:
-        parted = known.split(design, sample, name)
-        _say(f"{parted.name!r} ({parted.id}) has {parted.samples} samples")
+        split = known.split(design, sample, name)
+        _say(f"{split.name!r} ({split.id}) has {split.samples} samples")
 
 
 @app.command("retire")
 def retire(
     registry: RegistryOption,
     design: DesignArgument,
-    undo: Annotated[bool, typer.Option("--undo", help="Look for it again.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Search for it again.")] = False,
 ) -> None:
-    """Keep a design, but no longer look for it."""
+    """Keep a design, but no longer search for it."""
     with open_registry(registry) as known:
         changed = known.reinstate(design) if undo else known.retire(design)
-        _say(f"{changed.name!r} is {'retired' if changed.retired else 'looked for'}")
+        _say(f"{changed.name!r} is {'retired' if changed.retired else 'searched for'}")
 
 
 @app.command("reindex")
 def reindex(
     registry: RegistryOption,
     read: Annotated[
-        bool, typer.Option("--read", help="Also read the text of all samples anew.")
+        bool, typer.Option("--read", help="Also read the text of all samples again.")
     ] = False,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Make the vectors of all samples anew, with the model of this version or another one."""
+    """Recompute the vectors of all samples, with the model of this version or another one."""
     from platemark.usecases.enrol import read_samples
-    from platemark.usecases.enrol import reindex as make_anew
+    from platemark.usecases.enrol import reindex as recompute
 
     with open_registry(registry) as known:
         pipeline = load_stamps(model, threads=threads, read=read)
         with progress("samples", quiet=quiet) as tell:
-            count = make_anew(known, pipeline, tell)
+            count = recompute(known, pipeline, tell)
         _say(f"{count} vectors are of {pipeline.embedder.name} now")
         if pipeline.reader is not None:
             with progress("samples", quiet=quiet) as tell:

@@ -53,12 +53,12 @@ def _identified_lines(row: Row) -> Iterator[list[object]]:
         yield [source, "", "no stamp", "", "", ""]
     for number, mark in enumerate(row["marks"]):
         for candidate in mark["candidates"] or [None]:
-            name, figures, accepted = "no design", ["", ""], ""
+            name, scores, accepted = "no design", ["", ""], ""
             if candidate is not None:
                 name = candidate["name"]
-                figures = [f"{candidate[key]:.3f}" for key in ("similarity", "score")]
+                scores = [f"{candidate[key]:.3f}" for key in ("similarity", "score")]
                 accepted = "yes" if candidate["accepted"] else "no"
-            yield [source, number, name, *figures, accepted]
+            yield [source, number, name, *scores, accepted]
             source = ""
 
 
@@ -109,11 +109,11 @@ def add(
         ),
     ] = None,
     box: Annotated[
-        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The stamp is there; do not look.")
+        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The stamp is there; detect none.")
     ] = None,
     page: Annotated[int | None, typer.Option(min=0, help="Only this page, counted from 0.")] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="The pictures are stamps cut out; do not look.")
+        bool, typer.Option("--whole", help="The pictures are crops of stamps; detect none.")
     ] = False,
     read: Annotated[
         bool, typer.Option("--read", help="Read the stamps, so that they are found by their text.")
@@ -205,7 +205,7 @@ def _told(
 def identify(
     registry: RegistryOption,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", show_default=False)],
-    top_k: Annotated[int, typer.Option(min=1, help="So many designs for each stamp.")] = 5,
+    top_k: Annotated[int, typer.Option(min=1, help="Number of designs for each stamp.")] = 5,
     false_accepts: Annotated[
         float | None,
         typer.Option(
@@ -214,7 +214,7 @@ def identify(
         ),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="The pictures are stamps cut out; do not look.")
+        bool, typer.Option("--whole", help="The pictures are crops of stamps; detect none.")
     ] = False,
     format: RowFormatOption = None,  # noqa: A002 - the option is called so
     min_score: MinScoreOption = None,
@@ -222,7 +222,7 @@ def identify(
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Say of each stamp in the images which designs it may be of, the surest first."""
+    """Say of each stamp in the images which designs it may be of, highest score first."""
     from platemark.registry.calibration import FALSE_ACCEPTS
     from platemark.stamps.pipeline import whole_picture
 
@@ -313,7 +313,7 @@ def _tell_measured(
     for one in alike:
         if one.score >= SEEMS_SAME and one.other:
             names = [known.design(ref).name for ref in (one.design, one.other)]
-            say(f"{names[0]} looks like {names[1]} (score {one.score:.3f}): if it is, merge them")
+            say(f"{names[0]} resembles {names[1]} (score {one.score:.3f}): if it is, merge them")
 
 
 def _identified(

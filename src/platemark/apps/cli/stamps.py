@@ -1,4 +1,4 @@
-"""``platemark stamps``: find stamps, cut out their ink, describe and embed it."""
+"""``platemark stamps``: find stamps, segment their ink, describe and embed it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,7 +53,9 @@ def stamps(
     annotated: AnnotatedOption = None,
     crops: Annotated[
         Path | None,
-        typer.Option(help="Write each stamp, cut out with transparent paper, to this folder."),
+        typer.Option(
+            help="Write the cut-out of each stamp, its paper transparent, to this folder."
+        ),
     ] = None,
     min_score: MinScoreOption = None,
     region_of_interest: RegionOfInterestOption = None,

@@ -115,7 +115,7 @@ def stamps(
     fonts: FontsOption = None,
     backgrounds: BackgroundsOption = None,
     imprints_per_design: Annotated[
-        int, typer.Option(metavar="K", min=1, help="So many imprints in a row are of one design.")
+        int, typer.Option(metavar="K", min=1, help="Number of imprints in a row of one design.")
     ] = 5,
     near_copies: Annotated[
         float,
@@ -146,7 +146,7 @@ def stamps(
         Path | None,
         typer.Option(
             metavar="MANIFEST",
-            help="Annotated scans: the stamps of their train split are cut out and pasted.",
+            help="Annotated scans: the stamps of their train split are segmented and pasted.",
         ),
     ] = None,
     masks: Annotated[

@@ -57,7 +57,7 @@ def train(
     minutes: Annotated[float | None, typer.Option(min=0, help="Length by the clock.")] = None,
     epochs: Annotated[
         float | None,
-        typer.Option(min=0, help="Length in passes over the data; repeatable from the seed."),
+        typer.Option(min=0, help="Length in epochs; repeatable from the seed."),
     ] = None,
     start: Annotated[
         str | None,
@@ -197,7 +197,7 @@ def _words(options: Mapping[str, Any], manifests: list[Path]) -> list[str]:
 
 
 def _print_comparison(trained: "Trained") -> None:
-    """Show the figures of the trained model beside those of the bundled one."""
+    """Show the metrics of the trained model beside those of the bundled one."""
     if not trained.compared:
         _report("the data have no dev split: nothing to compare with the bundled model on")
         return
@@ -221,7 +221,7 @@ def _report(line: str) -> None:
 
 
 def _ignore(line: str) -> None:
-    """Take a message that nobody wants to see."""
+    """Discard a message."""
 
 
 def _training() -> "tuple[Callable[..., Trained], type[Machine]]":

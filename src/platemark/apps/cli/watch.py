@@ -93,7 +93,7 @@ class _Target:
         layout: How they are shown.
         format: How results are printed.
         output: File that they are added to; None for standard output.
-        annotated: Folder for pictures with the marks drawn.
+        annotated: Folder for pictures annotated with the marks.
         outbox: Takes what a webhook is to send.
     """
 
@@ -142,7 +142,7 @@ def watch(
             show_default=False,
         ),
     ],
-    kind: Annotated[MarkKind, typer.Option(help="The marks to look for.")] = MarkKind.PLATE,
+    kind: Annotated[MarkKind, typer.Option(help="The marks to detect.")] = MarkKind.PLATE,
     format: FormatOption = None,  # noqa: A002 - the option is called so
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Add results to the end of this file.")
@@ -160,7 +160,7 @@ def watch(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Videos: frames to look at in a second; default: all."),
+        typer.Option(min=0.01, help="Videos: frames to process in a second; default: all."),
     ] = None,
     min_text_score: Annotated[
         float | None,
@@ -184,7 +184,8 @@ def watch(
     stop_after: Annotated[
         float | None,
         typer.Option(
-            min=0.0, help="Folders: end when nothing has come for so many seconds; default: never."
+            min=0.0,
+            help="Folders: end when nothing has come for this many seconds; default: never.",
         ),
     ] = None,
     min_score: MinScoreOption = None,
@@ -256,14 +257,14 @@ def watch(
                     messages().print(f"Watching {', '.join(inputs)}; Ctrl-C ends.", markup=False)
                 failed = _folders(come, pipeline, journal, target)
             else:
-                look = partial(
+                events = partial(
                     events_of,
                     pipeline,
                     min_text_score=_MIN_TEXT_SCORE if min_text_score is None else min_text_score,
                     workers=at_a_time,
                 )
                 bar = stack.enter_context(progress("frames", quiet=quiet, rate=True))
-                failed = target.print_events(_events(inputs, look, rate, target, bar))
+                failed = target.print_events(_events(inputs, events, rate, target, bar))
     except KeyboardInterrupt:
         messages().print("Interrupted. The results before it are complete.", markup=False)
         raise typer.Exit(INTERRUPTED) from None
@@ -279,7 +280,7 @@ def _are_folders(inputs: list[str]) -> bool:
 
 
 def _check_targets(inputs: list[str], output: Path | None, annotated: Path | None) -> None:
-    """See that what is written takes the place of no input, and is none that drops in."""
+    """Check that what is written takes the place of no input, and is none that drops in."""
     for target, option in ((output, "--output"), (annotated, "--annotated")):
         keep_inputs(inputs, target, option)
     if annotated:
@@ -293,7 +294,7 @@ def _check_targets(inputs: list[str], output: Path | None, annotated: Path | Non
 
 def _events(
     inputs: list[str],
-    look: "Callable[[Iterator[Frame]], Iterator[Event]]",
+    events: "Callable[[Iterator[Frame]], Iterator[Event]]",
     rate: float | None,
     target: _Target,
     bar: ProgressBar,
@@ -311,7 +312,7 @@ def _events(
 
     for name in inputs:
         try:
-            for event in look(frames(name)):
+            for event in events(frames(name)):
                 row = event.to_dict()
                 if target.annotated:
                     stem = f"{stems.stem(name, 0)}-{event.frame:06d}-{_told(row)}"
@@ -349,7 +350,7 @@ def _folders(
 
     pictures = Pictures(target.annotated, None)
 
-    def look(arrival: "Arrival") -> list[Done]:
+    def process(arrival: "Arrival") -> list[Done]:
         pages = []
         for read in page_reads([arrival.path]):
             item = read()
@@ -358,10 +359,10 @@ def _folders(
         return pages
 
     writer, failed = target.writer(), 0
-    for arrival, pages in come(look):
+    for arrival, pages in come(process):
         with journal.recording(arrival, target.output):
-            for result, drawn in pages:
-                pictures.write(result, drawn)
+            for result, made in pages:
+                pictures.write(result, made)
                 writer.write(result)
                 if target.outbox:
                     target.outbox.put("result", result.to_dict(), arrival.key(result.page))
