@@ -87,7 +87,7 @@ def test_a_photo_shows_its_plate_with_text_and_downloads(
     visit.give("plate-file", PHOTO.name, photo)
     card = page.locator("#pm-plate-cards .pm-card").first
     expect(card.get_by_role("heading")).to_have_text(text)
-    expect(card.get_by_role("img", name=f"Plate 1 cut out: {text}")).to_be_visible()
+    expect(card.get_by_role("img", name=f"Crop of plate 1: {text}")).to_be_visible()
     expect(page.get_by_role("img", name=text).first).to_be_visible()
     card.get_by_role("button", name="Copy text").click()
     expect(page.locator("#pm-live")).to_contain_text("copied")
@@ -139,7 +139,7 @@ def test_a_document_is_paged_through(visit: Visit, document: bytes) -> None:
     expect(cards).to_contain_text("No stamp on this page")
     page.locator("#pm-stamp-on").click()
     expect(shown).to_contain_text("Page 3 of 3")
-    expect(cards.get_by_role("img", name="Stamp 1 cut out")).to_be_visible()
+    expect(cards.get_by_role("img", name="Crop of stamp 1")).to_be_visible()
     page.locator("#pm-stamp-back").click()
     expect(shown).to_contain_text("Page 2 of 3")
 
@@ -260,8 +260,8 @@ def test_a_stamp_is_added_found_again_renamed_merged_and_split(visit: Visit, let
 
     retire = page.locator("#pm-registry-retire")
     retire.click()
-    expect(page.locator("#pm-registry-said")).to_contain_text("no longer looked for")
-    expect(retire).to_have_text("Look for it again")
+    expect(page.locator("#pm-registry-said")).to_contain_text("no longer searched for")
+    expect(retire).to_have_text("Search for it again")
     expect(page.locator("#pm-registry-detail")).to_contain_text("Retired")
     retire.click()
     expect(retire).to_have_text("Retire")
@@ -465,7 +465,7 @@ def test_no_address_is_fetched(site: httpx.Client) -> None:
     assert site.get(f"/web/gradio_api/file={url}").status_code == 404
     for place in (url, "https://example.com/a.jpg", "/etc/passwd"):
         file = {"path": place, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.jpg"}
-        said = send_event(site, "_look", [[file], 0])
+        said = send_event(site, "_process", [[file], 0])
         assert "root:" not in said
         assert '"success":false' in said.replace(" ", "")
     trap.shutdown()

@@ -18,7 +18,7 @@ from platemark.apps.web.uploads import quiet, role_of
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-# Files that were uploaded or made for download: looked at so often, removed at that age, seconds.
+# Files that were uploaded or made for download: checked this often, removed at that age, seconds.
 _CLEANED, _KEPT = 600, 3600
 
 

@@ -1,4 +1,4 @@
-"""What all pages in a browser share, those of the web app and of the review: look and logo."""
+"""What all pages in a browser share, those of the web app and of the review: theme and logo."""
 
 from pathlib import Path
 

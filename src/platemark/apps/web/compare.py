@@ -35,7 +35,7 @@ class CompareTab:
                 ask = gr.Button("Compare", variant="primary", elem_id="pm-compare-ask")
                 with gr.Accordion("Options", open=False):
                     cropped = gr.Checkbox(
-                        label="The pictures are stamps already cut out, so none is looked for"
+                        label="The pictures are stamps already cropped, so none is detected"
                     )
                     pages = [
                         gr.Number(

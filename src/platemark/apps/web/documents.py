@@ -30,7 +30,7 @@ class Document:
     """What one visitor sees of the files of one drop; kept between the pages that are turned.
 
     Attributes:
-        kind: What is looked for.
+        kind: What is detected.
         paths: Where the files are.
         count: How many pages they have, as far as is known: a file that was not opened yet has one.
         results: Those of the pages that are done, without pixels, file by file.
@@ -91,7 +91,7 @@ def turn(services: Services, document: Document, number: int) -> Image:
     return read(services, document.files[number], document.results[number].page)
 
 
-def look(
+def process(
     services: Services,
     kind: Kind,
     paths: Sequence[Path],
@@ -105,7 +105,7 @@ def look(
 
     Args:
         services: Have the workers and the models.
-        kind: What is looked for.
+        kind: What is detected.
         paths: The files.
         min_score: Least score of a mark; by default the models' own rules.
         pipeline: What finds; by default that of the server, which also identifies.

@@ -25,12 +25,12 @@ _SAVED = ("json", "csv", "zip")
 _EMPTY = {
     "plate": (
         "No photo yet",
-        "Drop photos or PDFs, or try one of the examples. Every plate is flattened, read and "
-        "given with how sure that is.",
+        "Drop photos or PDFs, or try one of the examples. Every plate is rectified, read and "
+        "given with the score of its text.",
     ),
     "stamp": (
         "No document yet",
-        "Drop scans, photos or PDFs, or try one of the examples. Every stamp is cut out of its "
+        "Drop scans, photos or PDFs, or try one of the examples. Every stamp is separated from its "
         "paper, described, and named where the registry knows it.",
     ),
 }
@@ -122,8 +122,8 @@ class FindTab:
         outputs = [*shown, self._alike, self._save, *self._downloads, self._document]
         asked = [self._file, self._least]
         events = [
-            self._file.upload(self._look, asked, outputs, trigger_mode="always_last", **quiet()),
-            self._least.release(self._look, asked, outputs, **quiet()),
+            self._file.upload(self._process, asked, outputs, trigger_mode="always_last", **quiet()),
+            self._least.release(self._process, asked, outputs, **quiet()),
         ]
         events += [
             button.click(partial(self._example, sample), [self._least], outputs, **quiet())
@@ -148,9 +148,9 @@ class FindTab:
         self._number.submit(partial(self._turn, 0), given, turned, **quiet())
 
     def _example(self, sample: Sample, least: float) -> Iterator[list[Any]]:
-        yield from self._look([str(sample.path)], least)
+        yield from self._process([str(sample.path)], least)
 
-    def _look(self, paths: list[str] | None, least: float) -> Iterator[list[Any]]:
+    def _process(self, paths: list[str] | None, least: float) -> Iterator[list[Any]]:
         """Everything the tab shows, once more after each page."""
         if not paths:
             yield [gr.skip()] * 11
@@ -160,12 +160,12 @@ class FindTab:
         document: Document | None = None
         try:
             files = [Path(path) for path in paths]
-            asked = documents.look(self._services, self._kind, files, least or None)
+            asked = documents.process(self._services, self._kind, files, least or None)
             for document, item in asked:
                 done = len(document.results)
                 status = views.progress(done, document.count) if done < document.count else ""
                 first = self._first(document, item) if done == 1 else nothing
-                # Given away at once, so that pages can be turned while later ones are looked at.
+                # Given away at once, so that pages can be turned while later ones are processed.
                 kept = document if done == 1 else gr.skip()
                 yield [status, *first, *[gr.skip()] * 5, kept]
         except PlatemarkError as error:
@@ -215,7 +215,7 @@ class FindTab:
         known = added.design
         many = f"It has {known.samples} sample{'' if known.samples == 1 else 's'} now."
         if added.alike:
-            many += f" It looks like {added.alike[0].design.name}, which is known too."
+            many += f" It resembles {added.alike[0].design.name}, which is known too."
         return [views.notice(f"{known.name}:", many, "good"), ""]
 
     def _added(self, document: Document | None, page: int, which: int, name: str) -> Added:
@@ -242,7 +242,7 @@ class FindTab:
         if document is None:
             said = "The document is no longer kept; drop it once more."
             return [views.notice("Nothing to turn.", said, "bad"), *[gr.skip()] * 3]
-        # Pages that are still being looked at cannot be turned to.
+        # Pages that are still being processed cannot be turned to.
         page = max(0, min(len(document.results) - 1, int(number or 1) - 1 + step))
         try:
             item: Item = documents.turn(self._services, document, page)

@@ -135,8 +135,8 @@ class LearnTab:
         bearing = 0
         files = [Path(path) for path in paths]
         try:
-            looked = documents.look(self._services, "stamp", files, None, lesson.pipeline)
-            for document, item in looked:
+            processed = documents.process(self._services, "stamp", files, None, lesson.pipeline)
+            for document, item in processed:
                 done, result = len(document.results), document.results[-1]
                 bearing += bool(result.marks)
                 if len(shown) < _MOST_SHOWN:

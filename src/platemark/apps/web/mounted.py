@@ -28,7 +28,7 @@ _USED = re.compile(
     r"|/gradio_api/(upload|upload_progress|startup-events|app_id|info|cancel|reset|queue/.+)/?"
     r"|/gradio_api/heartbeat/\w+|/gradio_api/file=/.+"
 )
-# The page asks nobody but this server, whatever Gradio's own pages hold.
+# The page asks this server alone, whatever Gradio's own pages hold.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "

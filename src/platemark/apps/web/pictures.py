@@ -34,7 +34,7 @@ def page_url(pixels: Pixels) -> str:
 
 
 def crop_url(picture: PIL.Image.Image) -> str:
-    """A mark that was cut out."""
+    """The crop of a mark."""
     return data_url(shrunk(picture, _CROP_SIDE))
 
 

@@ -22,7 +22,7 @@ _SHOWN_SAMPLES = 24
 _MERGEABLE = 500
 _MOST_SMALL = 2000
 _NONE = ("The registry is empty.", "Add the first stamp: give a picture that shows it, and a name.")
-_RETIRE, _REINSTATE = "Retire", "Look for it again"
+_RETIRE, _REINSTATE = "Retire", "Search for it again"
 _CHOOSE = ("Choose a stamp", "Its samples, notes and owner are shown here.")
 _WITHOUT = (
     "This server has no registry",
@@ -39,7 +39,7 @@ class RegistryTab:
 
     Args:
         services: What keeps the registry.
-        tab: The tab; when it is opened, the list is read anew.
+        tab: The tab; when it is opened, the list is read again.
         page: The page; says whose visit it is.
     """
 
@@ -79,7 +79,7 @@ class RegistryTab:
             self._name = gr.Textbox("", label="Name", max_lines=1, elem_id="pm-registry-name")
             self._owner = gr.Textbox("", label="Owner (optional)", max_lines=1)
             self._tags = gr.Textbox("", label="Tags, comma-separated (optional)", max_lines=1)
-            self._cropped = gr.Checkbox(label="The picture is the stamp alone, already cut out")
+            self._cropped = gr.Checkbox(label="The picture is the stamp alone, already cropped")
             self._add = gr.Button("Add", variant="primary", elem_id="pm-registry-add")
 
     def _change_form(self) -> None:
@@ -260,7 +260,7 @@ class RegistryTab:
             if new < len(added):
                 said += f" {len(added) - new} had been there."
             if alike:
-                said += f" It looks like a stamp that is known as {', '.join(alike)}."
+                said += f" It resembles a stamp that is known as {', '.join(alike)}."
             return added[0].design.id, views.notice(f"{added[0].design.name}:", said, "good")
 
         shown = self._changed(request, "", work)
@@ -323,9 +323,9 @@ class RegistryTab:
         request: gr.Request,
     ) -> Shown:
         def work() -> tuple[str, str]:
-            parted = self._registry.split(_one(chosen), leaving, name)
-            said = f"{parted.name} is a stamp of its own now."
-            return parted.id, views.notice("Split.", said, "good")
+            split = self._registry.split(_one(chosen), leaving, name)
+            said = f"{split.name} is a stamp of its own now."
+            return split.id, views.notice("Split.", said, "good")
 
         return self._changed(request, text, work)
 
@@ -334,9 +334,9 @@ class RegistryTab:
             design = self._registry.design(_one(chosen))
             if design.retired:
                 self._registry.reinstate(design.id)
-                return design.id, views.notice(f"{design.name}", "is looked for again.", "good")
+                return design.id, views.notice(f"{design.name}", "is searched for again.", "good")
             self._registry.retire(design.id)
-            return design.id, views.notice(f"{design.name}", "is no longer looked for.", "good")
+            return design.id, views.notice(f"{design.name}", "is no longer searched for.", "good")
 
         return self._changed(request, text, work)
 

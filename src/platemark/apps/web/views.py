@@ -42,7 +42,7 @@ _PICTURES = {
 
 
 def masthead(role: str | None = None) -> str:
-    """The head of the page; says so where the visitor may only look."""
+    """The head of the page; says so where the visitor may only read."""
     note = '<p class="pm-role">Read only</p>' if role == "read" else ""
     return (
         f'<div class="pm-head"><h1>{LOGO}platemark</h1>'
@@ -123,7 +123,7 @@ def _rate(rate: Mapping[str, Any]) -> str:
 
 
 def page(kind: Kind, image: Image, result: Result, place: int, pages: int) -> str:
-    """A page with its marks drawn on it; its place, counted from 1, and how many there are."""
+    """A page annotated with its marks; its place, counted from 1, and how many there are."""
     width, height = image.width, image.height
     names = [_name(mark) for mark in result.marks]
     alt = f"{_counted(kind, len(names))}: {'; '.join(names)}" if names else f"No {kind} found"
@@ -157,7 +157,7 @@ def page(kind: Kind, image: Image, result: Result, place: int, pages: int) -> st
 
 
 def cards(kind: Kind, image: Image, result: Result) -> str:
-    """A card for each mark of a page: what it is, how sure that is, and what to take along."""
+    """A card for each mark of a page: what it is, its score, and what to take along."""
     if not result.marks:
         return notice(
             f"No {kind} on this page.", "Try a sharper or closer picture, or a lower least score."
@@ -171,7 +171,7 @@ def cards(kind: Kind, image: Image, result: Result) -> str:
             f'<li class="pm-card" id="{kind}-{number}" tabindex="-1" data-mark="{kind}{number}">'
             f'<header><span class="pm-num" aria-hidden="true">{number}</span>{_title(mark)}'
             f'</header><div class="pm-crop {kind}"><img src="{crop_url(crop)}" '
-            f'alt="{kind.capitalize()} {number} cut out: {name}"></div>{body}'
+            f'alt="Crop of {kind} {number}: {name}"></div>{body}'
             f"{_actions(kind, number, mark, crop)}</li>"
         )
     heading = f'<h2 class="pm-hidden">{_counted(kind, len(items))}</h2>'
@@ -257,18 +257,18 @@ def _title(mark: Mark) -> str:
         )
     known = mark.identity
     name = known.name if known is not None and known.accepted else ""
-    looks = f"{mark.color} {mark.shape}".capitalize()
+    appearance = f"{mark.color} {mark.shape}".capitalize()
     if name:
-        return f"<h3>{escape(name)}<small>{looks}</small></h3>"
-    return f"<h3>{looks}</h3>"
+        return f"<h3>{escape(name)}<small>{appearance}</small></h3>"
+    return f"<h3>{appearance}</h3>"
 
 
 def _name(mark: Mark) -> str:
     if isinstance(mark, PlateMark):
         return mark.text or "not legible"
     known = mark.identity
-    looks = f"{mark.color} {mark.shape}"
-    return f"{known.name}, {looks}" if known is not None and known.accepted else looks
+    appearance = f"{mark.color} {mark.shape}"
+    return f"{known.name}, {appearance}" if known is not None and known.accepted else appearance
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
@@ -397,7 +397,7 @@ def design(found: Design, samples: Sequence[tuple[Sample, InkCrop | None]], more
 
     Args:
         found: The stamp.
-        samples: Some of its samples with their pictures, None where one is damaged.
+        samples: Some of its samples with their pictures, None where one is corrupt.
         more: How many samples it has beyond these.
     """
     facts = [("Samples", str(found.samples)), ("Added", escape(found.created[:10]))]
@@ -434,7 +434,7 @@ def _caption(number: int, sample: Sample) -> str:
 def _sample(found: Design, number: int, sample: Sample, crop: InkCrop | None) -> str:
     where = escape(_caption(number, sample))
     picture = (
-        "<small>The picture is damaged</small>"
+        "<small>The picture is corrupt</small>"
         if crop is None
         else f'<img src="{crop_url(ink_picture(crop))}" alt="Sample of {escape(found.name)}">'
     )
