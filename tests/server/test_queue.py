@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from platemark.apps.figures import Figures
+from platemark.apps.metrics import Metrics
 from platemark.apps.services import Services
 from platemark.apps.settings import Settings
 from platemark.apps.work import WorkQueue
@@ -215,7 +215,7 @@ def test_requests_in_flight_are_answered_when_the_server_stops(
 
 
 def test_the_queue_keeps_count_when_work_fails_or_is_dropped() -> None:
-    figures = Figures()
+    figures = Metrics()
     queue = WorkQueue(1, 2, figures)
     with queue.admit(), queue.admit():
         with pytest.raises(Overloaded) as refused, queue.admit():
@@ -244,7 +244,7 @@ def test_the_queue_keeps_count_when_work_fails_or_is_dropped() -> None:
 
 
 def test_a_piece_that_waits_for_others_has_a_substitute_meanwhile() -> None:
-    queue = WorkQueue(1, 8, Figures())
+    queue = WorkQueue(1, 8, Metrics())
     there, back = threading.Barrier(3), threading.Event()
 
     def wait() -> str:

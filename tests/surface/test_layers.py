@@ -188,7 +188,7 @@ def test_the_server_library_is_imported_by_the_server_only() -> None:
     assert files
     assert all(file.startswith(("apps/server/", "apps/legacy/", "apps/review/")) for file in files)
     assert files_that_import("uvicorn") == {"apps/server/run.py"}
-    assert files_that_import("prometheus_client") == {"apps/figures.py"}
+    assert files_that_import("prometheus_client") == {"apps/metrics.py"}
     assert files_that_import("pydantic_settings") == {"apps/settings.py"}
 
 

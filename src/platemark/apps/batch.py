@@ -22,7 +22,7 @@ from platemark.usecases.batch import Batch, Begun, Ended, Part, Reached, Told
 _CONTEXT = get_context("spawn")
 # For a worker that is to end to finish the page it has in hand.
 _PATIENCE_S = 60.0
-# So many ends of workers in a row that no page is to blame for are too many.
+# This many ends of workers in a row that no page is to blame for are too many.
 _MOST_DEATHS = 3
 
 
@@ -33,7 +33,7 @@ class Tally:
     Attributes:
         inputs: Inputs that are done, in earlier runs too.
         pages: Pages that this run did.
-        failed: Those of them that could not be looked at.
+        failed: Those of them that could not be processed.
     """
 
     inputs: int = 0
@@ -228,7 +228,7 @@ def post(outbox: Outbox | None, batch: Batch, result: Result) -> None:
         outbox.put("result", result.to_dict(embedding=batch.layout.embedding), key)
 
 
-def look_of(
+def processing(
     batch: Batch, pipeline: Pipeline[Any], outbox: Outbox | None
 ) -> Callable[[PageRead], Result]:
     """What does a page in a process that does nothing else."""
@@ -237,12 +237,12 @@ def look_of(
     warnings.filterwarnings("ignore", module="PIL")
     cv2.setNumThreads(1)
 
-    def look(read: PageRead) -> Result:
+    def process(read: PageRead) -> Result:
         result = pipeline.result(read())
         post(outbox, batch, result)
         return result
 
-    return look
+    return process
 
 
 def _work(
@@ -251,10 +251,10 @@ def _work(
     outbox: Outbox | None,
     pipe: "Connection[Told | None, Part | None]",
 ) -> None:
-    """Do parts until there are no more, or nobody is there any more to take what was done."""
+    """Do parts until there are no more, or the parent process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to decide
-    look = look_of(batch, pipeline, outbox)
+    process = processing(batch, pipeline, outbox)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (part := pipe.recv()) is not None:
-            batch.do(part, look, pipe.send)
+            batch.do(part, process, pipe.send)
             pipe.send(None)

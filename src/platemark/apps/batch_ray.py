@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from platemark.apps.batch import Tally, look_of, post
+from platemark.apps.batch import Tally, post, processing
 from platemark.client.webhook import Outbox
 from platemark.errors import MissingExtra
 from platemark.pipeline import Pipeline
@@ -104,7 +104,7 @@ class PartActor:
     ) -> None:
         os.chdir(directory)  # of names that are not absolute
         self._batch, self._outbox = batch, outbox
-        self._look = look_of(batch, pipeline, outbox)
+        self._process = processing(batch, pipeline, outbox)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Do a part, or what another actor left of it."""
@@ -121,7 +121,7 @@ class PartActor:
             elif isinstance(told, Ended):
                 notes.end(told.error)
 
-        self._batch.do(part, self._look, tell)
+        self._batch.do(part, self._process, tell)
         notes.forget()
         return {"inputs": row["inputs"], "pages": notes.pages, "errors": notes.errors}
 

@@ -58,7 +58,7 @@ class BenchReport:
     Attributes:
         machine: Processor architecture, system and Python.
         cores: CPU cores the process may use.
-        kind: The marks that were looked for.
+        kind: The marks that were detected.
         photos: Number of different photos or pages.
         megapixels: Mean size of a photo.
         marks: Marks found in all of them.
@@ -150,14 +150,14 @@ def bench(
 
 
 def ratios(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float]:
-    """How the figures of a report compare with those of an earlier one, by name.
+    """How the values of a report compare with those of an earlier one, by name.
 
     Args:
         now: `BenchReport.to_dict`.
         before: The same of an earlier run, from its JSON.
 
     Returns:
-        Each figure that both have, divided by what it was: below 1, a time or the memory is less.
+        Each value that both have, divided by what it was: below 1, a time or the memory is less.
 
     Raises:
         InputError: The reports are not of the same kind and photos, or ``before`` is none.
@@ -168,15 +168,15 @@ def ratios(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float
                 raise InputError(
                     f"the reports cannot be compared: {key} is {now[key]}, it was {before[key]}"
                 )
-        figures, earlier = _figures(now), _figures(before)
+        values, earlier = _values(now), _values(before)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "the report to compare with is none of platemark bench --format json"
         ) from error
-    return {name: figures[name] / earlier[name] for name in figures if earlier.get(name)}
+    return {name: values[name] / earlier[name] for name in values if earlier.get(name)}
 
 
-def _figures(report: Mapping[str, Any]) -> dict[str, float]:
+def _values(report: Mapping[str, Any]) -> dict[str, float]:
     stages = {f"{name} ms": stage["mean"] for name, stage in report["stages"].items()}
     speeds = {
         f"photos per second, {count} at a time": speed

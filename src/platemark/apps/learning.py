@@ -21,7 +21,7 @@ from platemark.stamps.pipeline import StampPipeline
 COMPOSITES = 40
 """Generated pictures that the report is on, and as many to choose by."""
 
-# What nobody has asked about for so long is ended, seconds.
+# A run that no client has asked about for this long is ended, seconds.
 _FORGOTTEN = 120.0
 # Requests come first.
 _NICE = 10

@@ -41,8 +41,8 @@ _SECONDS = (
 Stage = TypeVar("Stage", bound=Callable[..., Any])
 
 
-class Figures:
-    """The figures of one server; nothing is shared with another in the same process."""
+class Metrics:
+    """The metrics of one server; nothing is shared with another in the same process."""
 
     def __init__(self) -> None:
         self._all = registry = CollectorRegistry()
@@ -69,7 +69,7 @@ class Figures:
             registry=registry,
         )
         self.marks = Counter("platemark_marks", "Marks found.", ("kind",), registry=registry)
-        self.pages = Counter("platemark_pages", "Pages looked at.", ("kind",), registry=registry)
+        self.pages = Counter("platemark_pages", "Pages processed.", ("kind",), registry=registry)
         self.errors = Counter("platemark_errors", "Errors by code.", ("code",), registry=registry)
         self.in_flight = Gauge(
             "platemark_in_flight", "Requests taken on and not yet answered.", registry=registry
@@ -95,5 +95,5 @@ class Figures:
         return cast(Stage, Timed(stage, partial(self.time, name)))
 
     def render(self) -> bytes:
-        """Return all figures as Prometheus reads them."""
+        """Return all metrics in the format of Prometheus."""
         return generate_latest(self._all)

@@ -1,4 +1,4 @@
-"""What the HTTP API and the web app stand on: loaded models, settings, figures, the work queue."""
+"""What the HTTP API and the web app stand on: loaded models, settings, metrics, the work queue."""
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -8,8 +8,8 @@ from typing import Any, Literal, Self, TypeVar
 
 import cv2
 
-from platemark.apps.figures import Figures
 from platemark.apps.learning import Learning
+from platemark.apps.metrics import Metrics
 from platemark.apps.settings import Settings
 from platemark.apps.work import WorkQueue
 from platemark.errors import InputTooLarge, InvalidRequest, PlatemarkError, RegistryUnavailable
@@ -39,10 +39,10 @@ class Services:
 
     Attributes:
         settings: How the server was started.
-        figures: What is counted and timed.
+        metrics: What is counted and timed.
         work: The workers.
         plates: Finds and reads plates.
-        stamps: Finds stamps, reads none, and asks nobody whose they are.
+        stamps: Finds stamps, neither reads nor identifies them.
         learning: Teaches models to find a stamp.
     """
 
@@ -54,24 +54,24 @@ class Services:
         registry: Registry | None = None,
     ) -> None:
         self.settings, self._registry = settings, registry
-        self.figures = figures = Figures()
-        self.work = WorkQueue(settings.workers, settings.max_in_flight, figures)
+        self.metrics = metrics = Metrics()
+        self.work = WorkQueue(settings.workers, settings.max_in_flight, metrics)
         if registry is not None:
             registry.aside = self.work.aside
         self.plates = plates.with_parts(
-            detector=figures.timed("plate_detect", plates.detector),
-            reader=figures.timed("plate_read", plates.reader),
-            classifier=plates.classifier and figures.timed("plate_classify", plates.classifier),
+            detector=metrics.timed("plate_detect", plates.detector),
+            reader=metrics.timed("plate_read", plates.reader),
+            classifier=plates.classifier and metrics.timed("plate_classify", plates.classifier),
         )
         self.stamps = stamps.with_parts(
-            detector=figures.timed("stamp_detect", stamps.detector),
-            segmenter=figures.timed("stamp_segment", stamps.segmenter),
-            embedder=figures.timed("stamp_embed", stamps.embedder),
+            detector=metrics.timed("stamp_detect", stamps.detector),
+            segmenter=metrics.timed("stamp_segment", stamps.segmenter),
+            embedder=metrics.timed("stamp_embed", stamps.embedder),
             registry=None,
             reader=None,
         )
         self.learning = Learning(settings.learn_minutes, settings.threads)
-        self._reader = stamps.reader and figures.timed("stamp_read", stamps.reader)
+        self._reader = stamps.reader and metrics.timed("stamp_read", stamps.reader)
         if registry is not None:
             registry.check_model(stamps.embedder.name)
         self._identifying = self.stamps.with_parts(registry=registry)
@@ -135,7 +135,7 @@ class Services:
             kind: ``"plate"`` or ``"stamp"``.
             min_score: Least score of a mark; by default the models' own rules.
             identify: Ask the registry, where there is one, whose each stamp is.
-            cropped: Every picture is one stamp already cut out.
+            cropped: Every picture is one stamp already cropped.
         """
         if kind == "stamp":
             return self.finder(min_score, identify=identify, cropped=cropped)
@@ -156,7 +156,7 @@ class Services:
 
         Args:
             min_score: As for `pipeline`.
-            cropped: Every picture is one plate already cut out.
+            cropped: Every picture is one plate already cropped.
             regions: Names of the plates to expect, comma-separated.
             expected: A text that results say of whether a plate shows it.
             watched: Texts to watch for, comma-separated.
@@ -185,7 +185,7 @@ class Services:
 
     @staticmethod
     def within(pipeline: AnyPipeline, region: str | None) -> AnyPipeline:
-        """A pipeline that looks into a region of interest only, given as numbers.
+        """A pipeline that searches a region of interest only, given as numbers.
 
         Raises:
             InvalidRequest: It is none.
@@ -223,7 +223,7 @@ class Services:
         """The pages of a file that was sent, each read when it is asked for.
 
         Args:
-            read: Gives the bytes of the file, which are all that is looked at.
+            read: Gives the bytes of the file, which are all that is read.
             name: What to call it.
             only: The one page that is wanted, counted from 0; None for all.
         """
@@ -254,10 +254,10 @@ class Services:
             pipeline: What `pipeline` gave for the kind; by default that of the models' own rules.
         """
         result = (pipeline or self.pipeline(kind)).result(item)
-        self.figures.pages.labels(kind).inc()
-        self.figures.marks.labels(kind).inc(len(result.marks))
+        self.metrics.pages.labels(kind).inc()
+        self.metrics.marks.labels(kind).inc(len(result.marks))
         if result.error is not None:
-            self.figures.errors.labels(result.error.code).inc()
+            self.metrics.errors.labels(result.error.code).inc()
         return result
 
     def redactor(self, kind: Kind, style: Style, min_score: float | None = None) -> Redactor:
@@ -272,7 +272,7 @@ class Services:
         Args:
             a: Pages of the first; the first that shows a stamp is taken.
             b: Pages of the second.
-            cropped: Each is one stamp already cut out.
+            cropped: Each is one stamp already cropped.
 
         Returns:
             The comparison, and the pages that were compared.
@@ -280,7 +280,7 @@ class Services:
         (one, first), (other, second) = (
             find_imprints(self.stamps, pages, cropped=cropped) for pages in (a, b)
         )
-        with self.figures.time("stamp_compare"):
+        with self.metrics.time("stamp_compare"):
             return compare_stamps(first, second, self.stamps.comparer), one, other
 
     def troubles(self) -> Sequence[str]:
@@ -293,7 +293,7 @@ class Services:
         return ()
 
     def close(self) -> None:
-        """Finish the work that has begun, and let go of the registry."""
+        """Finish the work that has begun, and close the registry."""
         self.learning.close()
         self.work.close()
         if self._registry is not None:
@@ -307,7 +307,7 @@ class ServedPages(PageReader):
         self, services: Services, open_input: Callable[[], Pages], name: str, only: int | None
     ) -> None:
         super().__init__(open_input, name, only)
-        self._time = services.figures.time
+        self._time = services.metrics.time
 
     def __next__(self) -> Item:
         """Read the next page."""

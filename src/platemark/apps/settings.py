@@ -1,7 +1,7 @@
 """Settings of the server: the only reader of the environment and of TOML.
 
 What a caller gives comes first, then ``PLATEMARK_...`` variables, then the file, then the defaults
-here. Lists in variables are parted by commas.
+here. Lists in variables are comma-separated.
 """
 
 import os
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         max_files: Most files in a request.
         max_pixels: Largest image or page, in pixels.
         max_pages: Most pages of a document.
-        read_keys: Keys for looking only. With no key at all, everybody may do everything.
+        read_keys: Keys for reading only. With no key at all, everybody may do everything.
         write_keys: Keys that may also change the registry.
         cors_origins: Origins whose pages may call the server from a browser; by default none but
             its own.
@@ -95,8 +95,8 @@ class Settings(BaseSettings):
         "read_keys", "write_keys", "cors_origins", "forwarded_allow_ips", mode="before"
     )
     @classmethod
-    def _parted(cls, value: object) -> object:
-        """A text is a list parted by commas."""
+    def _separated(cls, value: object) -> object:
+        """A text is a comma-separated list."""
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())

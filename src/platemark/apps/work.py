@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any, TypeVar
 
-from platemark.apps.figures import Figures
+from platemark.apps.metrics import Metrics
 from platemark.errors import Overloaded
 
 T = TypeVar("T")
@@ -31,11 +31,11 @@ class WorkQueue:
     Args:
         workers: Pieces done at a time.
         places: Requests taken on at a time.
-        figures: Are told how much there is to do.
+        metrics: Are told how much there is to do.
     """
 
-    def __init__(self, workers: int, places: int, figures: Figures) -> None:
-        self._workers, self._places, self._figures = workers, places, figures
+    def __init__(self, workers: int, places: int, metrics: Metrics) -> None:
+        self._workers, self._places, self._metrics = workers, places, metrics
         self._lock = threading.Lock()
         self._taken = self._aside = 0
         self._mean_seconds = 0.05
@@ -64,17 +64,17 @@ class WorkQueue:
             if not full:
                 self._taken += 1
         if full:
-            self._figures.refused.inc()
+            self._metrics.refused.inc()
             raise Overloaded(
                 f"{self._places} requests are being worked on or wait, as many as are taken on; "
                 "try again later",
                 retry_after=self._retry_after(),
             )
-        self._figures.in_flight.inc()
+        self._metrics.in_flight.inc()
         try:
             yield
         finally:
-            self._figures.in_flight.dec()
+            self._metrics.in_flight.dec()
             with self._lock:
                 self._taken -= 1
 
@@ -143,16 +143,16 @@ class WorkQueue:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the queue is closed")
-            self._figures.waiting.inc()
+            self._metrics.waiting.inc()
             self._pieces.put((future, partial(self._done, work)))
         return future
 
     def _dropped(self, future: "Future[Any]") -> None:
         if future.cancelled():
-            self._figures.waiting.dec()
+            self._metrics.waiting.dec()
 
     def _done(self, work: Callable[[], T]) -> T:
-        self._figures.waiting.dec()
+        self._metrics.waiting.dec()
         start = perf_counter()
         try:
             return work()

@@ -15,7 +15,7 @@ SAME_IOU = 0.5
 """From this overlap on two boxes are of one mark."""
 
 _NOTHING = 0.5
-"""Certainty of an image in which the model finds no mark, where nobody annotated it yet."""
+"""Certainty of an image in which the model finds no mark, not annotated yet."""
 _AGREED_EMPTY, _MISSED = 0.9, 0.2
 """Certainty where model and annotation both have no mark; where the model has not one that is
 annotated."""
@@ -77,8 +77,8 @@ def certainty(found: Sequence[Mark], annotated: Sequence[Annotation] | None) -> 
 
     Args:
         found: The marks that the model found.
-        annotated: The marks that are annotated; None where nobody did, so that those that were
-            found stand for them.
+        annotated: The marks that are annotated; None where there are no annotations, so that
+            those that were found stand for them.
     """
     if annotated is None:
         return min(map(_probability, found), default=_NOTHING)

@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI, Response
 from starlette.exceptions import HTTPException
 
-from platemark.apps.figures import Figures
+from platemark.apps.metrics import Metrics
 from platemark.apps.review.routes import router
 from platemark.apps.review.session import Review
 from platemark.apps.server.connection import Guard, RequestLog
@@ -19,7 +19,7 @@ from platemark.apps.web.assets import ICON, LOGO, STYLE
 
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-# The page asks nobody but this server.
+# The page asks this server alone.
 _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; object-src 'none'; "
     "base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
@@ -68,7 +68,7 @@ def create_review(review: Review, settings: Settings) -> FastAPI:
         return {"status": "ok"}
 
     app.add_middleware(Guard, settings=settings)
-    app.add_middleware(RequestLog, settings=settings, figures=Figures())
+    app.add_middleware(RequestLog, settings=settings, metrics=Metrics())
     return app
 
 

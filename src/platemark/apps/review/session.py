@@ -141,7 +141,7 @@ class Review:
         return {"total": len(chosen), "images": [self._row(image) for image in part]}
 
     def next(self, annotator: str, seen: Collection[str], current: str | None) -> str | None:
-        """The least certain image to review that nobody else has open.
+        """The image of least confidence to review that no other annotator has open.
 
         Args:
             annotator: Who asks.

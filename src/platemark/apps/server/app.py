@@ -66,5 +66,5 @@ def create_app(services: Services, mounts: tuple[Mount, ...] = ()) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
-    app.add_middleware(RequestLog, settings=settings, figures=services.figures)
+    app.add_middleware(RequestLog, settings=settings, metrics=services.metrics)
     return app

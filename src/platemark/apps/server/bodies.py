@@ -16,7 +16,7 @@ class DesignChanges(BaseModel):
     notes: str | None = None
     tags: list[str] | None = None
     owner: str | None = None
-    retired: bool | None = Field(default=None, description="Whether it is no longer looked for.")
+    retired: bool | None = Field(default=None, description="Whether it is no longer searched for.")
 
 
 class MergeRequest(BaseModel):
@@ -55,8 +55,8 @@ class About(BaseModel):
 
     @field_validator("tags", mode="before")
     @classmethod
-    def _parted(cls, value: object) -> object:
-        """A text is a list parted by commas."""
+    def _separated(cls, value: object) -> object:
+        """A text is a comma-separated list."""
         return [tag for tag in value.split(",") if tag.strip()] if isinstance(value, str) else value
 
 

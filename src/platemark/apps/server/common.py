@@ -25,7 +25,7 @@ RegionOfInterest = Annotated[
     str | None,
     Query(
         max_length=1000,
-        description="Look there only: a box `x0,y0,x1,y1` or a polygon `x,y x,y x,y` in pixels.",
+        description="Search there only: a box `x0,y0,x1,y1` or a polygon `x,y x,y x,y` in pixels.",
     ),
 ]
 Name = Annotated[
@@ -39,7 +39,7 @@ OnePage = Annotated[
     Query(ge=0, lt=2**31, description="Only this page of each document, counted from 0."),
 ]
 Cropped = Annotated[
-    bool, Query(description="The pictures are stamps already cut out, not pages to search.")
+    bool, Query(description="The pictures are stamps already cropped, not pages to search.")
 ]
 ReadStamps = Annotated[
     bool, Query(description="Read the stamps, which takes longer than finding them.")
@@ -93,6 +93,6 @@ def found(
 
 def failed(services: Services, source: str, page: int, error: PlatemarkError) -> Outcome:
     """The error object in the place of a page."""
-    services.figures.errors.labels(error.code).inc()
+    services.metrics.errors.labels(error.code).inc()
     result = Result(source, page, error=Failure(error.code, error.message))
     return Outcome(json.dumps(result.to_dict()), failed=True)

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its log line, its figures, who may send it."""
+"""What happens around every request: its id, its log line, its metrics, who may send it."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from platemark.apps.figures import Figures
+from platemark.apps.metrics import Metrics
 from platemark.apps.server.problems import of_error, problem
 from platemark.apps.settings import Settings
 from platemark.errors import Forbidden, PlatemarkError, Unauthorized
@@ -37,15 +37,15 @@ _DRAIN_SECONDS, _PAUSE_SECONDS = 5.0, 0.5
 
 
 class RequestLog:
-    """Gives every request an id, a line in the log and its place in the figures.
+    """Gives every request an id, a line in the log and its place in the metrics.
 
-    An exception that nobody handled is logged and answered as problem JSON. An answer that refuses
+    An unhandled exception is logged and answered as problem JSON. An answer that refuses
     a request waits for the rest of its body, since a client that is still sending may otherwise
     lose the answer with the connection.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, figures: Figures) -> None:
-        self._app, self._settings, self._figures = app, settings, figures
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self._app, self._settings, self._metrics = app, settings, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,9 +73,9 @@ class RequestLog:
 
     def _tell(self, scope: Scope, method: str, exchange: "_Exchange", seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
-        figures = self._figures
-        figures.requests.labels(route, method, str(exchange.status)).inc()
-        figures.request_seconds.labels(route).observe(seconds)
+        metrics = self._metrics
+        metrics.requests.labels(route, method, str(exchange.status)).inc()
+        metrics.request_seconds.labels(route).observe(seconds)
         client = scope.get("client")
         ACCESS.info(
             "request",

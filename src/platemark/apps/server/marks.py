@@ -1,4 +1,4 @@
-"""Routes that find marks: plates, stamps, pictures with marks drawn, vectors, ink."""
+"""Routes that find marks: plates, stamps, annotated pictures, vectors, ink."""
 
 import json
 from dataclasses import replace
@@ -63,7 +63,7 @@ from platemark.usecases.pages import Item, no_stamp
 
 router = APIRouter(route_class=WorkRoute, tags=["marks"])
 _MODEL = "embedding_model"
-PlatesCropped = Annotated[bool, Query(description="Each picture is one plate already cut out.")]
+PlatesCropped = Annotated[bool, Query(description="Each picture is one plate already cropped.")]
 Regions = Annotated[
     str | None,
     Query(
@@ -87,14 +87,14 @@ Together = Annotated[
 
 
 class MarkKind(StrEnum):
-    """What to look for."""
+    """What to detect."""
 
     PLATE = "plate"
     STAMP = "stamp"
 
 
 class AnswerFormat(StrEnum):
-    """What is answered: figures or a picture."""
+    """What is answered: values or a picture."""
 
     JSON = "json"
     PNG = "png"
@@ -239,7 +239,7 @@ async def annotated(
     min_score: MinScore = None,
     name: Name = None,
 ) -> Response:
-    """A PNG of one picture, or of one page of a document, with its marks drawn."""
+    """A PNG of one picture, or of one page of a document, annotated with its marks."""
     pipeline = services.pipeline(kind.value, min_score)
 
     def draw(image: Image) -> bytes:
@@ -324,12 +324,15 @@ async def segment(
     cropped: Cropped = False,
     format: Annotated[  # noqa: A002 - the parameter is called so
         AnswerFormat,
-        Query(description="`png` gives the surest stamp of the first file, paper transparent."),
+        Query(
+            description="`png` gives the stamp with the highest score in the first file, its paper "
+            "transparent."
+        ),
     ] = AnswerFormat.JSON,
     page: PageNumber = 0,
     name: Name = None,
 ) -> Response:
-    """The ink mask of each stamp, or the surest stamp cut out of its paper."""
+    """The ink mask of each stamp, or the cut-out of the stamp with the highest score."""
 
     pipeline = services.finder(cropped=cropped)
 
@@ -364,7 +367,7 @@ async def compare(
     page_b: OnePage = None,
     format: Annotated[  # noqa: A002 - the parameter is called so
         AnswerFormat,
-        Query(description="`png` gives the picture of what differs, in place of the figures."),
+        Query(description="`png` gives the picture of what differs, in place of the JSON."),
     ] = AnswerFormat.JSON,
 ) -> Response:
     """Compare the stamps of two files: probability that one stamp made both, verdict, reason.

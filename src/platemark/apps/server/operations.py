@@ -1,4 +1,4 @@
-"""Whether the server lives and is ready, and its figures."""
+"""Whether the server lives and is ready, and its metrics."""
 
 import asyncio
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
-from platemark.apps.figures import CONTENT_TYPE
+from platemark.apps.metrics import CONTENT_TYPE
 from platemark.apps.selfcheck import FINE, check_models
 from platemark.apps.server.common import Shared
 
@@ -43,7 +43,7 @@ async def readyz(
     return JSONResponse(content, 503 if troubles else 200)
 
 
-@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(services: Shared) -> Response:
     """Requests, latency of each stage, queue, marks and errors, in Prometheus' text format."""
-    return Response(services.figures.render(), media_type=CONTENT_TYPE)
+    return Response(services.metrics.render(), media_type=CONTENT_TYPE)

@@ -134,11 +134,11 @@ async def add(
     answer has an object for each image or page, and in it one for each stamp.
     """
     pipeline, registry = services.finder(read=read), services.registry
-    look = partial(stamps_of, pipeline, where=Where(whole=cropped))
+    process = partial(stamps_of, pipeline, where=Where(whole=cropped))
     async with uploads(request, services, NewSamples) as body:
         about = _about({**request.query_params, **body.fields})
         outcomes: list[Outcome] = []
-        for pages in await pages_of(request, body.files, look):
+        for pages in await pages_of(request, body.files, process):
             work = partial(add_stamps, registry, pipeline, pages, about.name, about.terms)
             outcomes += [_enrolled(services, one) for one in await services.work.run(work)]
         return answer_list(request, outcomes)
@@ -191,15 +191,16 @@ async def identify(
     cropped: Cropped = False,
     name: Name = None,
 ) -> Response:
-    """The stamps of each image or page, and the designs each may be of, surest first.
+    """The stamps of each image or page, and the designs each may be of, highest score first.
 
-    `identity` is the first candidate, `accepted` says whether it is sure enough.
+    `identity` is the first candidate, `accepted` says whether its score reaches the acceptance
+    threshold.
     """
 
     registry = services.registry
 
     def tell(result: Result) -> dict[str, Any]:
-        with services.figures.time("stamp_identify"):
+        with services.metrics.time("stamp_identify"):
             return identified(registry, result, top_k, false_accepts=false_accepts)
 
     work = partial(found, services, "stamp", services.finder(cropped=cropped), tell)

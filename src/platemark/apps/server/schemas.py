@@ -88,7 +88,7 @@ class _FoundPage(_Page):
 
 
 class FailedShape(Shape):
-    """A file or page that could not be looked at."""
+    """A file or page that could not be processed."""
 
     source: str
     page: int | None = Field(default=None, ge=0)
@@ -184,7 +184,7 @@ class DesignShape(Shape):
     owner: str
     created: str
     changed: str
-    retired: str | None = Field(description="Since when it is no longer looked for.")
+    retired: str | None = Field(description="Since when it is no longer searched for.")
     samples: int = Field(description="How many it has.")
 
 

@@ -393,7 +393,7 @@ const actions = {
 
 /**
  * One after the other: what is asked for meanwhile waits for what came before. Until another image is
- * shown only turning goes on: nothing is done to an image that nobody has seen.
+ * shown only turning goes on: nothing is done to an image that the annotator has not seen.
  */
 let busy = Promise.resolve(), turning = 0;
 const TURNS = ["next", "previous"], LEAVES = ["accept", "reject", ...TURNS];

@@ -163,7 +163,7 @@ function readTexts(mark, value) {
     return before.get(`${path} ${text}`) || { text, path };
   });
   mark.text = made.map(({ text }) => text).join(" / ") || null;
-  // Where nobody said how the lines run, straight is not said either.
+  // Where the direction of the lines is not known, straight is not said either.
   mark.lines = mark.lines?.length || made.some(({ path }) => path === "ring") ? made : [];
 }
 

@@ -72,7 +72,7 @@ export function showState({ total, counts, conflicts, predicted, predicting, tro
     ...facts("Model and corrections", agreement.model, "found", "of those right"),
     ...facts("Annotators among each other", agreement.people, "of one, of the other", "the other way"),
     element("dt", "Corrected by"),
-    element("dd", Object.entries(annotators).map(([name, count]) => `${name} ${count}`).join(", ") || "nobody yet"),
+    element("dd", Object.entries(annotators).map(([name, count]) => `${name} ${count}`).join(", ") || "none yet"),
   );
 }
 

@@ -1,4 +1,4 @@
-// The rectified mark, drawn anew at each step of a drag: pixels are sampled through a homography.
+// The rectified mark, rendered again at each step of a drag: pixels are sampled through a homography.
 
 /** The homography (nine numbers, row by row) that takes the unit square to four corners. */
 export function fromUnitSquare([[x0, y0], [x1, y1], [x2, y2], [x3, y3]]) {
