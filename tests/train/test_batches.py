@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from platemark.train.batches import Batch, ahead  # noqa: E402
+from platemark.train.batches import Batch, prefetch  # noqa: E402
 
 
 def make(step: int) -> Batch:
@@ -17,7 +17,7 @@ def make(step: int) -> Batch:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_come_in_order_and_pass_errors_on(workers: int) -> None:
-    stream = ahead(make, 5, workers)
+    stream = prefetch(make, 5, workers)
     made = [next(stream) for _ in range(3)]
     assert [int(step) for step, _ in made] == [5, 6, 7]
     assert len({int(process) for _, process in made} - {os.getpid()}) == workers

@@ -16,9 +16,9 @@ from platemark.train.pairs import (  # noqa: E402
     Pair,
     PairedDesign,
     PairedImprint,
-    draw_pair,
-    drawn_pair,
+    augmented_pair,
     find_alike,
+    sample_pair,
     windows,
 )
 
@@ -61,7 +61,7 @@ def pair_of(first: str, second: str, hidden: bool = False) -> Pair:
 
 def test_the_letter_that_differs_is_marked() -> None:
     for seed in range(6):
-        seen = drawn_pair(pair_of("H", "O"), False, np.random.default_rng(seed))
+        seen = augmented_pair(pair_of("H", "O"), False, np.random.default_rng(seed))
         assert seen is not None
         assert seen.known
         assert not seen.same
@@ -74,7 +74,7 @@ def test_the_letter_that_differs_is_marked() -> None:
 
 
 def test_a_letter_that_is_not_printed_is_not_held_against_an_imprint() -> None:
-    seen = drawn_pair(pair_of("H", "O", hidden=True), False, np.random.default_rng(0))
+    seen = augmented_pair(pair_of("H", "O", hidden=True), False, np.random.default_rng(0))
     assert seen is not None
     assert not seen.known
     assert not (seen.differs == 1).any()
@@ -84,7 +84,7 @@ def test_windows_show_the_letter_that_differs_and_places_where_nothing_does() ->
     rng = np.random.default_rng(0)
     said = []
     for seed in range(8):
-        seen = drawn_pair(pair_of("H", "O"), False, np.random.default_rng(seed))
+        seen = augmented_pair(pair_of("H", "O"), False, np.random.default_rng(seed))
         assert seen is not None
         for part in windows(seen, rng):
             height, width = part.differs.shape
@@ -96,7 +96,7 @@ def test_windows_show_the_letter_that_differs_and_places_where_nothing_does() ->
 
 
 def test_windows_tell_nothing_of_a_letter_that_is_not_printed() -> None:
-    seen = drawn_pair(pair_of("H", "O", hidden=True), False, np.random.default_rng(0))
+    seen = augmented_pair(pair_of("H", "O", hidden=True), False, np.random.default_rng(0))
     assert seen is not None
     assert all(part.same for part in windows(seen, np.random.default_rng(0)))
 
@@ -106,8 +106,8 @@ def test_of_one_stamp_nothing_differs(task: ComparerTask) -> None:
     rng = np.random.default_rng(0)
     kinds = set()
     for _ in range(80):
-        pair = draw_pair(families, families, rng)
-        seen = None if pair is None else drawn_pair(pair, False, rng)
+        pair = sample_pair(families, families, rng)
+        seen = None if pair is None else augmented_pair(pair, False, rng)
         if pair is None or seen is None:
             continue
         kinds.add(pair.kind)
@@ -126,8 +126,8 @@ def test_imprints_that_say_different_things_are_no_pair_of_one_stamp() -> None:
     design.imprints = [replace(imprint, text="1 MAY"), replace(imprint, text="2 MAY")]
     rng = np.random.default_rng(0)
     families = [[design]]
-    drawn = [draw_pair(families, families, rng) for _ in range(60)]
-    assert all(pair.kind == "misplaced" for pair in drawn if pair is not None)
+    pairs = [sample_pair(families, families, rng) for _ in range(60)]
+    assert all(pair.kind == "misplaced" for pair in pairs if pair is not None)
 
 
 def test_strangers_that_look_alike_are_known_and_laid_on_each_other() -> None:
@@ -143,8 +143,8 @@ def test_strangers_that_look_alike_are_known_and_laid_on_each_other() -> None:
     rng = np.random.default_rng(0)
     overlaps = []
     while len(overlaps) < 12:
-        pair = draw_pair(families[:2], families[1:2], rng)
-        seen = None if pair is None else drawn_pair(pair, False, rng)
+        pair = sample_pair(families[:2], families[1:2], rng)
+        seen = None if pair is None else augmented_pair(pair, False, rng)
         if pair is None or seen is None or pair.kind != "different":
             continue
         assert not seen.same
@@ -174,7 +174,7 @@ def test_what_can_be_told_apart_is_learned() -> None:
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)
     rng = np.random.default_rng(0)
     pairs = [pair_of("H", "O"), pair_of("H", "H")._replace(kind="same")] * 2
-    seen = [made for pair in pairs if (made := drawn_pair(pair, False, rng)) is not None]
+    seen = [made for pair in pairs if (made := augmented_pair(pair, False, rng)) is not None]
     canvases = torch.from_numpy(np.stack([one.canvas for one in seen]))
     maps = torch.from_numpy(np.stack([one.differs for one in seen]))
     same = torch.tensor([float(one.same) for one in seen])

@@ -20,7 +20,7 @@ from platemark.train.detector import (  # noqa: E402
     Window,
     _suppress,
     cut_window,
-    scale,
+    normalise,
 )
 from platemark.train.loop import Schedule  # noqa: E402
 from platemark.train.losses import Marks, detection_losses, iou  # noqa: E402
@@ -259,7 +259,7 @@ def test_a_stamp_that_fills_the_picture_is_learned() -> None:
     optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3)
     overlaps, losses = [], []
     for _ in range(40):
-        predictions = net(scale(torch.from_numpy(picture)))
+        predictions = net(normalise(torch.from_numpy(picture)))
         loss = torch.stack(list(detection_losses(predictions, marks).values())).sum()
         optimiser.zero_grad()
         loss.backward()

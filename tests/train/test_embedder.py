@@ -13,7 +13,7 @@ from platemark.datasets.manifest import (  # noqa: E402
     StampAnnotation,
     write_manifest,
 )
-from platemark.train.embedder import SIDE, Design, EmbedderTask, scale  # noqa: E402
+from platemark.train.embedder import SIDE, Design, EmbedderTask, normalise  # noqa: E402
 from platemark.train.imprints import Source, simulate  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
 from platemark.train.losses import DesignMemory, contrastive_loss  # noqa: E402
@@ -42,7 +42,7 @@ def turned(ink: np.ndarray, degrees: float) -> np.ndarray:
 
 def network_input(ink: np.ndarray) -> torch.Tensor:
     fitted = cv2.resize(ink, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return scale(torch.from_numpy(fitted[None]))
+    return normalise(torch.from_numpy(fitted[None]))
 
 
 @pytest.fixture(scope="module")

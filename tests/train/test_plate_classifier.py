@@ -20,8 +20,8 @@ from platemark.train.loop import Schedule  # noqa: E402
 from platemark.train.nets.classifier import ClassifierNet  # noqa: E402
 from platemark.train.plate_classifier import (  # noqa: E402
     LINES,
+    REAL_ONLY,
     SPEC,
-    UNDRAWN,
     ClassifierTask,
     hide,
     region_codes,
@@ -55,7 +55,7 @@ def written(folder: Path, *plates: dict[str, object], source: str = "a camera") 
 
 def test_the_codes_are_those_of_the_formats_and_a_last_for_none() -> None:
     assert CODES[-1] == "xx-unknown"
-    assert set(CODES) == {*load_formats(), *UNDRAWN, "xx-unknown"} - {"xx-vanity"}
+    assert set(CODES) == {*load_formats(), *REAL_ONLY, "xx-unknown"} - {"xx-vanity"}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from platemark.datasets.manifest import (  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
 from platemark.train.losses import mask_losses  # noqa: E402
 from platemark.train.nets.segmenter import SegmenterNet  # noqa: E402
-from platemark.train.segmenter import SIDE, SegmenterTask, disturb  # noqa: E402
+from platemark.train.segmenter import SIDE, SegmenterTask, augment  # noqa: E402
 
 
 def paint(path: Path, split: str = "train", kind: str = "scene") -> ManifestEntry:
@@ -84,7 +84,7 @@ def test_masks_stay_on_their_own_ink(rings: Path) -> None:
     rng = np.random.default_rng(0)
     overlaps = []
     for _ in range(40):
-        crop, mask = disturb(imprint, rng)
+        crop, mask = augment(imprint, rng)
         assert crop.shape == (SIDE, SIDE, 3)
         assert mask.shape == (SIDE, SIDE)
         ink = mask > 127

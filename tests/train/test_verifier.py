@@ -20,7 +20,7 @@ from platemark.train.export import export_verifier  # noqa: E402
 from platemark.train.loop import Schedule  # noqa: E402
 from platemark.train.nets.verifier import VerifierNet  # noqa: E402
 from platemark.train.pretrained import start_from  # noqa: E402
-from platemark.train.verifier import SPEC, VerifierTask, disturb  # noqa: E402
+from platemark.train.verifier import SPEC, VerifierTask, augment  # noqa: E402
 from platemark.types import Detection  # noqa: E402
 
 BLUE = (170, 60, 40)  # as OpenCV writes it
@@ -79,7 +79,7 @@ def test_crops_show_the_candidate_as_in_use(tmp_path: Path, detector: Detector) 
         actual = verifier_input(crop.pixels(), crop.box.tolist(), SPEC)
         assert np.abs(actual - expected).mean() < 3
         assert max(crop.pixels().shape) <= 1.3 * SPEC.side + 3
-        views = [disturb(crop, np.random.default_rng(seed)) for seed in range(2)]
+        views = [augment(crop, np.random.default_rng(seed)) for seed in range(2)]
         assert {view.shape for view in views} == {(SPEC.side, SPEC.side, 3)}
         assert not np.array_equal(*views)
 

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 Batch = tuple[Tensor, ...]
 
 
-def ahead(make: Callable[[int], Batch], start: int, workers: int = 0) -> Iterator[Batch]:
-    """Batches ``start``, ``start + 1`` and so on, in order.
+def prefetch(make: Callable[[int], Batch], start: int, workers: int = 0) -> Iterator[Batch]:
+    """Yield batches ``start``, ``start + 1`` and so on, each made while the one before is in use.
 
     Args:
         make: makes the batch of a number.

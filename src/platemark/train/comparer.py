@@ -1,4 +1,4 @@
-"""Teaches the comparer: pairs of drawn imprints, of one stamp and of its near-copies."""
+"""Teaches the comparer: pairs of synthetic imprints, of one stamp and of its near-copies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +21,9 @@ from platemark.train.pairs import (
     PairedDesign,
     PairedImprint,
     SeenPair,
-    draw_pair,
-    drawn_pair,
+    augmented_pair,
     find_alike,
+    sample_pair,
     template,
     windows,
 )
@@ -33,11 +33,11 @@ _HELD_OUT = 0.06
 _VALIDATED = 400
 _CALIBRATED = 300
 _STORED_LONG_SIDE = 400
-# In smaller imprints, in pixels, nobody could tell a letter from another.
+# In smaller imprints, in pixels, letters cannot be distinguished.
 _LEAST_SIDE = 110.0
-# So many windows take the time of a canvas.
+# Number of windows that take the time of a canvas.
 _PER_CANVAS, _PER_WIDE_CANVAS = 6, 4
-# Designs so many times longer than they are high are compared on lower canvases.
+# Designs this many times longer than they are high are compared on lower canvases.
 _WIDE = 1.7
 
 
@@ -130,7 +130,7 @@ class ComparerTask(Stateless):
         return max(1, 3 * self.size() // (2 * schedule.batch))
 
     def batch(self, schedule: Schedule, step: int) -> Batch:
-        """Pairs as :func:`drawn_pair` gives them, stacked.
+        """Pairs as :func:`augmented_pair` gives them, stacked.
 
         Of three batches one is of :func:`windows`, of which many more take the time of a canvas,
         one of whole canvases, and one of whole ones of wide designs.
@@ -144,8 +144,8 @@ class ComparerTask(Stateless):
         turned = int(rng.integers(2))
         made: list[SeenPair] = []
         while len(made) < count:
-            pair = draw_pair(pool, self.families, rng)
-            seen = None if pair is None else drawn_pair(pair, wide, rng)
+            pair = sample_pair(pool, self.families, rng)
+            seen = None if pair is None else augmented_pair(pair, wide, rng)
             if seen is not None:
                 made += [seen] if whole else windows(seen, rng)
         return _stacked(made[:count], turned)
@@ -153,7 +153,7 @@ class ComparerTask(Stateless):
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Of the pairs, and of the places where designs differ, do not, or have no ink."""
         canvases, maps, same, known = batch
-        odds, differs = net(scale(canvases))
+        odds, differs = net(normalise(canvases))
         pair = functional.binary_cross_entropy_with_logits(odds, same, reduction="none")
         target = (maps == 1).float()
         wrong = functional.binary_cross_entropy_with_logits(differs, target, reduction="none")
@@ -169,12 +169,12 @@ class ComparerTask(Stateless):
         """Fit the scores to held-out pairs that are aligned as in use."""
         rng = np.random.default_rng(1)
         tries = _CALIBRATED if self.validation else 0
-        drawn_pairs = [draw_pair(self.validation, self.validation, rng) for _ in range(tries)]
+        pairs = [sample_pair(self.validation, self.validation, rng) for _ in range(tries)]
         return calibrate_comparer(
             folder,
             [
                 (template(pair.a), template(pair.b), pair.kind == "same")
-                for pair in drawn_pairs
+                for pair in pairs
                 if pair is not None and pair.kind != "misplaced"
             ],
         )
@@ -189,21 +189,21 @@ class ComparerTask(Stateless):
         device = next(net.parameters()).device
         said: dict[str, list[float]] = {}
         for _ in range(_VALIDATED if self.validation else 0):
-            pair = draw_pair(self.validation, self.validation, rng)
-            seen = None if pair is None else drawn_pair(pair, False, rng)
+            pair = sample_pair(self.validation, self.validation, rng)
+            seen = None if pair is None else augmented_pair(pair, False, rng)
             if pair is not None and seen is not None and seen.known:
-                odds, _ = net(scale(torch.from_numpy(seen.canvas[None]).to(device)))
+                odds, _ = net(normalise(torch.from_numpy(seen.canvas[None]).to(device)))
                 said.setdefault(pair.kind, []).append(float(odds))
-        figures = {
+        metrics = {
             kind: float(np.mean((np.array(odds) > 0) == (kind == "same")))
             for kind, odds in sorted(said.items())
         }
         if "same" in said and "near" in said:
-            figures["auc"] = float(np.mean(np.greater.outer(said["same"], said["near"])))
-        return {name: round(figure, 4) for name, figure in figures.items()}
+            metrics["auc"] = float(np.mean(np.greater.outer(said["same"], said["near"])))
+        return {name: round(value, 4) for name, value in metrics.items()}
 
 
-def scale(canvases: Tensor) -> Tensor:
+def normalise(canvases: Tensor) -> Tensor:
     """(N, H, W, 6) uint8 to the network's (N, 6, H, W) float32 in 0..1, as the exported graph."""
     floats = canvases.permute(0, 3, 1, 2).float().div(255.0)
     return floats.contiguous(memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ from platemark.train.pictures import (
     Memory,
     MixedExamples,
     learning_splits,
-    relight,
+    photometric,
     shrink,
 )
 
@@ -42,20 +42,20 @@ class Framing:
 
     Attributes:
         stored: pictures are kept with this long side at most, in pixels.
-        validated: held-out pictures are looked at with this long side, in pixels.
+        validated: held-out pictures are processed with this long side, in pixels.
         least: the longer side of a mark is at least this, in pixels of the window,
         most: and at most this share of the window.
         zoom: pictures are enlarged by this at most.
         tilts: whether windows are at times tilted a little; a box is then that of the tilted
             corners, which holds for marks that fill their corners.
         mirrored: share of windows that are mirrored; print and stamps are never seen so, and what
-            is to be told by the look of its text is easier to learn without.
+            is to be told by the shape of its text is easier to learn without.
         turned: share of windows that are turned by quarters.
         held_out: synthetic scenes held out at most, beside real photos.
         corners: whether the corners of marks are learned; else those of their boxes are, since
-            nobody can tell at such sizes how a round seal is turned.
-        as_validated: share of windows at about the scale at which whole pictures will be looked
-            at; in the others the marks are of any size alike.
+            the rotation of a round seal cannot be told at such sizes.
+        as_validated: share of windows at about the scale at which whole pictures will be
+            processed; in the others the marks are of any size alike.
     """
 
     stored: int
@@ -167,7 +167,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
     def _load(self, listed: Listed) -> None:
         entry = listed.entry
         if f"{self.kind}s" not in entry.model_fields_set:
-            return  # nobody looked for such marks there
+            return  # such marks are not annotated there
         pixels, factor = _read_stored(listed.path, self.framing.stored)
         marks = entry.stamps if self.kind == "stamp" else entry.plates
         scene = _labelled(self._memory.keep(pixels), factor, marks, entry.ignore)
@@ -193,7 +193,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Score, box and corner terms."""
         pictures, boxes, quads, has_quad, ignore, present = batch
-        predictions = net(scale(pictures))
+        predictions = net(normalise(pictures))
         marks = [
             Marks(
                 boxes[i, present[i]],
@@ -219,7 +219,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
         found = marks = false = 0
         for scene in self.validation:
             picture, boxes = _fit_picture(scene, self.framing.validated)
-            predictions = net(scale(torch.from_numpy(picture)[None]).to(device))
+            predictions = net(normalise(torch.from_numpy(picture)[None]).to(device))
             kept = _suppress(predictions.boxes[0].cpu(), predictions.logits[0].sigmoid().cpu(), 0.3)
             overlaps = iou(kept[None], torch.from_numpy(boxes)[:, None])
             hits = (overlaps > 0.5).any(dim=1)[torch.from_numpy(~scene.ignore)]
@@ -235,7 +235,7 @@ class DetectorTask(MixedExamples[LabelledScene]):
         }
 
 
-def scale(pictures: Tensor) -> Tensor:
+def normalise(pictures: Tensor) -> Tensor:
     """(N, H, W, 3) uint8 to the network's (N, 3, H, W) float32 in -1..1, as the exported graph."""
     floats = pictures.permute(0, 3, 1, 2).float().div(127.5).sub(1.0)
     return floats.contiguous(memory_format=torch.channels_last)
@@ -263,7 +263,7 @@ def cut_window(
     matrix = factor * _linear(tilts, mirrored, framing.turned, rng)
     spot = _place(matrix, focus, np.abs(matrix) @ (size / 2), (width, height), side, rng)
     transform = np.column_stack([matrix, spot - matrix @ focus])
-    window = relight(_draw(pixels, transform, factor, side), rng)
+    window = photometric(_draw(pixels, transform, factor, side), rng)
     quads, outlines = (
         (corners @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
         for corners in (scene.quads, scene.quads if tilts else box_to_quad(scene.boxes))
@@ -290,12 +290,12 @@ def _linear(
 
 def _draw(pixels: Pixels, transform: NDArray[np.float64], factor: float, side: int) -> Pixels:
     """The window (side, side, 3) of a picture that ``transform`` (2, 3) takes to it."""
-    drawn = transform
+    taken = transform
     if factor < 0.6:
         width = pixels.shape[1]
         pixels = shrink(pixels, 1.6 * factor)
-        drawn = np.column_stack([transform[:, :2] / (pixels.shape[1] / width), transform[:, 2]])
-    return warp(pixels, drawn, (side, side), fill=_GREY)
+        taken = np.column_stack([transform[:, :2] / (pixels.shape[1] / width), transform[:, 2]])
+    return warp(pixels, taken, (side, side), fill=_GREY)
 
 
 def _place(
@@ -311,10 +311,10 @@ def _place(
     The window stays on the picture where the picture is the larger of the two.
     """
     corners = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]]) - focus
-    drawn = corners @ matrix.T
+    moved = corners @ matrix.T
     margin = np.clip(1.08 * reach, 0.12 * side, 0.5 * side)
     spot = rng.uniform(margin, side - margin)
-    low, high = drawn.min(axis=0), drawn.max(axis=0)
+    low, high = moved.min(axis=0), moved.max(axis=0)
     for axis in range(2):
         if high[axis] - low[axis] >= side:
             spot[axis] = np.clip(spot[axis], side - high[axis], -low[axis])

@@ -52,9 +52,9 @@ class Design:
     def draw(self, count: int, imprint_share: float, rng: np.random.Generator) -> list[Source]:
         """Some of its pictures, each an imprint with the probability given where there are both.
 
-        No picture comes twice before all of its sort have been drawn.
+        No picture comes twice before all of its sort have been sampled.
         """
-        drawn: list[Source] = []
+        chosen: list[Source] = []
         rest: dict[bool, list[Source]] = {True: [], False: []}
         for _ in range(count):
             imprint = bool(self.imprints) and (
@@ -63,8 +63,8 @@ class Design:
             if not rest[imprint]:
                 pool = self.imprints if imprint else self.artworks
                 rest[imprint] = [pool[index] for index in rng.permutation(len(pool)).tolist()]
-            drawn.append(rest[imprint].pop())
-        return drawn
+            chosen.append(rest[imprint].pop())
+        return chosen
 
 
 Family = list[Design]
@@ -78,8 +78,8 @@ class EmbedderTask:
             imprints. Stamps need an ``identity``; near-copies share the key ``family``, of the
             stamp or of its picture.
         imprints: pictures of each design in a batch.
-        imprint_share: part of the pictures that are of real or drawn imprints, not simulated from
-            artwork, for designs that have both.
+        imprint_share: part of the pictures that are of real or synthetic imprints, not simulated
+            from artwork, for designs that have both.
         segmenter: finds the ink of the imprints as it will be found in use; the bundled one by
             default.
     """
@@ -166,7 +166,7 @@ class EmbedderTask:
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The contrastive loss of the batch, and that beside all designs seen before."""
         ink, designs, families = batch
-        vectors = net(scale(ink))
+        vectors = net(normalise(ink))
         losses = {
             "contrast": contrastive_loss(vectors, designs, families, _TEMPERATURE, _NEAR_WEIGHT),
             "remembered": self._memory.loss(vectors, designs, _TEMPERATURE),
@@ -190,7 +190,7 @@ class EmbedderTask:
         if not len(ink):
             return {}
         device = next(net.parameters()).device
-        parts = [net(scale(torch.from_numpy(part).to(device))).cpu() for part in _chunks(ink)]
+        parts = [net(normalise(torch.from_numpy(part).to(device))).cpu() for part in _chunks(ink)]
         vectors = torch.cat(parts).numpy()
         cosines = vectors @ vectors.T
         correct = designs[nearest(cosines, designs, 5)] == designs[:, None]
@@ -217,7 +217,7 @@ class EmbedderTask:
         return np.array(ink, np.uint8).reshape(-1, SIDE, SIDE), numbers[:, 0], numbers[:, 1]
 
 
-def scale(ink: Tensor) -> Tensor:
+def normalise(ink: Tensor) -> Tensor:
     """(N, S, S) uint8 to the network's (N, 1, S, S) float32 in 0..1, as the exported graph."""
     return ink.float().div(255).unsqueeze(1)
 
@@ -256,7 +256,7 @@ def _load(listed: Listed, segmenter: Segmenter, known: dict[str, dict[str, Desig
 def _source(
     picture: Path, artwork: bool, stamp: StampAnnotation, segmenter: Segmenter
 ) -> Source | None:
-    """The ink of a stamp, cut out and shrunk where the network would not see more; None if none."""
+    """The ink of a stamp, cropped and shrunk where the network would not see more; None if none."""
     pixels = Image.read(picture).pixels
     if artwork:
         ink = _coverage(pixels)

@@ -50,7 +50,7 @@ KEPT = 100
 
 _OPSET = 20
 _PARITY, _HALVED_PARITY = 2e-3, 3e-2
-# Weights of so many numbers are worth storing as float16, and what their cast is called.
+# Weights of this many numbers are worth storing as float16, and what their cast is called.
 _LARGE_WEIGHT = 512
 _WIDENED = ".float32"
 

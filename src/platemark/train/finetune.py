@@ -23,7 +23,7 @@ from platemark.train.detector import (
     stack_windows,
 )
 from platemark.train.loop import Schedule, fit
-from platemark.train.pictures import relight
+from platemark.train.pictures import photometric
 from platemark.train.pretrained import start_from
 from platemark.train.stages import STAGES
 
@@ -33,7 +33,7 @@ _HELD_OUT = 12
 
 
 class CompositeTask(DetectorTask):
-    """Windows with the wanted marks and with look-alikes, made when they are needed.
+    """Windows with the wanted marks and with distractors, made when they are needed.
 
     Args:
         studio: Makes them.
@@ -65,7 +65,7 @@ class CompositeTask(DetectorTask):
     def _window(self, side: int, rng: np.random.Generator) -> Window:
         made = self._studio.window(side, rng)
         scene = _scene(made)
-        return label_window(relight(made.pixels, rng), scene, None, scene.quads)
+        return label_window(photometric(made.pixels, rng), scene, None, scene.quads)
 
 
 def finetune(

@@ -135,7 +135,7 @@ def learn(
     detector is fine-tuned ends that alone.
 
     Args:
-        references: What the marks look like; those of one name are one mark.
+        references: Pictures of the marks; those of one name are one mark.
         output: The folder of the model; it gets ``model.onnx``, ``card.json``, the cut-outs, and
             ``examples`` of the report.
         backgrounds: Folder of pictures without the marks; every fifth is kept for the choice and
@@ -166,8 +166,8 @@ def learn(
     _write_first(references, output, facts)
     choosing = list(_composites(studio("choose"), lengths.choosing, (seed, 1)))
     known = None if any(one.alpha is not None for one in references) else _INK_ODDS
-    look = partial(_Candidates.see, choosing, known, threads, progress)
-    candidates = [look(output, "bundled detector")]
+    measure = partial(_Candidates.see, choosing, known, threads, progress)
+    candidates = [measure(output, "bundled detector")]
     with tempfile.TemporaryDirectory(dir=output, prefix=".fine-tuning-") as place:
         if finetune is not None:
             tuned = Path(place)
@@ -175,7 +175,7 @@ def learn(
                 studio("learn"), tuned, lengths.minutes, seed, threads, report, progress
             )
             _take_card(output, tuned)
-            candidates.append(look(tuned, "fine-tuned"))
+            candidates.append(measure(tuned, "fine-tuned"))
         facts["average_precision"] = {
             one.stage: round(one.average_precision, 4) for one in candidates
         }
@@ -261,8 +261,8 @@ def _write_first(references: Sequence[Reference], output: Path, facts: Mapping[s
             "metrics": (),
             "training": dict(facts),
             "limits": (
-                "near-copies that differ in a small detail are told apart only where the imprint "
-                "is large enough to show it",
+                "near-copies that differ in a small detail are distinguished only where the "
+                "imprint is large enough to show it",
                 "measured on composites: real pages may be harder",
             ),
         }
@@ -330,7 +330,7 @@ class _Candidates:
         folder: Path,
         stage: str,
     ) -> "_Candidates":
-        """Look at composites with the model of a folder; without odds they are fitted to them."""
+        """Run the model of a folder on composites; without odds they are fitted to them."""
         pipeline = StampPipeline.from_pretrained(folder, threads=threads)
         detector = Detector.from_pretrained(
             folder, kind="stamp", threads=threads, min_score=CANDIDATE_SCORE
@@ -341,13 +341,15 @@ class _Candidates:
         right: list[bool] = []
         picture: list[int] = []
 
-        def look(composite: Composite) -> tuple[list[Detection], list[likeness.Signals]]:
+        def process(composite: Composite) -> tuple[list[Detection], list[likeness.Signals]]:
             image = Image(composite.pixels)
             found = detector(image)
             return found, verifier.signals(image, found)
 
-        looks = map_in_order(look, composites, _workers(threads))
-        for number, (composite, (found, seen)) in enumerate(zip(composites, looks, strict=True)):
+        processed = map_in_order(process, composites, _workers(threads))
+        for number, (composite, (found, seen)) in enumerate(
+            zip(composites, processed, strict=True)
+        ):
             scores = [verifier.probability(one) for one in seen]
             matches = _matches([one.box for one in found[: len(seen)]], scores, composite)
             for one, match in zip(seen, matches, strict=True):
@@ -423,12 +425,12 @@ def _score(
     examples = folder / "examples"
     examples.mkdir(exist_ok=True)
 
-    def look(composite: Composite) -> tuple[Composite, Sequence[Detection]]:
+    def process(composite: Composite) -> tuple[Composite, Sequence[Detection]]:
         return composite, pipeline.find(Image(composite.pixels))
 
     hits = total = alarms = 0
-    looks = map_in_order(look, _composites(studio, count, seed), _workers(threads))
-    for number, (composite, found) in enumerate(looks):
+    processed = map_in_order(process, _composites(studio, count, seed), _workers(threads))
+    for number, (composite, found) in enumerate(processed):
         matches = _matches([one.box for one in found], [one.score for one in found], composite)
         hits += len({match for match in matches.tolist() if match >= 0})
         total += sum(mark.counts for mark in composite.marks)
@@ -442,7 +444,7 @@ def _score(
 
 
 def _workers(threads: int | None) -> int:
-    """Composites that are looked at at a time: all cores, unless the threads are given."""
+    """Composites that are processed at a time: all cores, unless the threads are given."""
     return usable_cores() if threads is None else 1
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from platemark.errors import ModelMismatch, PlatemarkError
 from platemark.files import replace_file
 from platemark.models.card import ModelCard
-from platemark.train.batches import Batch, ahead
+from platemark.train.batches import Batch, prefetch
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Schedule:
     """How long and how fast to learn.
 
     Attributes:
-        batch: pictures per step.
+        batch: batch size.
         rate: peak learning rate of AdamW.
         weight_decay: AdamW's decoupled decay, on matrices and kernels only.
         warmup: steps of linear warm-up.
         minutes: length of the run by the clock, or None.
-        epochs: length of the run in passes over the data, when ``minutes`` is None.
+        epochs: length of the run in epochs, when ``minutes`` is None.
         average: decay of the exponential moving average of the weights.
         checkpoint_minutes: how often the state is written.
         checks: how often, in equal parts of the run, it is judged by held-out examples beside at
@@ -106,7 +106,7 @@ class Task(Protocol):
         ...
 
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Figures on held-out training data; nothing of the test split."""
+        """Metrics on held-out training data; nothing of the test split."""
         ...
 
 
@@ -135,7 +135,7 @@ def fit(
     """Train ``net`` and return its best averaged weights in a copy of it, in evaluation mode.
 
     Best by held-out examples; where there are none, the last. ``checkpoint.pt`` (all of `_State`),
-    ``log.csv`` (losses) and ``checks.csv`` (figures of the checks) are written to ``output``.
+    ``log.csv`` (losses) and ``checks.csv`` (metrics of the checks) are written to ``output``.
     ``go_on`` is told after every step what share of the run is done, and ends it by saying no.
 
     Raises:
@@ -159,12 +159,12 @@ def fit(
     started, last_saved = time.monotonic() - state.seconds, time.monotonic()
 
     def check() -> None:
-        figures = state.check()
-        if figures:
-            checks.add(figures)
+        metrics = state.check()
+        if metrics:
+            checks.add(metrics)
             report("held out: " + checks.flush(state.step, state.seconds))
 
-    for batch in ahead(partial(task.batch, schedule), state.step, schedule.workers):
+    for batch in prefetch(partial(task.batch, schedule), state.step, schedule.workers):
         state.seconds = time.monotonic() - started
         progress = state.step / total_steps if limit is None else state.seconds / limit
         if progress >= 1:
@@ -258,16 +258,16 @@ class _State:
 
     def check(self) -> dict[str, float]:
         """Judge the average by held-out examples, and keep it if none was better."""
-        figures = self.task.validate(self.average.eval())
-        quality = quality_of(self.task, figures)
+        metrics = self.task.validate(self.average.eval())
+        quality = quality_of(self.task, metrics)
         if quality is None:  # nothing is held out
-            return figures
+            return metrics
         if self.quality is None or quality >= self.quality:
             self.quality, self.without_better = quality, 0
             self.best = copy.deepcopy(self.average.state_dict())
         else:
             self.without_better += 1
-        return figures
+        return metrics
 
     def best_network(self) -> nn.Module:
         """The best average, in evaluation mode; the last where nothing was held out."""
@@ -329,12 +329,12 @@ _COUNTS = ("step", "seconds", "checked", "without_better", "quality")
 _PARTS = ("net", "average", "optimiser", "scaler", "task", "best", *_COUNTS)
 
 
-def quality_of(task: Task, figures: Mapping[str, float]) -> float | None:
-    """The figure by which a task is judged, more is better; None where it is not among them."""
+def quality_of(task: Task, metrics: Mapping[str, float]) -> float | None:
+    """The metric by which a task is judged, more is better; None where it is not among them."""
     name = task.judged_by.removeprefix("-")
-    if name not in figures:
+    if name not in metrics:
         return None
-    return -figures[name] if task.judged_by.startswith("-") else figures[name]
+    return -metrics[name] if task.judged_by.startswith("-") else metrics[name]
 
 
 def _decay_groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -432,9 +432,9 @@ class _Precision:
 
 
 class _Log:
-    """Means of figures, one CSV row per flush; the step is its first column.
+    """Means of metrics, one CSV row per flush; the step is its first column.
 
-    Of a log that is there already, the rows up to ``step`` stay: a run that goes on from there
+    Of a log that is there already, the rows up to ``step`` stay: a run that continues from there
     takes the steps of the others again, and writes their rows again.
     """
 

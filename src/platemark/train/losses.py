@@ -28,7 +28,7 @@ class Marks:
         quads: (M, 4, 2) input pixels; only read where ``has_quad``.
         has_quad: (M,) bool.
         ignore: (M,) bool: cells inside are neither right nor wrong, whatever size they answer for
-            (marks cut off, too small or illegible; places of which nobody knows).
+            (marks cut off, too small or illegible; places that are not annotated).
     """
 
     boxes: Tensor
@@ -195,8 +195,8 @@ def mask_losses(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
 class DesignMemory:
     """What the network last made of every design: negatives beyond those of a batch.
 
-    A batch has some dozen designs, most of which are soon told apart; the few that are mistaken for
-    each other seldom meet in one (cross-batch memory, Wang et al. 2020).
+    A batch has some dozen designs, most of which are soon distinguished; the few that are mistaken
+    for each other seldom meet in one (cross-batch memory, Wang et al. 2020).
 
     Args:
         designs: how many there are.

@@ -23,7 +23,7 @@ from platemark.matching.template import INKED, InkTemplate
 from platemark.models.card import ComparerPreprocess
 from platemark.models.preprocess import ink_input
 from platemark.train.nets.comparer import PLANES, STRIDE
-from platemark.train.pictures import relight, shrink
+from platemark.train.pictures import photometric, shrink
 
 SPEC = ComparerPreprocess(content=256, margin=16)
 """How pairs are laid out, in training and in use."""
@@ -144,7 +144,7 @@ class SeenPair(NamedTuple):
     known: bool
 
 
-def draw_pair(
+def sample_pair(
     families: Sequence[Family], others: Sequence[Family], rng: np.random.Generator
 ) -> Pair | None:
     """Two imprints of a random family, or one of it and a stranger; None where it has no such."""
@@ -178,8 +178,8 @@ def template(imprint: PairedImprint) -> InkTemplate:
     return InkTemplate.of(read_grey(imprint.found), Image.read(imprint.picture).pixels)
 
 
-def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | None:
-    """A pair on a canvas, never the same twice: relit, nearly aligned; None where one has no ink.
+def augmented_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | None:
+    """A pair on a canvas, nearly aligned, never the same twice; None where one has no ink.
 
     Args:
         pair: the imprints.
@@ -187,7 +187,7 @@ def drawn_pair(pair: Pair, wide: bool, rng: np.random.Generator) -> SeenPair | N
         rng: decides on the rest.
     """
     clean, alone = rng.random() < _CLEAN, rng.random() < _INK_ALONE
-    a, b = (_disturbed(imprint, clean, alone, rng) for imprint in (pair.a, pair.b))
+    a, b = (_augmented(imprint, clean, alone, rng) for imprint in (pair.a, pair.b))
     if 0.0 in (a.radius, b.radius):
         return None
     corners_a, corners_b = (
@@ -238,7 +238,7 @@ def _window(seen: SeenPair, place: NDArray[np.intp], rng: np.random.Generator) -
     return SeenPair(canvas, differs, not shown, shown or bool((differs == 0).all()))
 
 
-def _disturbed(
+def _augmented(
     imprint: PairedImprint, clean: bool, alone: bool, rng: np.random.Generator
 ) -> InkTemplate:
     """An imprint in another light, at times with less detail.
@@ -250,7 +250,7 @@ def _disturbed(
         rng: decides on the rest.
     """
     ink = read_grey(imprint.exact if clean or rng.random() < 0.1 else imprint.found)
-    pixels = relight(Image.read(imprint.picture).pixels, rng)
+    pixels = photometric(Image.read(imprint.picture).pixels, rng)
     if rng.random() < 0.2:
         factor = float(rng.uniform(0.4, 0.9))
         size = pixels.shape[1::-1]

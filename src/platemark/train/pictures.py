@@ -1,4 +1,4 @@
-"""What the tasks share: examples real and drawn, pictures in memory, light."""
+"""What the tasks share: examples real and synthetic, pictures in memory, augmentation."""
 
 import zlib
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ class Listed:
     Attributes:
         entry: its line of the manifest.
         root: folder of the manifest.
-        weight: how often the manifests list it: it is sampled so many times as often.
+        weight: how often the manifests list it: it is sampled this many times as often.
         validated: whether a manifest of it has a dev split, by which a run is judged.
     """
 
@@ -44,11 +44,11 @@ class Listed:
         return self.root / self.entry.image
 
     def is_held_out(self, key: str, share: float) -> bool:
-        """Whether it is for validation: of the dev split, or drawn where its manifest has none.
+        """Whether it is for validation: of the dev split, or sampled where its manifest has none.
 
         Args:
             key: what keeps examples together that belong together, such as those of one car.
-            share: of the keys that are drawn; the same ones in every run.
+            share: of the keys that are sampled; the same ones in every run.
         """
         if self.validated:
             return self.entry.split == "dev"
@@ -91,7 +91,7 @@ def _marks(entry: ManifestEntry) -> tuple[object, ...]:
 
 
 class MixedExamples(Stateless, Generic[Example]):
-    """The examples of a task that learns from drawn and from real pictures.
+    """The examples of a task that learns from synthetic and from real pictures.
 
     Args:
         real_share: part of every batch that is real, where there are both.
@@ -177,8 +177,11 @@ def coarsen(crop: Pixels, rng: np.random.Generator) -> Pixels:
     return crop
 
 
-def relight(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Exposure, contrast, colour cast, now and then grey, noisy or blurred; (H, W, 3) uint8 RGB."""
+def photometric(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Photometric augmentation of (H, W, 3) uint8 RGB.
+
+    Exposure, contrast, colour cast, now and then grey, noise or blur.
+    """
     if rng.random() < 0.12:
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
         pixels = np.asarray(cv2.merge([grey, grey, grey]), np.uint8)

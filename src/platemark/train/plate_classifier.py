@@ -26,7 +26,7 @@ from platemark.synth.plates.censor import obscured
 from platemark.synth.plates.typefaces import FontLibrary
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_classifier
-from platemark.train.detector import scale
+from platemark.train.detector import normalise
 from platemark.train.loop import Schedule
 from platemark.train.nets.classifier import Answers
 from platemark.train.pictures import (
@@ -34,14 +34,14 @@ from platemark.train.pictures import (
     MixedExamples,
     coarsen,
     learning_splits,
-    relight,
+    photometric,
 )
 from platemark.train.reader import cut_out, inexact
 from platemark.types import ORIENTATIONS
 
 SPEC = ClassifierPreprocess(height=48, width=160, margin=0.08)
 LINES = (1, 2, 3)
-UNDRAWN = ("kr",)
+REAL_ONLY = ("kr",)
 """Regions without a plate format that enough real photos show."""
 _HELD_OUT = 0.1
 # Shares of the crops of a batch whose text is hidden, and that stand otherwise than upright.
@@ -60,8 +60,8 @@ def region_codes() -> tuple[str, ...]:
     Plates of free texts, which no country issues, are of none.
     """
     formats = load_formats()
-    drawn = [code for code, known in formats.items() if code != "xx-vanity"]
-    return (*sorted({*drawn, *UNDRAWN}), UNKNOWN_REGION)
+    generated = [code for code, known in formats.items() if code != "xx-vanity"]
+    return (*sorted({*generated, *REAL_ONLY}), UNKNOWN_REGION)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class PlateCrop:
         regions: (R,) float32, 1 for each region code that it may have, all 0 where unannotated.
         lines: place of its number of lines in `LINES`, -1 where unannotated.
         obscured: 1 where a part of the text is hidden, 0 where none is, -1 where unannotated.
-        drawn: the region code of a synthetic plate.
+        generated_as: the region code of a synthetic plate.
     """
 
     pixels: Pixels
@@ -84,7 +84,7 @@ class PlateCrop:
     regions: NDArray[np.float32]
     lines: int
     obscured: int
-    drawn: str = ""
+    generated_as: str = ""
 
 
 class ClassifierTask(MixedExamples[PlateCrop]):
@@ -139,8 +139,8 @@ class ClassifierTask(MixedExamples[PlateCrop]):
     @cached_property
     def _chances(self) -> NDArray[np.float64]:
         """How often each synthetic crop is chosen: regions with few plates somewhat more often."""
-        counts = Counter(crop.drawn for crop in self.synthetic)
-        weights = np.array([counts[crop.drawn] ** -_EVENNESS for crop in self.synthetic])
+        counts = Counter(crop.generated_as for crop in self.synthetic)
+        weights = np.array([counts[crop.generated_as] ** -_EVENNESS for crop in self.synthetic])
         return np.cumsum(weights / weights.sum())
 
     def lacking(self) -> str | None:
@@ -179,7 +179,7 @@ class ClassifierTask(MixedExamples[PlateCrop]):
         pixels, hidden = _rectified(crop.pixels, quad), crop.obscured
         if rng.random() < _HIDDEN:
             pixels, hidden = hide(pixels, self._fonts, rng), 1
-        pixels = relight(coarsen(pixels, rng), rng)
+        pixels = photometric(coarsen(pixels, rng), rng)
         if rng.random() >= _TURNED:
             return pixels, crop.regions, crop.lines, 0, hidden
         way = 1 + int(rng.choice(len(_WAYS), p=_WAYS))
@@ -190,11 +190,11 @@ class ClassifierTask(MixedExamples[PlateCrop]):
         """Cross-entropy of each head. Where an annotation leaves several regions, as ``eu``, it is
         that of their sum."""
         crops, regions, lines, orientations, hidden = batch
-        said: Answers = net(scale(crops))
+        said: Answers = net(normalise(crops))
         known = regions.sum(dim=1) > 0
         kept = torch.where(regions[known] > 0, said.regions[known], -torch.inf)
         region = (said.regions[known].logsumexp(1) - kept.logsumexp(1)).sum() / max(len(crops), 1)
-        looked = hidden >= 0
+        known_hidden = hidden >= 0
         terms = {
             "region": region,
             "lines": functional.cross_entropy(
@@ -203,7 +203,7 @@ class ClassifierTask(MixedExamples[PlateCrop]):
             / len(crops),
             "orientation": functional.cross_entropy(said.orientations, orientations),
             "obscured": functional.binary_cross_entropy_with_logits(
-                said.obscured[looked], hidden[looked].float(), reduction="sum"
+                said.obscured[known_hidden], hidden[known_hidden].float(), reduction="sum"
             )
             / len(crops),
         }
@@ -287,7 +287,7 @@ def _rectified(pixels: Pixels, quad: NDArray[np.floating]) -> Pixels:
 def _ask(net: nn.Module, crops: Sequence[Pixels]) -> Answers:
     device = next(net.parameters()).device
     parts = [
-        net(scale(torch.from_numpy(np.stack(crops[start : start + 64])).to(device)))
+        net(normalise(torch.from_numpy(np.stack(crops[start : start + 64])).to(device)))
         for start in range(0, len(crops), 64)
     ]
     return Answers(*(torch.cat(values).float().cpu() for values in zip(*parts, strict=True)))

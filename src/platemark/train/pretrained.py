@@ -37,7 +37,7 @@ def start_from(source: str, net: nn.Module, task: Task, schedule: Schedule, stag
         stage: what the network is for, such as ``reader``.
 
     Raises:
-        ModelMismatch: There is neither a checkpoint nor a model, or it is damaged or of too
+        ModelMismatch: There is neither a checkpoint nor a model, or it is corrupt or of too
             different a network.
     """
     file = source_file(source, stage)

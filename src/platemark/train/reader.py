@@ -97,7 +97,7 @@ class ReaderTask(MixedExamples[TextCrop]):
         """(N, 1, H, W) float32 pictures, (sum of lengths,) classes, (N,) lengths."""
         rng = np.random.default_rng((schedule.seed, step))
         chosen = self.choose(schedule.batch, rng)
-        pictures = np.stack([disturb(crop, rng) for crop in chosen])
+        pictures = np.stack([augment(crop, rng) for crop in chosen])
         classes = np.concatenate([crop.classes for crop in chosen])
         lengths = np.array([len(crop.classes) for crop in chosen])
         return scale(pictures), torch.from_numpy(classes), torch.from_numpy(lengths)
@@ -113,11 +113,11 @@ class ReaderTask(MixedExamples[TextCrop]):
         return {"ctc": loss}
 
     def calibrate(self, folder: Path) -> ModelCard:
-        """Fit text scores on held-out real plates and on synthetic ones disturbed afresh."""
+        """Fit text scores on held-out real plates and on synthetic ones augmented afresh."""
         rng = np.random.default_rng(0)
         picked = rng.permutation(len(self.synthetic))[:_CALIBRATION_CROPS]
         crops = [_rectified(crop.pixels, crop.quad) for crop in self.validation]
-        crops += [disturb(self.synthetic[i], rng) for i in picked]
+        crops += [augment(self.synthetic[i], rng) for i in picked]
         known = self.validation + [self.synthetic[i] for i in picked]
         texts = ["".join(ALPHABET[label - 1] for label in crop.classes) for crop in known]
         return calibrate_reader(
@@ -126,7 +126,7 @@ class ReaderTask(MixedExamples[TextCrop]):
 
     @torch.no_grad()
     def validate(self, net: nn.Module) -> dict[str, float]:
-        """Exact matches on held-out real plates, greedy decoding, undisturbed corners."""
+        """Exact matches on held-out real plates, greedy decoding, exact corners."""
         if not self.validation:
             return {}
         device = next(net.parameters()).device
@@ -153,7 +153,7 @@ def collapse(classes: NDArray[np.int64]) -> list[int]:
     return [int(value) for value in kept if value]
 
 
-def disturb(crop: TextCrop, rng: np.random.Generator) -> Pixels:
+def augment(crop: TextCrop, rng: np.random.Generator) -> Pixels:
     """The crop as (H, W) grey with corners, light and sharpness a little off, never the same."""
     quad = inexact(crop.quad, crop.loose, rng)
     flat = _rectified(crop.pixels, quad).astype(np.float32)
@@ -202,7 +202,7 @@ def _cut(grey: Pixels, quad: NDArray[np.float32], text: str, loose: bool) -> Tex
 
 
 def cut_out(pixels: Pixels, quad: NDArray[np.float32]) -> tuple[Pixels, NDArray[np.float32]]:
-    """Cut out a plate and its surroundings, shrunk if far larger than the networks see it.
+    """Crop a plate and its surroundings, shrunk if far larger than the networks see it.
 
     Args:
         pixels: (H, W) or (H, W, 3) uint8.

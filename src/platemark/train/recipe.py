@@ -121,7 +121,7 @@ class PlatePictures(SyntheticSet):
         over: Manifest of photos over whose plates new ones are painted.
         formats: A plate format of one's own, or a folder of them.
         regions: Only plates of these formats.
-        lines: Only plates of so many lines.
+        lines: Only plates of this number of lines.
     """
 
     pictures: Literal["scenes", "crops"]
@@ -137,7 +137,7 @@ class StampPictures(SyntheticSet):
     Attributes:
         pictures: ``scenes`` or ``pasted`` for detector and verifier, ``imprints`` and ``artworks``
             for the others.
-        imprints_per_design: So many imprints in a row are of one design.
+        imprints_per_design: Number of imprints in a row of one design.
         near_copies: Share of the designs that differ from an earlier one in a detail alone.
         sides: Least and greatest long side of imprints, in pixels.
         shapes: Only stamps of these outlines.
@@ -201,7 +201,7 @@ class Recipe(_Table):
         parent: What it starts from: None for the bundled model, `NOTHING` for random weights.
         data: Annotated images.
         synthetic: Generated images.
-        augmentation: How examples are drawn, by the names of the task.
+        augmentation: How examples are made, by the names of the task.
         network: Sizes of the network, by its names.
         schedule: Length and speed.
     """
@@ -231,7 +231,7 @@ class Recipe(_Table):
             file.write(tomlkit.dumps(_plain(table)).encode())
 
     def stated(self) -> dict[str, Any]:
-        """The recipe as JSON, of paths only the last two parts: they are nobody else's business."""
+        """The recipe as JSON, of paths only the last two parts: the rest is private."""
         table = _map_paths(
             self.model_dump(exclude_none=True, exclude_defaults=False),
             lambda path: "/".join(Path(path).parts[-2:]),

@@ -22,7 +22,7 @@ _FINE_TUNING_RATE, _FINE_TUNING_MINUTES = 0.25, 30.0
 
 
 def complete(recipe: Recipe) -> Recipe:
-    """State all options that a recipe leaves open; no file is looked at.
+    """State all options that a recipe leaves open; no file is read.
 
     Raises:
         RecipeError: The recipe asks for what its task does not have.

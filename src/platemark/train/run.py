@@ -70,7 +70,7 @@ class Machine:
     workers: int = 0
 
     def check(self) -> None:
-        """See that it is there.
+        """Check that it is there.
 
         Raises:
             SettingsError: The device is not there, or this system cannot fork the workers.
@@ -112,7 +112,7 @@ class Trained:
         card: Of the model.
         attempts: What each attempt reached by held-out examples, more is better; empty where
             nothing was held out.
-        compared: The figures beside those of the bundled model; empty without a dev split.
+        compared: The metrics beside those of the bundled model; empty without a dev split.
     """
 
     card: ModelCard
@@ -179,7 +179,7 @@ def train(
         best = max(range(attempts), key=lambda i: (qualities[i] is not None, qualities[i] or 0.0))
         _keep(folders[best], output, _spread(learning, reached, best), report)
     compared = _beside_bundled(resolved, output, machine.threads, report)
-    card = _state_figures(output, resolved, compared, command)
+    card = _state_metrics(output, resolved, compared, command)
     return Trained(card, reached, compared)
 
 
@@ -237,13 +237,13 @@ class _Run:
             report=self.report,
         )
         plot_run(folder / "log.csv", folder / "checks.csv", folder / "curve.png")
-        figures = learning.validate(trained)
+        metrics = learning.validate(trained)
         facts: dict[str, Any] = {
             **self.facts,
             "recipe": self.recipe.model_copy(update={"seed": seed}).stated(),
             "marks": learning.marks(),
             "steps": read_checkpoint(folder / CHECKPOINT_NAME, "cpu")["step"],
-            "held_out": figures,
+            "held_out": metrics,
         }
         if self.stage.pretrained and parent == NOTHING:
             facts["pretrained"] = self.stage.pretrained
@@ -251,7 +251,7 @@ class _Run:
         if self.recipe.task == "reader":
             _pack_formats(self.recipe, folder)
         learning.calibrate(folder)
-        return quality_of(learning, figures)
+        return quality_of(learning, metrics)
 
 
 def _pack_formats(recipe: Recipe, folder: Path) -> None:
@@ -275,7 +275,7 @@ def _schedule(recipe: Recipe, seed: int, workers: int) -> Schedule:
 
 
 def _check_same(recipe: Recipe, file: Path) -> None:
-    """See that a run to resume is one of this recipe.
+    """Check that a run to resume is one of this recipe.
 
     Raises:
         RecipeError: It is of another one; names what differs.
@@ -356,25 +356,25 @@ def _beside_bundled(
             continue
         report(f"evaluating beside the bundled model on {len(manifest)} images of dev in {path}")
         bundled, trained = (
-            {one["name"]: one for one in _figures(recipe, manifest, model, threads)}
+            {one["name"]: one for one in _metrics(recipe, manifest, model, threads)}
             for model in (None, output)
         )
         compared += [
             Compared(
                 name,
-                figure["n"],
+                metric["n"],
                 bundled[name]["value"],
-                figure["value"],
+                metric["value"],
                 bundled[name].get("interval"),
-                figure.get("interval"),
+                metric.get("interval"),
             )
-            for name, figure in trained.items()
+            for name, metric in trained.items()
             if name in bundled
         ]
     return tuple(compared)
 
 
-def _figures(
+def _metrics(
     recipe: Recipe, manifest: Manifest, model: Path | None, threads: int | None
 ) -> Metrics:
     """Evaluate the pipeline with a model in the place of its stage; None for the bundled one."""
@@ -390,10 +390,10 @@ def _figures(
     return card_metrics(recipe.kind, recipe.task, evaluation.to_dict())
 
 
-def _state_figures(
+def _state_metrics(
     output: Path, recipe: Recipe, compared: Sequence[Compared], command: str
 ) -> ModelCard:
-    """Write the figures of the trained model into its card."""
+    """Write the metrics of the trained model into its card."""
     card = ModelCard.read(output / CARD_NAME)
     names = ", ".join("/".join(one.manifest.parts[-2:]) for one in recipe.data)
     metrics = tuple(
@@ -414,7 +414,7 @@ def _state_figures(
 
 
 def plot_run(log: Path, checks: Path, picture: Path) -> None:
-    """Plot the losses of ``log.csv`` and the figures of ``checks.csv`` over the minutes.
+    """Plot the losses of ``log.csv`` and the metrics of ``checks.csv`` over the minutes.
 
     There is no plot of fewer than two rows.
     """
@@ -431,7 +431,7 @@ def plot_run(log: Path, checks: Path, picture: Path) -> None:
         minutes = [float(row["minutes"]) for row in rows]
         for name in rows[0].keys() - {"step", "minutes", "rate"}:
             values = [float(row[name]) for row in rows]
-            if label == "loss" or max(values) <= 1:  # counts of examples are no figures
+            if label == "loss" or max(values) <= 1:  # counts of examples are no shares
                 axes.plot(minutes, values, label=name)
         axes.set(xlabel="minutes", ylabel=label, yscale="log" if label == "loss" else "linear")
         axes.legend()

@@ -1,4 +1,4 @@
-"""Teaches the segmenter: boxes cut out as inexactly as a detector finds them, and their ink."""
+"""Teaches the segmenter: boxes cropped as inexactly as a detector finds them, and their ink."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from platemark.models.card import ModelCard
 from platemark.models.preprocess import square_crop
 from platemark.train.batches import Batch
 from platemark.train.calibrate import calibrate_segmenter
-from platemark.train.detector import scale
+from platemark.train.detector import normalise
 from platemark.train.loop import Schedule
 from platemark.train.losses import mask_losses
 from platemark.train.pictures import (
@@ -24,7 +24,7 @@ from platemark.train.pictures import (
     MixedExamples,
     coarsen,
     learning_splits,
-    relight,
+    photometric,
     shrink,
 )
 
@@ -144,13 +144,13 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
         chosen = self.choose(schedule.batch, rng)
         for place in np.flatnonzero(rng.random(len(chosen)) < _BARE_SHARE * bool(self.bare)):
             chosen[place] = self.bare[int(rng.integers(len(self.bare)))]
-        crops, masks = zip(*(disturb(imprint, rng) for imprint in chosen), strict=True)
+        crops, masks = zip(*(augment(imprint, rng) for imprint in chosen), strict=True)
         return torch.from_numpy(np.stack(crops)), torch.from_numpy(np.stack(masks))
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the pixels and Dice of the masks."""
         crops, masks = batch
-        return mask_losses(net(scale(crops)), masks.float() / 255)
+        return mask_losses(net(normalise(crops)), masks.float() / 255)
 
     def calibrate(self, folder: Path) -> ModelCard:
         """Choose the probability from which a pixel counts as ink, on held-out imprints."""
@@ -175,17 +175,17 @@ class SegmenterTask(MixedExamples[MaskedImprint]):
             chunk = self.validation[start : start + 32]
             crops = [square_crop(i.pixels(), i.box.tolist(), MARGIN, SIDE)[0] for i in chunk]
             masks = [square_crop(i.mask(), i.box.tolist(), MARGIN, SIDE)[0] > 127 for i in chunk]
-            found = net(scale(torch.from_numpy(np.stack(crops)).to(device))).cpu().numpy() > 0
+            found = net(normalise(torch.from_numpy(np.stack(crops)).to(device))).cpu().numpy() > 0
             both = (found & masks).sum(axis=(1, 2)) / (found | masks).sum(axis=(1, 2)).clip(1)
             overlaps += both.tolist()
         return {"iou": round(float(np.mean(overlaps)), 4), "imprints": len(overlaps)}
 
 
-def disturb(imprint: MaskedImprint, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+def augment(imprint: MaskedImprint, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
     """A crop (S, S, 3) uint8 RGB and its mask (S, S) uint8, never the same twice.
 
-    The box is off by a few percent; the crop is turned by quarters, mirrored, relit, at times of
-    another ink, coarse or compressed.
+    The box is off by a few percent; the crop is turned by quarters, mirrored, of other exposure and
+    colour cast, at times of another ink, coarse or compressed.
     """
     pixels, mask = imprint.pixels(), imprint.mask()
     size = np.tile(imprint.box[2:] - imprint.box[:2], 2)
@@ -200,5 +200,5 @@ def disturb(imprint: MaskedImprint, rng: np.random.Generator) -> tuple[Pixels, P
         crop, ink = crop[:, ::-1], ink[:, ::-1]
     if rng.random() < 0.15:
         crop = crop[..., rng.permutation(3)]
-    crop = relight(coarsen(np.ascontiguousarray(crop), rng), rng)
+    crop = photometric(coarsen(np.ascontiguousarray(crop), rng), rng)
     return crop, np.ascontiguousarray(ink)

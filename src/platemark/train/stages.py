@@ -61,7 +61,7 @@ class Stage:
 
     @property
     def augmentation(self) -> dict[str, Any]:
-        """The options by which examples are drawn, with their defaults."""
+        """The options by which examples are made, with their defaults."""
         return _options(self.load, _DATA)
 
     @property

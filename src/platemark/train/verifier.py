@@ -19,7 +19,7 @@ from platemark.models.preprocess import verifier_input
 from platemark.tasks.detector import Detector
 from platemark.train.batches import Batch
 from platemark.train.calibrate import Judged, calibrate_verifier
-from platemark.train.detector import scale
+from platemark.train.detector import normalise
 from platemark.train.loop import Schedule
 from platemark.train.pictures import (
     NO_MARKS,
@@ -28,7 +28,7 @@ from platemark.train.pictures import (
     MixedExamples,
     coarsen,
     learning_splits,
-    relight,
+    photometric,
     shrink,
 )
 
@@ -179,13 +179,13 @@ class VerifierTask(MixedExamples[CandidateCrop]):
         """(N, S, S, 3) uint8 crops, (N,) float32 whether each is a stamp."""
         rng = np.random.default_rng((schedule.seed, step))
         chosen = self.choose(schedule.batch, rng)
-        crops = torch.from_numpy(np.stack([disturb(one, rng) for one in chosen]))
+        crops = torch.from_numpy(np.stack([augment(one, rng) for one in chosen]))
         return crops, torch.tensor([float(one.right) for one in chosen])
 
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy."""
         crops, right = batch
-        odds = net(scale(crops))
+        odds = net(normalise(crops))
         return {"right": functional.binary_cross_entropy_with_logits(odds, right)}
 
     def calibrate(self, folder: Path) -> ModelCard:
@@ -200,7 +200,7 @@ class VerifierTask(MixedExamples[CandidateCrop]):
         for start in range(0, len(self.validation), 32):
             part = self.validation[start : start + 32]
             crops = [verifier_input(one.pixels(), one.box.tolist(), SPEC) for one in part]
-            said = net(scale(torch.from_numpy(np.stack(crops)).to(device))).cpu().tolist()
+            said = net(normalise(torch.from_numpy(np.stack(crops)).to(device))).cpu().tolist()
             for one, value in zip(part, said, strict=True):
                 odds[one.right].append(value)
         if not all(odds.values()):
@@ -237,8 +237,8 @@ def judge(
     return Judged(path, tuple(found), tuple(right.tolist()))
 
 
-def disturb(candidate: CandidateCrop, rng: np.random.Generator) -> Pixels:
-    """A crop (S, S, 3) uint8 RGB, never the same twice: shifted, scaled, relit, coarsened."""
+def augment(candidate: CandidateCrop, rng: np.random.Generator) -> Pixels:
+    """A crop (S, S, 3) uint8 RGB, never the same twice: of other place, size, exposure, detail."""
     pixels = candidate.pixels()
     size = np.tile(candidate.box[2:] - candidate.box[:2], 2)
     box = candidate.box + rng.normal(0, 0.03, 4).clip(-0.08, 0.08) * size
@@ -248,4 +248,4 @@ def disturb(candidate: CandidateCrop, rng: np.random.Generator) -> Pixels:
     crop = verifier_input(pixels, box.tolist(), spec)
     if rng.random() < 0.05:
         crop = np.ascontiguousarray(np.rot90(crop, int(rng.integers(1, 4))))
-    return relight(coarsen(crop, rng), rng)
+    return photometric(coarsen(crop, rng), rng)
