@@ -226,12 +226,12 @@ def judge_all(
         tell(len(outcomes), total)
     answers: list[Result] = []
     for path in negatives:
-        answers.append(_look(path, pipeline))
+        answers.append(_result(path, pipeline))
         tell(len(outcomes) + len(answers), total)
     return tuple(outcomes), tuple(answers)
 
 
-def _look(path: Path, pipeline: Pipeline[Any]) -> Result:
+def _result(path: Path, pipeline: Pipeline[Any]) -> Result:
     """Run a pipeline on an image; what fails is the result's error."""
     try:
         return pipeline(path)

@@ -117,7 +117,7 @@ class Imprint:
             rng: decides on what the ink leaves open.
         """
         finer = scale * _FINER
-        artwork = _drawn(design, finer)
+        artwork = _rendered(design, finer)
         room = max(2, round(finer * (0.4 + 1.6 * (ink.strike > 0) + ink.smear)))
         border = (room, room, room, room)
         coverage = cv2.copyMakeBorder(artwork.coverage, *border, cv2.BORDER_CONSTANT)
@@ -235,7 +235,7 @@ def _master(design: Design) -> tuple[Artwork, float]:
     return design.draw(scale), scale
 
 
-def _drawn(design: Design, scale: float) -> Artwork:
+def _rendered(design: Design, scale: float) -> Artwork:
     """The design at a scale; small ones are reduced from a large one, which is faster."""
     master, own_scale = _master(design)
     zoom = scale / own_scale
