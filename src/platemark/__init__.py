@@ -1,4 +1,4 @@
-"""Find and read licence plates in photos; find, cut out and tell apart stamps on documents.
+"""Find and read licence plates in photos; find, segment and identify stamps on documents.
 
 ::
 
