@@ -5,6 +5,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, Download, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from platemark.apps.web import mount
 from platemark.registry import Registry
@@ -58,6 +60,16 @@ class Visit:
     def give(self, place: str, name: str, content: bytes) -> None:
         file: Any = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
         self.page.set_input_files(f"#pm-{place} input[type=file]", file)
+
+    def give_named(self, place: str, name: str, content: bytes) -> None:
+        """Give a file to a field that shows names; again if the page was just being redrawn."""
+        shown = self.page.get_by_text(name).first
+        for _ in range(4):
+            self.give(place, name, content)
+            with suppress(PlaywrightTimeout):
+                shown.wait_for(timeout=PATIENCE / 4)
+                return
+        expect(shown).to_be_visible()
 
 
 @pytest.fixture
@@ -161,9 +173,8 @@ def test_two_stamps_are_compared_and_laid_on_each_other(
     page.locator("#pm-compare-ask").click()
     result = page.locator("#pm-compare-result")
     expect(result).to_contain_text("Drop the first picture too")
-    visit.give("compare-a", "a.jpg", letter)
-    visit.give("compare-b", "b.jpg", letter)
-    expect(page.get_by_text("b.jpg")).to_be_visible()
+    visit.give_named("compare-a", "a.jpg", letter)
+    visit.give_named("compare-b", "b.jpg", letter)
     page.locator("#pm-compare-ask").click()
     expect(result.locator(".pm-odds")).to_contain_text(f"{expected['score']:.0%}")
     expect(result).to_contain_text(expected["reason"][1:])

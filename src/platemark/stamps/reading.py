@@ -40,7 +40,7 @@ _LEAST_PIECE = 0.7
 # Lines whose angles differ by less (degrees) are read together.
 _ONE_ANGLE = 4.0
 # A stamp is mirrored if it weighs so many times as much mirrored, and at least so much.
-_MIRRORED, _LEAST_WEIGHT = 1.6, 4.0
+_MIRRORED, _LEAST_WEIGHT = 1.3, 4.0
 # A stamp whose characters have this mean score is not read mirrored; others are, if their longest
 # line then weighs more than all of them, and at least so much.
 _CERTAIN, _LEAST_SAMPLE = 0.92, 2.0
