@@ -182,10 +182,10 @@ def test_stamps_are_kept_on_the_server_and_found_again(registry: Any) -> None:
 
 def test_stamps_are_found_by_their_text_on_the_server(registry: Any) -> None:
     (added,) = registry.add("Garden", LETTER, read=True)
-    assert "НЕКОММЕРЧЕСКОЕ" in added.sample.text
+    assert "НЕКОММЕРЧЕСК" in added.sample.text
     assert registry.samples("Garden") == [added.sample]
-    assert registry.designs("некоммерческое") == [added.design]
-    assert registry.designs("некоммерческое garten") == []
+    assert registry.designs("некоммерческ") == [added.design]
+    assert registry.designs("некоммерческ garten") == []
 
 
 def test_what_is_said_of_designs_is_changed_on_the_server(registry: Any, tmp_path: Path) -> None:
