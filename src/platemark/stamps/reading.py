@@ -194,7 +194,7 @@ def _mean_score(pieces: Sequence[Piece]) -> float:
 
 
 def _weight(pieces: Iterable[Piece], reader: ReadsStrips) -> float:
-    return sum(piece.weight for piece in pieces if piece.score >= reader.legible_score)
+    return _total(piece for piece in pieces if piece.score >= reader.legible_score)
 
 
 def _pieces(strength: Pixels, layout: Layout, reader: ReadsStrips) -> list[Piece]:
@@ -233,20 +233,17 @@ def _both_ways(
     strength: Pixels, lines: Sequence[StraightLine], reader: ReadsStrips
 ) -> list[list[Piece]]:
     """Readings of lines of one angle, upright and upside down; where the longest tells, of one."""
-    longest, *others = sorted(lines, key=lambda line: -line.length / line.capital)
-    ways = [(way, _read_line(strength, way(longest), reader)) for way in (_as_it_is, upside_down)]
+    upright = sorted(lines, key=lambda line: -line.length / line.capital)
+    turned = [upside_down(line) for line in upright]
+    ways = [(way, _read_line(strength, way[0], reader)) for way in (upright, turned)]
     ways.sort(key=lambda one: -_total(one[1]))
-    most, least = (_total(pieces) for _, pieces in ways)
+    most, least = (_total(longest) for _, longest in ways)
     if most >= _PLAIN_WEIGHT and most > _PLAIN * least:
         ways = ways[:1]
     return [
-        pieces + [piece for line in others for piece in _read_line(strength, way(line), reader)]
-        for way, pieces in ways
+        longest + [piece for line in way[1:] for piece in _read_line(strength, line, reader)]
+        for way, longest in ways
     ]
-
-
-def _as_it_is(line: StraightLine) -> StraightLine:
-    return line
 
 
 def _by_angle(lines: Iterable[StraightLine]) -> list[StraightLine]:

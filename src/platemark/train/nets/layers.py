@@ -84,3 +84,23 @@ class Bottleneck(nn.Module):
         """(N, C, H, W) to the same shape."""
         result: Tensor = self.activation(features + self.body(features))
         return result
+
+
+def self_attention(sequence: Tensor, to_qkv: nn.Linear, project: nn.Linear, heads: int) -> Tensor:
+    """Multi-head self-attention (Vaswani et al. 2017) in plain operations, for few ONNX nodes.
+
+    Args:
+        sequence: (N, T, D).
+        to_qkv: D to 3 D, the queries, keys and values of all heads.
+        project: D to D.
+        heads: how many; D is a multiple of it.
+
+    Returns:
+        (N, T, D).
+    """
+    n, t, d = sequence.shape
+    qkv = to_qkv(sequence).reshape(n, t, 3, heads, d // heads)
+    query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    attention = (query @ key.transpose(-1, -2) * (d // heads) ** -0.5).softmax(-1)
+    mixed: Tensor = project((attention @ value).transpose(1, 2).reshape(n, t, d))
+    return mixed

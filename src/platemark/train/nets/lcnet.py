@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from platemark.errors import MissingExtra
+from platemark.train.nets.layers import self_attention
 
 _BLOCKS = (
     (96, 96, 1, True),
@@ -187,10 +188,8 @@ class _Neck(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, 1, T) to (N, T, D)."""
-        skipped, reduced = (
-            functional.silu(self.skip(features)),
-            functional.silu(self.reduce(features)),
-        )
+        skipped = functional.silu(self.skip(features))
+        reduced = functional.silu(self.reduce(features))
         local = reduced + functional.silu(self.near(reduced))
         sequence = self.norm(self.layers(local.squeeze(2).transpose(1, 2)))
         result: Tensor = sequence + skipped.squeeze(2).transpose(1, 2)
@@ -202,7 +201,7 @@ class _Neck(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Pre-norm transformer layer in plain operations."""
+    """Pre-norm transformer layer, with SiLU between its last two."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -215,12 +214,8 @@ class _Attention(nn.Module):
 
     def forward(self, sequence: Tensor) -> Tensor:
         """(N, T, D) to the same shape."""
-        n, t, d = sequence.shape
-        qkv = self.to_qkv(self.norm(sequence)).reshape(n, t, 3, _HEADS, d // _HEADS)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        attention = (query @ key.transpose(-1, -2) * (d // _HEADS) ** -0.5).softmax(-1)
-        mixed = (attention @ value).transpose(1, 2).reshape(n, t, d)
-        sequence = sequence + self.project(mixed)
+        normalised = self.norm(sequence)
+        sequence = sequence + self_attention(normalised, self.to_qkv, self.project, _HEADS)
         result: Tensor = sequence + self.narrow(
             functional.silu(self.widen(self.feed_norm(sequence)))
         )

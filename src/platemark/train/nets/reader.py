@@ -8,14 +8,14 @@ one line it learns to leave the rest blank.
 import torch
 from torch import Tensor, nn
 
-from platemark.train.nets.layers import Bottleneck, ConvBlock
+from platemark.train.nets.layers import Bottleneck, ConvBlock, self_attention
 
 _ROWS = 2
 _STRIDE = 4
 
 
 class SelfAttention(nn.Module):
-    """Pre-norm transformer encoder layer in plain operations, which export to few ONNX nodes."""
+    """Pre-norm transformer encoder layer."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -32,12 +32,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, sequence: Tensor) -> Tensor:
         """(N, T, D) to the same shape."""
-        n, t, d = sequence.shape
-        qkv = self.to_qkv(self.norm(sequence)).reshape(n, t, 3, self.heads, d // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        attention = (query @ key.transpose(-1, -2) * (d // self.heads) ** -0.5).softmax(-1)
-        mixed = (attention @ value).transpose(1, 2).reshape(n, t, d)
-        sequence = sequence + self.project(mixed)
+        normalised = self.norm(sequence)
+        sequence = sequence + self_attention(normalised, self.to_qkv, self.project, self.heads)
         result: Tensor = sequence + self.feed(sequence)
         return result
 
