@@ -26,25 +26,25 @@ from platemark.types import Character, StripCharacter, TextLine
 # the second is tried where the first is read with a lower weight.
 _LETTER_SHARES = (1.0, 0.7)
 _READ_BAND = 6.0
-# Characters further apart than so many usual steps, or heights of a capital, are of two texts.
+# Characters further apart than this many usual steps, or heights of a capital, are of two texts.
 _APART = 2.7
 _LEAST_STEP = 0.75
 # A character weighs what its score is above this: guesses weigh nothing.
 _GUESS = 0.6
-# Readings with so many of their characters on another's, within so many capitals, exclude it.
+# Readings with this share of their characters on another's, within this many capitals, exclude it.
 _SHARED, _ON_ONE_ANOTHER = 0.3, 0.55
 # Words at the ends of a line with a lower mean score are ornaments or pieces of a frame.
 _LEAST_END = 0.45
-# What weighs less is a stroke that looks like a letter, not a text.
+# What weighs less is a stroke that resembles a letter, not a text.
 _LEAST_PIECE = 0.7
 # Lines whose angles differ by less (degrees) are read together.
 _ONE_ANGLE = 4.0
-# A stamp is mirrored if it weighs so many times as much mirrored, and at least so much.
+# A stamp is mirrored if it weighs this many times as much mirrored, and at least this much.
 _MIRRORED, _LEAST_WEIGHT = 1.3, 4.0
 # A stamp whose characters have this mean score is not read mirrored; others are, if their longest
 # line then weighs more than all of them, and at least so much.
 _CERTAIN, _LEAST_SAMPLE = 0.92, 2.0
-# Lines stand the way in which the longest weighs so many times as much, and at least so much.
+# Lines stand the way in which the longest weighs this many times as much, and at least this.
 _PLAIN, _PLAIN_WEIGHT = 3.0, 3.0
 
 
@@ -64,7 +64,7 @@ class StampText:
 
     @property
     def text(self) -> str | None:
-        """The lines that were read, parted by ``" / "``; None where there is none."""
+        """The lines that were read, separated by ``" / "``; None where there is none."""
         return " / ".join(line.text for line in self.lines if line.text) or None
 
     @property
@@ -261,11 +261,11 @@ def _read_ring(strength: Pixels, ring: RingLine, rank: int, reader: ReadsStrips)
         if way < around or not (np.abs(along - (way - around)) < 0.5 * ring.capital).any()
     ]
     characters = [characters[index] for index in kept]
-    return _parted(characters, places[kept], along[kept], ring, rank)
+    return _separated(characters, places[kept], along[kept], ring, rank)
 
 
 def _read_line(strength: Pixels, line: Baseline, reader: ReadsStrips) -> list[Piece]:
-    return _parted(*_read(strength, line, reader), line, 0)
+    return _separated(*_read(strength, line, reader), line, 0)
 
 
 def _read(
@@ -280,7 +280,7 @@ def _read(
     return characters, strip.points(points), columns * strip.to_line[0, 0] + strip.to_line[0, 2]
 
 
-def _parted(
+def _separated(
     characters: Sequence[StripCharacter],
     places: FloatArray,
     along: NDArray[np.float64],

@@ -112,8 +112,8 @@ class StampReaderTask(Stateless):
     def batch(self, schedule: Schedule, step: int) -> Batch:
         """(N, 1, H, W) float32 strips, classes, lengths, (N, L) classes and frames of anchors.
 
-        Drawn strips are used about three times, each time a little otherwise (data echoing, Choi
-        et al. 2019): setting one takes longer than learning from it.
+        Synthetic strips are used about three times, each time a little otherwise (data echoing,
+        Choi et al. 2019): setting one takes longer than learning from it.
         """
         rng = np.random.default_rng((schedule.seed, step))
         width = int(rng.choice(WIDTHS, p=(0.25, 0.35, 0.25, 0.15)))
@@ -141,7 +141,7 @@ class StampReaderTask(Stateless):
     def losses(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The CTC loss per character (Graves et al. 2006); and, since the places of characters are
         known, the cross-entropy of each in the frame of its middle, which spares the network the
-        search for the alignment. The worst strips of a batch, which nobody could read, teach
+        search for the alignment. The worst strips of a batch, which are illegible, teach
         nothing."""
         strips, classes, lengths, anchors = batch
         log_probs = net(strips)
@@ -222,7 +222,7 @@ def batch_of(strips: Sequence[DrawnStrip]) -> Batch:
 
 
 def _again(strip: DrawnStrip, rng: np.random.Generator) -> DrawnStrip:
-    """A drawn strip, moved and relit a little."""
+    """A synthetic strip, moved and relit a little."""
     shift, rise = float(rng.uniform(-3, 3)), float(rng.uniform(-1, 1))
     matrix = np.array([[1.0, rng.normal(0, 0.03), shift], [0, 1.0, rise]])
     pixels = warp(strip.pixels, matrix, strip.pixels.shape[::-1], fill=None)
